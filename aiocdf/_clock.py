@@ -1,0 +1,32 @@
+"""Now, sleep and jitter: the only user of time and random on the client's side.
+
+`monotonic` is the running loop's own clock, so that a loop with virtual time moves everything here with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+__all__ = ["jitter", "monotonic", "sleep", "wall"]
+
+
+def monotonic() -> float:
+    """Return the running event loop's time in seconds; it never jumps."""
+    return asyncio.get_running_loop().time()
+
+
+def wall() -> float:
+    """Return the seconds since 1970 by this computer's clock, which may jump."""
+    return time.time()
+
+
+async def sleep(seconds: float) -> None:
+    """Sleep that many seconds of the loop's time."""
+    await asyncio.sleep(seconds)
+
+
+def jitter(low: float, high: float) -> float:
+    """Return a random number between *low* and *high*, so that many clients do not march in step."""
+    return random.uniform(low, high)  # noqa: S311 - spreads load, guards nothing

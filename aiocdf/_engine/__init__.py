@@ -1,0 +1,8 @@
+"""What makes calls happen: records, submitter, poller. Decisions are asked of `aiocdf._policy`."""
+
+from __future__ import annotations
+
+from aiocdf._engine.engine import Engine
+from aiocdf._engine.record import CallSpec
+
+__all__ = ["CallSpec", "Engine"]

@@ -1,0 +1,135 @@
+"""A request with its token, sent until it succeeds or there is no point in trying again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf._policy import retrying
+from aiocdf._wire.problems import api_error
+from aiocdf.errors import ApiError, ConnectError, TransportError
+from aiocdf.telemetry import RequestDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiocdf._http.transport import Transport
+    from aiocdf._wire.http import Request, Response
+    from aiocdf.config import Retrying
+    from aiocdf.secret import Secret
+    from aiocdf.telemetry import Event
+
+__all__ = ["Authorizer", "Sender"]
+
+_UNAUTHORIZED = 401
+_SUCCESS = range(200, 300)
+
+
+class Authorizer(Protocol):
+    """Where access tokens come from."""
+
+    async def token(self) -> Secret:
+        """Return a token to send now; raise an `AuthError` where there is none to be had."""
+
+    async def rejected(self, used: Secret) -> bool:
+        """Take note that the service refused *used*; tell whether a new token makes another attempt worth while."""
+
+
+class Sender:
+    """Sends requests to the service.
+
+    Args:
+        transport: What carries them.
+        authorizer: Where the access token comes from.
+        headers: Sent with each request.
+        retry: How often and how patiently.
+        emit: Told of each attempt.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        authorizer: Authorizer,
+        *,
+        headers: Mapping[str, str],
+        retry: Retrying,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._transport = transport
+        self._authorizer = authorizer
+        self._headers = headers
+        self._retry = retry
+        self._emit = emit
+
+    async def send(self, request: Request, *, attempts: int | None = None) -> Response:
+        """Send *request* and return the answer of success.
+
+        Args:
+            request: What to send.
+            attempts: How many there may be; None for the setting.
+
+        Raises:
+            AuthError: There is no token.
+            TransportError: There was no answer.
+            ApiError: The answer was an error.
+        """
+        attempt = 1
+        while True:
+            try:
+                return await self._send_authorized(request, attempt)
+            except (TransportError, ApiError) as error:
+                wait = self._wait(request, attempt, error, attempts or self._retry.attempts)
+                if wait is None:
+                    raise
+            await _clock.sleep(wait)
+            attempt += 1
+
+    def _wait(self, request: Request, attempt: int, error: TransportError | ApiError, attempts: int) -> float | None:
+        """Ask the policy how long to wait, or whether to give up."""
+        answer = error if isinstance(error, ApiError) else None
+        return retrying.delay(
+            retrying.Outcome(
+                attempt=attempt,
+                repeatable=request.repeatable,
+                status=answer.status if answer else None,
+                unsent=isinstance(error, ConnectError),
+                retryable=answer.retryable if answer else None,
+                retry_after=answer.retry_after if answer else None,
+            ),
+            attempts=attempts,
+            base=self._retry.base,
+            cap=self._retry.cap,
+            jitter=_clock.jitter(0.0, 1.0),
+        )
+
+    async def _send_authorized(self, request: Request, attempt: int) -> Response:
+        """Send once; a token that the service refuses is renewed and the request sent once more.
+
+        A 401 means that nothing was done, so that even a request that must not be repeated may be.
+        """
+        token = await self._authorizer.token()
+        response = await self._send_with(token, request, attempt)
+        if response.status == _UNAUTHORIZED and await self._authorizer.rejected(token):
+            response = await self._send_with(await self._authorizer.token(), request, attempt + 1)
+        if response.status not in _SUCCESS:
+            raise api_error(request, response)
+        return response
+
+    async def _send_with(self, token: Secret, request: Request, attempt: int) -> Response:
+        started = _clock.monotonic()
+        status = None
+        try:
+            response = await self._transport.send(
+                attrs.evolve(
+                    request,
+                    headers={**self._headers, **request.headers, "authorization": f"Bearer {token.reveal()}"},
+                )
+            )
+            status = response.status
+        finally:
+            self._emit(
+                RequestDone(name=request.name, status=status, attempt=attempt, seconds=_clock.monotonic() - started)
+            )
+        return response

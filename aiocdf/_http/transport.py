@@ -1,0 +1,122 @@
+"""One request over a socket, one answer back: the only file that touches aiohttp's client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from aiocdf import _clock
+from aiocdf._wire.http import Response
+from aiocdf.errors import ConnectError, ProtocolError, TransportError, TransportTimeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from aiocdf._wire.http import Request
+
+__all__ = ["Transport"]
+
+_CHUNK = 64 * 1024
+
+
+class Transport:
+    """Sends requests on a pool of connections; follows no redirect, keeps no cookie, reads no proxy or netrc settings.
+
+    Args:
+        session: A session of the caller's, which stays the caller's to close; None to make one on entering.
+        timeout: Seconds until the whole answer of a request must be there.
+        connect_timeout: Seconds until a connection must stand.
+        max_body: Bytes of an answer, unpacked, that are read at the most.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        timeout: float = 60.0,
+        connect_timeout: float = 10.0,
+        max_body: int = 256 * 1024 * 1024,
+    ) -> None:
+        self._session = session
+        self._owned = session is None
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._max_body = max_body
+
+    async def __aenter__(self) -> Self:
+        """Open the pool."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the pool, unless it is the caller's."""
+        if self._owned and self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, request: Request) -> Response:
+        """Send *request* once and read the answer, whatever its status.
+
+        Raises:
+            ConnectError: No connection was made, so the service has seen nothing of the request.
+            TransportTimeout: The answer was not there in time; the service may have seen the request.
+            ProtocolError: The connection broke; the service may have seen the request.
+        """
+        if self._session is None or self._session.closed:
+            raise ConnectError(f"{request.name}: the connection pool is closed")
+        sent_at = _clock.monotonic()
+        # Raised outside the except block, so that no aiohttp exception, whose repr holds the headers, hangs on as context.
+        failure: TransportError
+        try:
+            async with self._session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=request.timeout or self._timeout, sock_connect=self._connect_timeout
+                ),
+            ) as answer:
+                body = await self._read(answer)
+                return Response(
+                    status=answer.status,
+                    headers={name.lower(): value for name, value in answer.headers.items()},
+                    body=body,
+                    sent_at=sent_at,
+                    received_at=_clock.monotonic(),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            failure = _failure(request, error)
+        raise failure
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Read the body to its end, or give up where it grows past the limit."""
+        chunks, size = [], 0
+        async for chunk in answer.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            if size > self._max_body:
+                answer.close()
+                raise aiohttp.ClientPayloadError(f"the answer is larger than {self._max_body} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _failure(request: Request, error: Exception) -> TransportError:
+    """Map what aiohttp raised to what we raise: what matters is whether the service can have seen the request."""
+    where = f"{request.name} ({request.method} {request.url.partition('?')[0]})"
+    what = " ".join(str(error).split()) or type(error).__name__
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return ConnectError(f"{where}: the server's certificate or TLS was refused: {what}. Nothing was sent.")
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+            return ConnectError(f"{where}: no connection: {what}. Check the address and the network.")
+        case TimeoutError():
+            return TransportTimeout(f"{where}: no answer in time. The service may have seen the request.")
+        case _:
+            return ProtocolError(f"{where}: the connection broke: {what}. The service may have seen the request.")

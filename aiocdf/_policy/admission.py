@@ -1,0 +1,188 @@
+"""Which queued call may be started now.
+
+The service turns away what is above its limits instead of queueing it, so the queue is here: fair across functions,
+first come first served within one, and never more running calls than the limits, or the windows we have learned, allow.
+A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits) and grows by
+one with a call that ends: additive increase, multiplicative decrease (Chiu and Jain, 1989).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Admission", "Window"]
+
+T = TypeVar("T")
+
+_SHRINK = 0.9
+_SHRINK_EVERY = 1.0
+
+
+@attrs.define(kw_only=True)
+class Window:
+    """How many calls may run at once in one function, or in the project."""
+
+    limit: int
+    size: float = attrs.field(default=attrs.Factory(lambda self: float(self.limit), takes_self=True))
+    running: int = 0
+    #: Nothing starts before this time, or before a call ends.
+    closed_until: float = 0.0
+    _shrunk_at: float = float("-inf")
+
+    def open(self, now: float) -> bool:
+        """Tell whether one more call may start."""
+        return now >= self.closed_until and self.running < int(self.size)
+
+    def full(self, now: float, reopen: float) -> None:
+        """Take note that the service turned a call away, and try again at *reopen* unless a call ends before."""
+        self.closed_until = reopen
+        if now - self._shrunk_at >= _SHRINK_EVERY:
+            self._shrunk_at = now
+            self.size = max(1.0, min(self.size, self.running + 1) * _SHRINK)
+
+    def ended(self) -> None:
+        """Take note that a call ended: a place is free, and if the window was used it may grow."""
+        used = self.running >= self.size / 2
+        self.running -= 1
+        self.closed_until = 0.0
+        if used:
+            self.size = min(float(self.limit), self.size + 1.0)
+
+
+@attrs.define
+class _Queue(Generic[T]):
+    """The waiting calls of a function, by their number."""
+
+    window: Window
+    waiting: dict[int, T] = attrs.field(factory=dict)
+    #: The numbers in `waiting`, and of calls that have left it since.
+    order: list[int] = attrs.field(factory=list)
+
+    def pop(self) -> T:
+        while True:
+            number = heapq.heappop(self.order)
+            if number in self.waiting:
+                return self.waiting.pop(number)
+
+
+class Admission(Generic[T]):
+    """The queues of all functions, and the windows they share.
+
+    Args:
+        function_limit: Calls of one function that the service lets run at once.
+        project_limit: Calls of the project that the service lets run at once.
+    """
+
+    def __init__(self, *, function_limit: int, project_limit: int) -> None:
+        self._function_limit = function_limit
+        self._project = Window(limit=project_limit)
+        self._queues: dict[int, _Queue[T]] = {}
+        #: Functions with waiting calls; the next to be served first.
+        self._turn: deque[int] = deque()
+
+    def enqueue(self, function: int, number: int, item: T) -> None:
+        """Put *item* into the function's queue, in the place that its number gives it."""
+        queue = self._queue(function)
+        if not queue.waiting:
+            self._turn.append(function)
+        queue.waiting[number] = item
+        heapq.heappush(queue.order, number)
+
+    def withdraw(self, function: int, number: int) -> None:
+        """Take a waiting item out."""
+        queue = self._queue(function)
+        queue.waiting.pop(number, None)
+        if not queue.waiting:
+            self._retire(function, queue)
+
+    def admit(self, now: float) -> T | None:
+        """Return the item to start now, counted as running from here on; None if nothing may start."""
+        if not self._project.open(now):
+            return None
+        for _ in range(len(self._turn)):
+            function = self._turn[0]
+            self._turn.rotate(-1)
+            queue = self._queues[function]
+            if queue.window.open(now):
+                return self._take(function, queue)
+        return None
+
+    def occupy(self, function: int) -> None:
+        """Count a running call that was not admitted here."""
+        self._queue(function).window.running += 1
+        self._project.running += 1
+
+    def leave(self, function: int) -> None:
+        """Take note that a running call ended."""
+        self._queue(function).window.ended()
+        self._project.ended()
+
+    def turned_away(self, function: int, now: float, *, whole_project: bool, reopen: float) -> None:
+        """Take note that the service refused an admitted call for want of a place.
+
+        Args:
+            function: The call's function.
+            now: The time.
+            whole_project: The project is full, not the function.
+            reopen: When to try again if no call of ours ends before.
+        """
+        self.put_back(function)
+        (self._project if whole_project else self._queue(function).window).full(now, reopen)
+
+    def put_back(self, function: int) -> None:
+        """Take note that an admitted call did not start, for a reason that says nothing of the limits."""
+        self._queue(function).window.running -= 1
+        self._project.running -= 1
+
+    def use(self, function: int) -> tuple[float, float]:
+        """Return how full the function and the project are by our own count, from 0 to 1."""
+        window = self._queue(function).window
+        return window.running / window.limit, self._project.running / self._project.limit
+
+    def reopens_at(self, now: float) -> float | None:
+        """Return the time at which a closed window with waiting calls opens by itself; None if there is none."""
+        if not self._turn:
+            return None
+        closed = [self._project, *(self._queues[function].window for function in self._turn)]
+        return min((window.closed_until for window in closed if window.closed_until > now), default=None)
+
+    @property
+    def queued(self) -> int:
+        """How many items wait."""
+        return sum(len(self._queues[function].waiting) for function in self._turn)
+
+    @property
+    def project_window(self) -> int:
+        """How many calls may run at once in the project."""
+        return int(self._project.size)
+
+    @property
+    def function_windows(self) -> Mapping[int, int]:
+        """How many calls may run at once in each function that has running or waiting calls."""
+        return {function: int(queue.window.size) for function, queue in self._queues.items()}
+
+    def _queue(self, function: int) -> _Queue[T]:
+        if function not in self._queues:
+            self._queues[function] = _Queue(Window(limit=self._function_limit))
+        return self._queues[function]
+
+    def _take(self, function: int, queue: _Queue[T]) -> T:
+        item = queue.pop()
+        if not queue.waiting:
+            self._retire(function, queue)
+        queue.window.running += 1
+        self._project.running += 1
+        return item
+
+    def _retire(self, function: int, queue: _Queue[T]) -> None:
+        """Give an empty queue no more turns."""
+        queue.order.clear()
+        if function in self._turn:
+            self._turn.remove(function)

@@ -1,0 +1,46 @@
+"""What time it is at the service, in terms of our own clock.
+
+Each answer bounds the difference of the two clocks from both sides: what the service stamped, it stamped between our
+sending and our receiving. Bounds from many answers meet to less than one round trip (Marzullo, 1984).
+"""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["ServerTime"]
+
+_NARROWEST = 0.001
+
+
+@attrs.define
+class ServerTime:
+    """Bounds on the service's clock minus ours, in seconds."""
+
+    _low: float = float("-inf")
+    _high: float = float("inf")
+
+    def observe(self, stamp: float, *, sent_at: float, received_at: float, resolution: float = 0.0) -> None:
+        """Take note of a time that the service stamped on an answer.
+
+        Args:
+            stamp: Seconds since 1970, rounded down to *resolution*.
+            sent_at: Our clock just before the request was sent.
+            received_at: Our clock just after the answer was read.
+            resolution: The coarseness of *stamp*, in seconds.
+        """
+        low, high = stamp - received_at, stamp + resolution - sent_at
+        narrowed = max(self._low, low), min(self._high, high)
+        # Bounds that do not meet mean that a clock was set: what was known before is worth nothing.
+        self._low, self._high = narrowed if narrowed[1] - narrowed[0] >= -_NARROWEST else (low, high)
+
+    @property
+    def offset(self) -> float | None:
+        """The service's clock minus ours, in seconds; None before the first answer."""
+        if self._high == float("inf"):
+            return None
+        return (self._low + self._high) / 2
+
+    def local(self, stamp: float, default: float) -> float:
+        """Return our clock's time at the service's time *stamp*, or *default* before the first answer."""
+        return default if self.offset is None else stamp - self.offset

@@ -1,0 +1,46 @@
+"""An HTTP request and its answer as plain values, so that everything but the transport works without a socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Request", "Response"]
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """A request, ready to be sent."""
+
+    #: What this is in the service's words, for messages and events: "call function 12".
+    name: str
+    method: str
+    #: An absolute URL.
+    url: str
+    #: May hold an Authorization value, so it is never shown.
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    #: May hold a nonce or a client secret, so it is never shown.
+    body: bytes | None = attrs.field(default=None, repr=False)
+    #: Sending it twice does no more than sending it once.
+    repeatable: bool = True
+    #: The capability that the service asks for, such as "functionsAcl:RUN".
+    capability: str | None = None
+    #: Seconds until the whole answer must be there; None for the transport's own limit.
+    timeout: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """An answer, read to its end."""
+
+    status: int
+    #: Header names in lower case.
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    #: Loop time in seconds just before the request was sent and just after the answer was read.
+    sent_at: float
+    received_at: float

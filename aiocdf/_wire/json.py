@@ -1,0 +1,90 @@
+"""JSON requests and answers."""
+
+from __future__ import annotations
+
+import json
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiocdf._wire.converter import structure
+from aiocdf._wire.http import Request
+from aiocdf.errors import DecodeError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from aiocdf._wire.http import Response
+
+__all__ = ["json_request", "member", "read_items", "read_json", "read_value", "server_date"]
+
+T = TypeVar("T")
+
+
+def json_request(
+    name: str,
+    method: str,
+    url: str,
+    body: object = None,
+    *,
+    encoded: bytes | None = None,
+    repeatable: bool = True,
+    capability: str | None = None,
+) -> Request:
+    """Build a request with a JSON body.
+
+    Args:
+        name: What it is in the service's words, for messages.
+        method: GET or POST.
+        url: Absolute.
+        body: An object to encode, whose `Secret` values are revealed here; None for no body.
+        encoded: The body as JSON text already.
+        repeatable: Whether sending it twice does no more than sending it once.
+        capability: The capability that the service asks for.
+    """
+    if body is not None:
+        encoded = json.dumps(body, separators=(",", ":"), default=Secret.reveal).encode()
+    return Request(name=name, method=method, url=url, body=encoded, repeatable=repeatable, capability=capability)
+
+
+def read_json(request: Request, response: Response) -> Any:
+    """Return what an answer's body says.
+
+    Raises:
+        DecodeError: It is no JSON; an HTML page is called one.
+    """
+    try:
+        return json.loads(response.body)
+    except ValueError:
+        kind = response.headers.get("content-type", "no content type")
+    hint = "an HTML page, so this is probably not the address of the API" if "html" in kind else f"not JSON ({kind})"
+    raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes is {hint}: check base_url or CDF_URL")
+
+
+def member(request: Request, body: object, name: str, kind: type[Any]) -> Any:
+    """Return a member of an answer's object.
+
+    Raises:
+        DecodeError: The answer is no object, or the member is not there or not a *kind*.
+    """
+    value = body.get(name) if isinstance(body, dict) else None
+    if isinstance(value, kind):
+        return value
+    raise DecodeError(f"{request.name}: the answer has no {kind.__name__} at $.{name}", path=f"$.{name}")
+
+
+def read_value(request: Request, response: Response, kind: type[T]) -> T:
+    """Return an answer that is one *kind*."""
+    return structure(read_json(request, response), kind, what=request.name)
+
+
+def read_items(request: Request, response: Response, kind: type[T]) -> list[T]:
+    """Return the `items` of an answer, each a *kind*."""
+    items = member(request, read_json(request, response), "items", list)
+    return [structure(item, kind, what=request.name, path=f"$.items[{index}]") for index, item in enumerate(items)]
+
+
+def server_date(response: Response) -> float | None:
+    """Return the answer's `Date` header in seconds since 1970, whole ones; None where there is none to read."""
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None

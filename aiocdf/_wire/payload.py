@@ -1,0 +1,115 @@
+"""The data of a call: checked and encoded before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+from aiocdf._wire.converter import converter
+from aiocdf.errors import InvalidArgument, InvalidType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["encode", "strings"]
+
+_PLAIN = (str, bool, int, type(None))
+
+
+def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
+    """Return *data* as JSON text, and as the plain object that text was made of.
+
+    Args:
+        data: A mapping, or an attrs, dataclass or TypedDict value that becomes one; None stands for an empty object.
+        limit: Bytes that the service takes at the most; None when it is not known.
+
+    Raises:
+        InvalidType: Something in *data* is not JSON; the message names its path.
+        InvalidArgument: A number is not finite, the data holds itself, or the text is larger than *limit*.
+    """
+    plain = _object(data)
+    try:
+        _check(plain, "$", set())
+        text = json.dumps(plain, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+    except RecursionError:
+        raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
+    except UnicodeEncodeError:
+        raise InvalidArgument("data has text with half a surrogate pair, which is no Unicode: clean it first") from None
+    if limit is not None and len(text) > limit:
+        raise InvalidArgument(
+            f"data is {len(text):,} bytes of JSON and this cloud takes {limit:,} at the most: "
+            "put it into a file or a time series and send its id instead"
+        )
+    return text, plain
+
+
+def strings(value: object, path: str = "$") -> list[tuple[str, str, str]]:
+    """Return each string below *value* with the path and key it stands under, for a look at what is sent."""
+    found: list[tuple[str, str, str]] = []
+    waiting = [("", path, value)]
+    while waiting:
+        key, where, item = waiting.pop()
+        match item:
+            case str():
+                found.append((where, key, item))
+            case dict():
+                waiting += ((name, _member(where, name), child) for name, child in item.items())
+            case list() | tuple():
+                waiting += ((key, f"{where}[{index}]", child) for index, child in enumerate(item))
+    return found
+
+
+def _object(data: object) -> dict[str, Any]:
+    """Turn what the user gave into a dict, or say why that cannot be."""
+    if data is None:
+        return {}
+    if attrs.has(type(data)) or hasattr(data, "__dataclass_fields__"):
+        data = converter.unstructure(data)
+    if not isinstance(data, Mapping):
+        raise InvalidType(
+            f"data must be a JSON object (a mapping, or an attrs or dataclass value), not {type(data).__name__}: "
+            'wrap it, as in {"value": ...}'
+        )
+    return cast("dict[str, Any]", data if isinstance(data, dict) else dict(data))
+
+
+def _check(value: object, path: str, above: set[int]) -> None:
+    """Raise where *value* holds something that JSON has no word for.
+
+    `json.dumps` alone would turn number keys into strings without a word, and names no path.
+    """
+    if isinstance(value, _PLAIN):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidArgument(f"data has {value!r} at {path}, and JSON has no such number: send null or a string")
+        return
+    if not isinstance(value, dict | list | tuple):
+        raise InvalidType(f"data has a {type(value).__name__} at {path}, which is not JSON: convert it first")
+    if id(value) in above:
+        raise InvalidArgument(f"data holds itself at {path}, so its JSON would have no end")
+    above.add(id(value))
+    for child, where in _children(value, path):
+        _check(child, where, above)
+    above.discard(id(value))
+
+
+def _children(value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str) -> Iterator[tuple[object, str]]:
+    """Give what a container holds that has to be looked at, with its paths; most of it is plain."""
+    if not isinstance(value, dict):
+        yield from ((child, f"{path}[{index}]") for index, child in enumerate(value) if not isinstance(child, _PLAIN))
+        return
+    for key, child in value.items():
+        if not isinstance(key, str):
+            raise InvalidType(f"data has a key of type {type(key).__name__} at {path}: JSON keys are strings")
+        if not isinstance(child, _PLAIN):
+            yield child, _member(path, key)
+
+
+def _member(path: str, key: str) -> str:
+    """Return the JSON path of a member, quoted where its name is no plain word."""
+    return f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"

@@ -1,0 +1,173 @@
+"""What goes wrong, as exceptions: error answers of the service and calls that did not complete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from aiocdf.errors import (
+    ApiError,
+    BadRequest,
+    CallError,
+    CallFailed,
+    CallTimedOut,
+    Conflict,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+)
+from aiocdf.models.calls import CallStatus
+
+if TYPE_CHECKING:
+    from aiocdf._wire.http import Request, Response
+    from aiocdf.handle import CallRef
+    from aiocdf.models.calls import FunctionCall
+
+__all__ = ["api_error", "call_error"]
+
+_DETAIL_SHOWN = 1000
+
+_ADVICE: dict[type[ApiError], str] = {
+    Unauthorized: "Check the project's name and that the credentials belong to it.",
+    NotFound: "Check the id; a function that was deployed anew has a new one.",
+    RateLimited: "The service asks for fewer requests or fewer running calls.",
+    ServerError: "The service failed; with the request id its support can find out why.",
+    Conflict: "Something by that identifier exists already.",
+    BadRequest: "The request has to change before it can succeed.",
+}
+
+
+def api_error(request: Request, response: Response) -> ApiError:
+    """Build the exception for an answer with an error status.
+
+    Reads every shape that is seen: `{"error": {...}}`, `{"error": "text"}`, and bodies that are no JSON at all.
+    """
+    body = _body(response)
+    detail = _clean(str(body.get("message") or "") or _excerpt(response))
+    missing, duplicated = _objects(body.get("missing")), _objects(body.get("duplicated"))
+    kind = _kind(response.status, missing=bool(missing), duplicated=bool(duplicated))
+    request_id = response.headers.get("x-request-id")
+    parts = [
+        f"{request.name}: the service answered {response.status}: {detail or 'without a message'}",
+        ", ".join(json.dumps(item) for item in (missing or duplicated)[:5]),
+        _advice(kind, request.capability),
+        f"[request {request_id}]" if request_id else "",
+    ]
+    code = body.get("code")
+    return kind(
+        " ".join(part for part in parts if part),
+        status=response.status,
+        code=code if isinstance(code, int) else None,
+        detail=detail,
+        missing=missing,
+        duplicated=duplicated,
+        request_id=request_id,
+        retryable=_retryable(response, body),
+        retry_after=_retry_after(response),
+    )
+
+
+def call_error(call: FunctionCall, ref: CallRef, name: str) -> CallError | None:
+    """Return what awaiting an ended call raises, or None where it completed.
+
+    Args:
+        call: The call, which has ended.
+        ref: Where to find it.
+        name: What the caller called the function, for the message.
+    """
+    if call.status is CallStatus.Completed:
+        return None
+    said = call.error.message if call.error else "the service gave no reason"
+    which = f"call {call.id} of function {name}"
+    after = f" after {call.runtime:.1f} s" if call.runtime is not None else ""
+    if call.status is CallStatus.Timeout:
+        return CallTimedOut(f"{which} was stopped at its time limit{after}: {said}", call=call, ref=ref)
+    verb = "failed" if call.status is CallStatus.Failed else f"ended as {call.status}"
+    error = CallFailed(f"{which} {verb}{after}: {said}", call=call, ref=ref)
+    if call.error and call.error.trace:
+        error.add_note(f"\nIn the function, {which}:\n{call.error.trace.rstrip()}")
+    return error
+
+
+def _body(response: Response) -> Mapping[str, Any]:
+    """Return the error object of an answer, empty where there is none."""
+    try:
+        error = json.loads(response.body)["error"]
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return error if isinstance(error, Mapping) else {"message": error}
+
+
+def _excerpt(response: Response) -> str:
+    """Say what came instead of an error object."""
+    kind = response.headers.get("content-type", "").partition(";")[0] or "no content type"
+    if "html" in kind:
+        return f"an HTML page of {len(response.body)} bytes came instead of JSON: is this the address of the API?"
+    return response.body[:_DETAIL_SHOWN].decode(errors="replace")
+
+
+def _kind(status: int, *, missing: bool, duplicated: bool) -> type[ApiError]:
+    """Choose the class: what is missing or taken counts for more than the status."""
+    if status in (400, 404, 422) and missing:
+        return NotFound
+    if duplicated:
+        return Conflict
+    named: dict[int, type[ApiError]] = {
+        401: Unauthorized,
+        403: PermissionDenied,
+        404: NotFound,
+        409: Conflict,
+        429: RateLimited,
+    }
+    return named.get(status, ServerError if status >= 500 else BadRequest)
+
+
+def _advice(kind: type[ApiError], capability: str | None) -> str:
+    """Say what to do next."""
+    if kind is PermissionDenied:
+        return f"It takes the capability {capability or 'named above'}: add it to a group of the caller."
+    return _ADVICE[kind]
+
+
+def _objects(value: object) -> tuple[Mapping[str, Any], ...]:
+    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+
+
+def _clean(text: str) -> str:
+    """Make a foreign text fit for one line of a terminal."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:_DETAIL_SHOWN]
+
+
+def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:
+    """Read what the service says about sending again: newer answers have a header, older ones a field."""
+    said = response.headers.get("cdf-is-auto-retryable")
+    if said is not None:
+        return said.strip().lower() == "true"
+    field = body.get("isAutoRetryable")
+    return field if isinstance(field, bool) else None
+
+
+def _retry_after(response: Response) -> float | None:
+    """Read `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, counted from the answer's own date."""
+    said = response.headers.get("retry-after")
+    if said is None:
+        return None
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    until, now = _date(said), _date(response.headers.get("date"))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

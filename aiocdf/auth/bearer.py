@@ -1,0 +1,137 @@
+"""An access token that somebody else obtained, or a function that obtains one."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf.auth.token import AccessToken, clean, is_sendable, read_seconds
+from aiocdf.errors import AuthError, ConfigError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from aiocdf._http.transport import Transport
+
+__all__ = ["BearerToken"]
+
+Given = str | Secret | tuple[str | Secret, float]
+TokenFunction = Callable[[], Given | Awaitable[Given]]
+
+#: Seconds that a token from a function is used when the function does not say for how long it is good.
+_REUSE = 60.0
+#: Seconds that a function may take.
+_PATIENCE = 60.0
+#: Seconds above which a life must be a point in time that was mistaken for one.
+_LONGEST_LIFE = 1e9
+
+
+@attrs.frozen(init=False)
+class BearerToken:
+    """An access token that somebody else obtained, or a function that obtains one.
+
+    A token given as text is used as long as the service takes it. A function is asked when the first request is
+    made, and again ahead of expiry or when the service refuses a token; never twice at the same time. If it returns
+    `(token, expires_in)`, that is kept until shortly before its end; a token alone is used for one minute at the most.
+
+    Args:
+        token: The token, without "Bearer" in front; or a function without arguments, which returns the token or the
+            token and the seconds that it is good for. An `async def` runs on the event loop, any other function in a
+            thread. It may take a minute.
+
+    Raises:
+        ConfigError: It is neither a token nor a function.
+    """
+
+    # A function shows by name, for its repr may hold what it was made with.
+    token: Secret | TokenFunction = attrs.field(
+        repr=lambda token: (
+            repr(token) if isinstance(token, Secret) else getattr(token, "__name__", type(token).__name__)
+        )
+    )
+
+    def __init__(self, token: str | Secret | TokenFunction) -> None:
+        """Wrap a text, then check."""
+        # In the same variable: a check that fails must find no bare token among the locals of its traceback.
+        token = _wrap(token)
+        self.__attrs_init__(token)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what could only fail later."""
+        if isinstance(self.token, Secret) and not is_sendable(self.token.reveal()):
+            raise ConfigError(
+                "the token is empty or not one word of visible ASCII. Give it as text, without 'Bearer' in front,"
+                " or give a function that returns it."
+            )
+
+    async def fetch(self, transport: Transport) -> AccessToken:  # noqa: ARG002 - what it asks does its own I/O
+        """Hand out the text, or ask the function.
+
+        Raises:
+            AuthError: The function failed or took too long, or what it returned is no token.
+        """
+        asked_at, asked_at_wall = _clock.monotonic(), _clock.wall()
+        if isinstance(self.token, Secret):
+            return AccessToken(secret=self.token, asked_at=asked_at, asked_at_wall=asked_at_wall)
+        outcome = _read(await _ask(self.token), asked_at, asked_at_wall)
+        if isinstance(outcome, AuthError):
+            raise outcome
+        return outcome
+
+    def session_item(self) -> None:
+        """Return None: there is nothing to hand over but the token itself."""
+
+
+def _wrap(token: object) -> Secret | TokenFunction:
+    """Wrap a text; what is no function either becomes an empty one, which is refused where no traceback shows it."""
+    if isinstance(token, str | Secret):
+        return Secret(token)
+    return token if callable(token) else Secret("")
+
+
+async def _ask(function: TokenFunction) -> object:
+    """Return what the function returned, or an error that says why there is nothing."""
+    try:
+        async with asyncio.timeout(_PATIENCE) as limit:
+            answer = function() if _is_async(function) else await asyncio.to_thread(_guarded, function)
+            return await answer if inspect.isawaitable(answer) else answer
+    except Exception as error:  # noqa: BLE001 - anybody's function, any error
+        return AuthError(f"the token function took more than {_PATIENCE:g} s.") if limit.expired() else _failure(error)
+
+
+def _is_async(function: TokenFunction) -> bool:
+    """Tell an `async def`, or an object that is called like one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def _guarded(function: TokenFunction) -> object:
+    """Call it in a thread, from which not every exception finds its way back: a StopIteration would be waited for."""
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - anybody's function, any error
+        return _failure(error)
+
+
+def _failure(error: Exception) -> AuthError:
+    """Tell what a function raised, and leave its traceback behind, whose locals may hold anything."""
+    return AuthError(f"the token function raised {type(error).__name__}: {clean(str(error)) or 'no message'}")
+
+
+def _read(answer: object, asked_at: float, asked_at_wall: float) -> AccessToken | AuthError:
+    """Read what a function returned; an error is returned, not raised, for this function's locals have the token."""
+    token, life = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, _REUSE)
+    if isinstance(answer, AuthError):
+        return answer
+    if not isinstance(token, str | Secret) or not is_sendable(Secret(token).reveal()):
+        return AuthError(
+            "the token function must return a token, or a token and the seconds that it is good for;"
+            " the token must be one word of visible ASCII, without 'Bearer' in front."
+        )
+    seconds = read_seconds(life)
+    if seconds is None or seconds > _LONGEST_LIFE:
+        return AuthError("the token function must return how many seconds from now its token is good for.")
+    return AccessToken.lasting(Secret(token), seconds, asked_at=asked_at, asked_at_wall=asked_at_wall)

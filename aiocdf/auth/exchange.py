@@ -1,0 +1,77 @@
+"""A token request and its answer, with the few retries that are worth it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocdf import _clock
+from aiocdf._policy import retrying
+from aiocdf.auth.token import AccessToken, read_answer, read_seconds
+from aiocdf.errors import AuthError, TransportError
+
+if TYPE_CHECKING:
+    from aiocdf._http.transport import Transport
+    from aiocdf._wire.http import Request, Response
+
+__all__ = ["exchange"]
+
+_ATTEMPTS = 3
+#: Seconds that the first wait takes at the most, and that any wait takes.
+_BASE, _CAP = 1.0, 60.0
+
+
+async def exchange(request: Request, transport: Transport) -> AccessToken:
+    """Send a token request and read the answer.
+
+    It is sent again, twice at the most, when there was no answer, and after a 429 or 5xx.
+
+    Args:
+        request: A token request that may be repeated.
+        transport: What sends it.
+
+    Raises:
+        OAuthError: The provider refused.
+        AuthError: The provider could not be reached; the cause is the transport's error.
+    """
+    what = f"no {request.name} ({request.method} {request.url})"
+    attempt = 1
+    while True:
+        asked_at_wall = _clock.wall()
+        response = await _send(request, transport)
+        outcome: AccessToken | AuthError = (
+            response
+            if isinstance(response, AuthError)
+            else read_answer(response, what=what, asked_at_wall=asked_at_wall)
+        )
+        if isinstance(outcome, AccessToken):
+            return outcome
+        wait = _wait(response, attempt)
+        if wait is None:
+            raise outcome
+        await _clock.sleep(wait)
+        attempt += 1
+
+
+async def _send(request: Request, transport: Transport) -> Response | AuthError:
+    """Send once; what goes wrong is returned."""
+    try:
+        return await transport.send(request)
+    except TransportError as error:
+        failure = AuthError(f"no {error}")
+        failure.__cause__ = error
+        return failure
+
+
+def _wait(response: Response | AuthError, attempt: int) -> float | None:
+    """Return the seconds to wait before the next attempt, or None to give up."""
+    retryable, retry_after = True, None
+    if not isinstance(response, AuthError):
+        retryable = response.status == 429 or response.status >= 500
+        retry_after = read_seconds(response.headers.get("retry-after"))
+    return retrying.delay(
+        retrying.Outcome(attempt=attempt, repeatable=True, retryable=retryable, retry_after=retry_after),
+        attempts=_ATTEMPTS,
+        base=_BASE,
+        cap=_CAP,
+        jitter=_clock.jitter(0.0, 1.0),
+    )

@@ -1,0 +1,160 @@
+"""An access token with its age, and how it is read from a token endpoint's answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf.errors import OAuthError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocdf._wire.http import Response
+
+__all__ = ["AccessToken", "clean", "is_sendable", "read_answer", "read_seconds"]
+
+#: Seconds that a token is used when its issuer does not say for how long it is good.
+_ASSUMED_LIFE = 300.0
+_LONGEST_TEXT = 1000
+# RFC 6750 section 2.1 allows less, but issuers know best; what matters is that it stays one word of a header.
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+_ADVICE = {
+    "invalid_client": "Check client_id and client_secret, and that the secret has not expired.",
+    "unauthorized_client": "Allow this application the client credentials grant at the identity provider.",
+    "invalid_scope": "Check scopes.",
+    "invalid_target": "Check audience and resource.",
+    "unsupported_grant_type": "Check that token_url is of an OAuth 2.0 token endpoint.",
+}
+
+
+@attrs.frozen(kw_only=True)
+class AccessToken:
+    """An access token and how long it is good for."""
+
+    secret: Secret
+    #: Loop time and wall time in seconds, just before the token was asked for.
+    asked_at: float
+    asked_at_wall: float
+    #: Age in seconds from which a new one is fetched ahead of need.
+    renew_after: float = math.inf
+    #: Age in seconds from which it is not used any more.
+    stale_after: float = math.inf
+
+    @classmethod
+    def lasting(
+        cls, secret: Secret, life: float, *, asked_at: float, asked_at_wall: float, renew_in: float | None = None
+    ) -> AccessToken:
+        """Make one that lives *life* seconds, with margins that scale so that short lives work too.
+
+        Args:
+            secret: The token.
+            life: Seconds from *asked_at* to its expiry.
+            asked_at: Loop time in seconds, just before it was asked for.
+            asked_at_wall: Wall time in seconds at the same moment.
+            renew_in: Seconds after which its issuer wants it renewed, if it says so.
+        """
+        stale_after = life - min(10.0, 0.05 * life)
+        renew_after = life - min(60.0, 0.25 * life) if renew_in is None else renew_in
+        return cls(
+            secret=secret,
+            asked_at=asked_at,
+            asked_at_wall=asked_at_wall,
+            renew_after=min(renew_after, stale_after),
+            stale_after=stale_after,
+        )
+
+    def age(self, now: float, wall: float) -> float:
+        """Return its age in seconds by the clock that saw more: one stops while a laptop sleeps, the other jumps."""
+        return max(now - self.asked_at, wall - self.asked_at_wall)
+
+
+def read_answer(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
+    """Read a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
+
+    An error is returned, not raised: its traceback must not hold this function's locals, which have the token.
+
+    Args:
+        response: The answer, whatever its status.
+        what: What was asked for, for the error's message.
+        asked_at_wall: Wall time in seconds, just before the request was sent.
+    """
+    answer = _json_object(response.body)
+    token, kind = answer.get("access_token"), answer.get("token_type")
+    if response.status != 200 or not isinstance(token, str):
+        return _refusal(response.status, answer, what)
+    if not isinstance(kind, str) or kind.lower() != "bearer" or not is_sendable(token):
+        return OAuthError(
+            f"{what}: the answer holds no bearer token. Check that token_url is of an OAuth 2.0 token endpoint.",
+            status=response.status,
+        )
+    return AccessToken.lasting(
+        Secret(token),
+        read_seconds(answer.get("expires_in")) or _ASSUMED_LIFE,
+        asked_at=response.sent_at,
+        asked_at_wall=asked_at_wall,
+        renew_in=read_seconds(answer.get("refresh_in")),
+    )
+
+
+def read_seconds(value: object) -> float | None:
+    """Return a positive, finite number of seconds from what issuers send as one; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < math.inf else None
+
+
+def is_sendable(token: str) -> bool:
+    """Tell whether the token can stand in a header: one word of visible ASCII."""
+    return _SENDABLE.fullmatch(token) is not None
+
+
+def clean(text: object) -> str | None:
+    """Return another party's text cut to one short line without control characters; None if there is none."""
+    if not isinstance(text, str):
+        return None
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _LONGEST_TEXT])
+    return " ".join(printable.split())[:_LONGEST_TEXT] or None
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object in *body*, or an empty one."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _refusal(status: int, answer: Mapping[str, Any], what: str) -> OAuthError:
+    """Say what the provider refused and what to do about it."""
+    error, description = clean(answer.get("error")), clean(answer.get("error_description"))
+    reason = " - ".join(part for part in (error, description) if part) or "no OAuth error code in the answer"
+    advice = _ADVICE.get(error or "", _advice(status))
+    return OAuthError(
+        f"{what}: refused with HTTP {status}: {reason}. {advice}", error=error, description=description, status=status
+    )
+
+
+def _advice(status: int) -> str:
+    """Say what to do when there is no error code that tells."""
+    match status:
+        case 401 | 403:  # some providers answer a wrong secret so, with an empty body
+            return _ADVICE["invalid_client"]
+        case 429:
+            return "The identity provider asks for fewer requests: try again later."
+        case _ if 300 <= status < 400:
+            return "Redirects are not followed, for they would take the secret along: set token_url to its target."
+        case _ if status >= 500:
+            return "The identity provider is failing: try again later."
+        case _:
+            return "Check token_url, client_id and scopes."

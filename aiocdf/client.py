@@ -1,0 +1,421 @@
+"""The client: opens and closes everything, and makes calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import warnings
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+import attrs
+
+from aiocdf._engine import CallSpec, Engine
+from aiocdf._http.sender import Sender
+from aiocdf._http.transport import Transport
+from aiocdf._policy.secrecy import looks_secret
+from aiocdf._wire.payload import encode, strings
+from aiocdf.auth import TokenSource, credentials_from
+from aiocdf.bound_function import BoundFunction
+from aiocdf.config import (
+    Environment,
+    Settings,
+    base_url_of,
+    check_project,
+    check_url,
+    cluster_of,
+    payload_limit,
+)
+from aiocdf.errors import (
+    ClientClosed,
+    ConfigError,
+    InvalidArgument,
+    InvalidType,
+    SecretInDataWarning,
+    WrongState,
+)
+from aiocdf.handle import CallHandle, CallRef
+from aiocdf.models.functions import Function
+from aiocdf.resources import Calls, Functions, Sessions
+from aiocdf.secret import Secret
+from aiocdf.telemetry import RequestDone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    import aiohttp
+
+    from aiocdf.auth import Credentials
+    from aiocdf.models.stats import Stats
+    from aiocdf.telemetry import Event, Observer
+
+__all__ = ["Client"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_log = logging.getLogger("aiocdf.client")
+
+_LARGEST_ID = 2**53 - 1
+_LONGEST_EXTERNAL_ID = 255
+_API_VERSION = "20230101"
+_EXCHANGES = ({"tokenExchange": True}, {"oneshotTokenExchange": True})
+_TOO_MANY = 429
+
+
+@attrs.define
+class _Open:
+    """What exists while a client is open."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: Transport
+    source: TokenSource
+    engine: Engine
+    functions: Functions
+    calls: Calls
+    sessions: Sessions
+
+
+class Client:
+    """Makes calls of Cognite Functions into futures.
+
+    Args:
+        project: The project's name as it stands in URLs.
+        credentials: How to get access tokens, such as `ClientCredentials` or `BearerToken`.
+        base_url: The service's address, such as one that `aiocdf serve` prints.
+        cluster: The cluster's name, such as `westeurope-1`, instead of an address.
+        settings: Limits and intervals.
+        session: An aiohttp session to send on, which stays the caller's to close; None for one of the client's own.
+        observers: Told what happens, each with one event at a time; see `aiocdf.telemetry`.
+
+    Raises:
+        ConfigError: The project's name or the address cannot be used, or an address is plain http and not loopback.
+    """
+
+    def __init__(  # each is a fact about one client
+        self,
+        project: str,
+        *,
+        credentials: Credentials,
+        base_url: str | None = None,
+        cluster: str | None = None,
+        settings: Settings | None = None,
+        session: aiohttp.ClientSession | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        if (base_url is None) == (cluster is None):
+            raise ConfigError("give either base_url or cluster")
+        self.project = check_project(project)
+        self.base_url = check_url(base_url or base_url_of(cluster or ""), what="base_url")
+        self.settings = settings or Settings()
+        self._cluster = cluster_of(self.base_url)
+        self._payload_limit = self.settings.payload_limit or payload_limit(self._cluster)
+        self._credentials = credentials
+        self._session = session
+        self._observers = tuple(observers)
+        self._opened: _Open | None = None
+        self._closed = False
+        self._requests = self._retries = self._throttled = 0
+        self._warned: set[tuple[str, int]] = set()
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """Make a client of what the environment says.
+
+        Reads CDF_PROJECT, CDF_URL or CDF_CLUSTER, LOGIN_FLOW (`client_credentials` or `token`), CDF_TOKEN, PROVIDER,
+        IDP_TENANT_ID, IDP_TOKEN_URL, IDP_CLIENT_ID, IDP_CLIENT_SECRET, IDP_SCOPES and IDP_AUDIENCE.
+
+        Args:
+            overrides: Arguments of `Client`, which count for more than the environment.
+
+        Raises:
+            ConfigError: Something is missing; the message names the variables.
+        """
+        cluster = overrides.pop("cluster", None)
+        address = overrides.pop("base_url", None) or (base_url_of(cluster) if cluster else None)
+        environment = Environment.read(os.environ, project=overrides.pop("project", None), base_url=address)
+        credentials = overrides.pop("credentials", None) or credentials_from(environment)
+        return cls(environment.project, credentials=credentials, base_url=environment.base_url, **overrides)
+
+    async def start(self) -> None:
+        """Open the client on the running loop; `async with` does it too. No request is sent.
+
+        Raises:
+            WrongState: It is open already.
+            ClientClosed: It was closed; make a new one.
+        """
+        if self._closed:
+            raise ClientClosed("this client was closed and cannot be opened again: make a new one")
+        if self._opened is not None:
+            raise WrongState("this client is open already")
+        transport = Transport(
+            self._session,
+            timeout=self.settings.request_timeout,
+            connect_timeout=self.settings.connect_timeout,
+        )
+        await transport.__aenter__()
+        source = TokenSource(self._credentials, transport)
+        sender = Sender(transport, source, headers=self._headers(), retry=self.settings.retrying, emit=self._emit)
+        url = f"{self.base_url}/api/v1/projects/{self.project}"
+        calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
+        own = self._credentials.session_item()
+        engine = Engine(
+            calls=calls,
+            functions=functions,
+            sessions=sessions,
+            grants=_EXCHANGES if own is None else (own,),
+            settings=self.settings,
+            cluster=self._cluster,
+            project=self.project,
+            emit=self._emit,
+        )
+        self._opened = _Open(
+            loop=asyncio.get_running_loop(),
+            transport=transport,
+            source=source,
+            engine=engine,
+            functions=functions,
+            calls=calls,
+            sessions=sessions,
+        )
+
+    async def aclose(self) -> None:
+        """Close the client: queued calls never start, running ones go on at the service, handles end with `ClientClosed`."""
+        opened, self._opened, self._closed = self._opened, None, True
+        if opened is None:
+            return
+        try:
+            await opened.engine.aclose()
+            await opened.source.aclose()
+        finally:
+            await opened.transport.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        """Open the client."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.aclose()
+
+    def call(
+        self,
+        function: int | str | Function,
+        data: object = None,
+        *,
+        nonce: str | Secret | None = None,
+        timeout: float | None = None,
+        retry: bool = False,
+    ) -> CallHandle:
+        """Call a function: the call starts now, awaited or not, and the handle is its future.
+
+        Args:
+            function: An id, an external id, or a `Function`. External ids are looked up once.
+            data: What `handle()` gets as its `data`: a mapping, or an attrs, dataclass or TypedDict value. Everyone who
+                may read the project's calls can read it, so secrets do not belong in it.
+            nonce: Of a session of your own, made within the last minute; None to have one made.
+            timeout: Seconds from its start at the service after which the handle ends with `WaitExpired`.
+            retry: The function may run twice without harm: when it is not known whether a POST started the call, send
+                it again instead of ending with `SubmissionUncertain`.
+
+        Raises:
+            UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
+            ClientClosed: The client is closed.
+        """
+        engine = self._ready().engine
+        encoded, plain = encode(data, limit=self._payload_limit)
+        if self.settings.warn_secrets:
+            self._warn_of_secrets(plain)
+        if timeout is not None and not timeout > 0:
+            raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
+        spec = CallSpec(
+            function=_function(function),
+            data=encoded,
+            nonce=None if nonce is None else Secret(nonce),
+            timeout=timeout,
+            repeatable=retry,
+        )
+        return engine.call(spec)
+
+    @overload
+    def attach(self, function: CallRef | str) -> CallHandle: ...
+
+    @overload
+    def attach(self, function: int | str | Function, call_id: int) -> CallHandle: ...
+
+    def attach(self, function: int | str | Function | CallRef, call_id: int | None = None) -> CallHandle:
+        """Return a handle on a call that was started before, by this process or another; this does no I/O.
+
+        Args:
+            function: The call's function; or, without *call_id*, a `CallRef` or its `token`.
+            call_id: The call's id.
+
+        Raises:
+            UsageError: Something of this cannot be, or the reference is to another project.
+            ClientClosed: The client is closed.
+        """
+        engine = self._ready().engine
+        if call_id is not None:
+            if isinstance(function, CallRef):
+                raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
+            return engine.attach(_function(function), _id(call_id, "call"))
+        ref = CallRef.from_token(function) if isinstance(function, str) else function
+        if not isinstance(ref, CallRef):
+            raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
+        if (ref.cluster, ref.project) != (self._cluster, self.project):
+            raise InvalidArgument(f"{ref} belongs to another project than this client's {self._cluster}:{self.project}")
+        return engine.attach(_id(ref.function_id, "function"), _id(ref.call_id, "call"))
+
+    @overload
+    def function(self, function: int | str | Function) -> BoundFunction[object, Any]: ...
+
+    @overload
+    def function(self, function: int | str | Function, Input: type[In]) -> BoundFunction[In, Any]: ...
+
+    @overload
+    def function(
+        self, function: int | str | Function, Input: type[In] | None = None, *, Output: type[Out]
+    ) -> BoundFunction[In, Out]: ...
+
+    @overload
+    def function(
+        self, function: int | str | Function, Input: type[In] | None, Output: type[Out]
+    ) -> BoundFunction[In, Out]: ...
+
+    def function(
+        self,
+        function: int | str | Function,
+        Input: type[Any] | None = None,
+        Output: type[Any] | None = None,
+    ) -> BoundFunction[Any, Any]:
+        """Return a function as something to call: `await fn(data)` is the value, `fn.call(data)` the handle.
+
+        Args:
+            function: An id, an external id, or a `Function`.
+            Input: The type of its data; other data is refused.
+            Output: The type to build from what it returns; None for plain JSON values.
+        """
+        return BoundFunction(client=self, function=_function(function), input=Input, output=Output)
+
+    async def as_completed(self, handles: Iterable[CallHandle]) -> AsyncIterator[CallHandle]:
+        """Give handles in the order in which their calls end.
+
+        Args:
+            handles: Of this client. Each comes out once, done: its `result()` gives the call or raises.
+        """
+        waiting = set(handles)
+        ended: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
+        for handle in waiting:
+            handle.add_done_callback(ended.put_nowait)
+        try:
+            for _ in range(len(waiting)):
+                yield cast("CallHandle", await ended.get())
+        finally:
+            for handle in waiting:
+                handle.remove_done_callback(ended.put_nowait)
+
+    @property
+    def functions(self) -> Functions:
+        """The project's functions."""
+        return self._ready().functions
+
+    @property
+    def calls(self) -> Calls:
+        """The calls of functions, as the service tells of them; `call` and `attach` are the way to follow one."""
+        return self._ready().calls
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions that let functions act as their callers."""
+        return self._ready().sessions
+
+    def stats(self) -> Stats:
+        """Return what this client has done so far, in numbers."""
+        return self._ready().engine.stats(requests=self._requests, retries=self._retries, throttled=self._throttled)
+
+    def __repr__(self) -> str:
+        """Tell where the client points and whether it is open."""
+        state = "open" if self._opened else "closed" if self._closed else "not started"
+        return f"<Client of project {self.project} at {self.base_url}: {state}>"
+
+    def _ready(self) -> _Open:
+        """Return what is open, or say why nothing is."""
+        if self._closed:
+            raise ClientClosed("this client is closed: make a new one")
+        if self._opened is None:
+            raise WrongState(
+                "this client is not open: use it within `async with client:` or await client.start() first"
+            )
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise WrongState("there is no running event loop here: use the client from async code") from None
+        if loop is not self._opened.loop:
+            raise WrongState("this client was opened on another event loop: make one for each loop")
+        return self._opened
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "accept": "application/json",
+            "content-type": "application/json",
+            "cdf-version": _API_VERSION,
+            "x-cdp-app": self.settings.app,
+            "x-cdp-sdk": f"aiocdf:{version('aiocdf')}",
+        }
+
+    def _emit(self, event: Event) -> None:
+        """Count, and tell the observers; a fault of theirs is theirs alone."""
+        if isinstance(event, RequestDone):
+            self._requests += 1
+            self._retries += event.attempt > 1
+            self._throttled += event.status == _TOO_MANY
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:  # noqa: BLE001 - whatever it is, calls go on
+                _log.exception("observer %r failed on %s", observer, type(event).__name__)
+
+    def _warn_of_secrets(self, data: object) -> None:
+        """Warn where data looks as if it held a secret, once for each line of code that makes the call."""
+        path = next((path for path, key, text in strings(data) if looks_secret(key, text)), None)
+        if path is None:
+            return
+        depth, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings has no other way before Python 3.12
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("aiocdf."):
+            depth, frame = depth + 1, frame.f_back
+        site = (frame.f_code.co_filename, frame.f_lineno)
+        if site in self._warned:
+            return
+        self._warned.add(site)
+        warnings.warn(
+            f"data looks as if it held a secret at {path}, and everyone who may read the project's calls can read it. "
+            "Put it into the function's secrets, or silence this with Settings(warn_secrets=False).",
+            SecretInDataWarning,
+            stacklevel=depth,
+        )
+
+
+def _function(function: int | str | Function) -> int | str:
+    """Return what a function is known by, if it can be one."""
+    if isinstance(function, Function):
+        return function.id
+    if isinstance(function, str):
+        if not 0 < len(function) <= _LONGEST_EXTERNAL_ID:
+            raise InvalidArgument(f"an external id has 1 to {_LONGEST_EXTERNAL_ID} characters, not {len(function)}")
+        return function
+    return _id(function, "function")
+
+
+def _id(number: object, what: str) -> int:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise InvalidType(f"a {what}'s id is a whole number, not {type(number).__name__}")
+    if not 0 < number <= _LARGEST_ID:
+        raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
+    return number

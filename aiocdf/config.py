@@ -1,0 +1,249 @@
+"""Frozen settings, what the environment says, and the check that every URL passes."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+from attrs.validators import ge, gt, optional
+
+from aiocdf.errors import ConfigError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "Environment",
+    "Polling",
+    "Retrying",
+    "Settings",
+    "base_url_of",
+    "check_project",
+    "check_url",
+    "cluster_of",
+    "payload_limit",
+]
+
+# `urlsplit` drops some of these in silence and other parsers do not: no two readers may see two hosts in one URL.
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+
+_PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
+_CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_DOMAIN = ".cognitedata.com"
+
+# Bytes of `data` that a call may carry, by cloud (service documentation, "Functions: technical details").
+_GOOGLE, _AZURE, _AWS = 9_000_000, 36_000, 240_000
+_CLOUD_PREFIXES = {"az-": _AZURE, "aws-": _AWS, "gc-": _GOOGLE}
+_CLOUD_NAMES = {"api": _GOOGLE, "greenfield": _GOOGLE, "asia-northeast1-1": _GOOGLE, "westeurope-1": _AZURE}
+
+
+@attrs.frozen(kw_only=True)
+class Polling:
+    """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
+
+    #: A short call is found out late by this part of its age at the most.
+    rho: float = attrs.field(default=0.10, validator=gt(0))
+    #: Seconds between two polls of a function at the least.
+    floor: float = attrs.field(default=0.25, validator=gt(0))
+    #: Seconds between two polls of a function at the most.
+    cap: float = attrs.field(default=5.0, validator=gt(0))
+    #: Seconds of late news, added over all calls of a function, that one more request is worth.
+    kappa: float = attrs.field(default=0.5, validator=gt(0))
+    #: Polls a second over the whole project.
+    budget: float = attrs.field(default=50.0, validator=gt(0))
+
+
+@attrs.frozen(kw_only=True)
+class Retrying:
+    """How often and how patiently a request that may be repeated is sent again."""
+
+    #: Attempts in all.
+    attempts: int = attrs.field(default=6, validator=ge(1))
+    #: Seconds that the first wait takes at the most; each further one up to twice as long.
+    base: float = attrs.field(default=0.5, validator=ge(0))
+    #: Seconds that any wait takes at the most; a service that asks for more is given up on.
+    cap: float = attrs.field(default=60.0, validator=ge(0))
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything about a client that can be set and has a default."""
+
+    polling: Polling = attrs.field(factory=Polling)
+    retrying: Retrying = attrs.field(factory=Retrying)
+    #: Calls that the service lets run at once, in a function and in the project.
+    function_limit: int = attrs.field(default=100, validator=ge(1))
+    project_limit: int = attrs.field(default=250, validator=ge(1))
+    #: Calls that are being submitted at once.
+    submitters: int = attrs.field(default=16, validator=ge(1))
+    #: Responses and logs that are being read at once.
+    readers: int = attrs.field(default=16, validator=ge(1))
+    #: Seconds until a request's whole answer must be there, and until its connection must stand.
+    request_timeout: float = attrs.field(default=60.0, validator=gt(0))
+    connect_timeout: float = attrs.field(default=10.0, validator=gt(0))
+    #: Bytes of a call's data as JSON; None for what the cluster's cloud takes, where that is known.
+    payload_limit: int | None = attrs.field(default=None, validator=optional(gt(0)))
+    #: Seconds that a function may run; None to ask the service.
+    time_limit: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    #: Seconds past its time limit after which a call that still runs is given up as lost.
+    grace: float = attrs.field(default=60.0, validator=ge(0))
+    #: Seconds without one answer to a poll after which running calls are given up as lost.
+    unreachable_after: float = attrs.field(default=300.0, validator=gt(0))
+    #: Warn where a call's data looks as if it held a secret.
+    warn_secrets: bool = True
+    #: How this client names itself to the service.
+    app: str = "aiocdf"
+
+
+@attrs.frozen(kw_only=True)
+class Environment:
+    """What the environment variables that Cognite's own tools read say about project and sign-in."""
+
+    project: str
+    base_url: str
+    login_flow: str
+    provider: str
+    token: Secret | None = None
+    tenant: str | None = None
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    scopes: tuple[str, ...] = ()
+    audience: str | None = None
+    #: Names of the variables of this kind that are set.
+    found: tuple[str, ...] = ()
+
+    def missing(self, *names: str) -> str:
+        """Say which variables are missing, for an error's message."""
+        return missing_variables(names, self.found)
+
+    @classmethod
+    def read(
+        cls, variables: Mapping[str, str], *, project: str | None = None, base_url: str | None = None
+    ) -> Environment:
+        """Read *variables*; what is given beside them counts for more.
+
+        Args:
+            variables: Such as `os.environ`. An empty value counts as a missing one.
+            project: The project, instead of CDF_PROJECT.
+            base_url: The address, instead of CDF_URL and CDF_CLUSTER.
+
+        Raises:
+            ConfigError: Neither a project, nor an address; the message names the variables to set and those found.
+        """
+        found = {name: text for name, value in variables.items() if (text := value.strip())}
+        cluster = found.get("CDF_CLUSTER")
+        address = base_url or found.get("CDF_URL") or (base_url_of(cluster) if cluster else None)
+        project = project or found.get("CDF_PROJECT")
+        if not project or not address:
+            missing = [] if project else ["CDF_PROJECT"]
+            missing += [] if address else ["CDF_CLUSTER or CDF_URL"]
+            raise ConfigError(missing_variables(missing, found))
+        secrets = {name: Secret(found[name]) for name in ("CDF_TOKEN", "IDP_CLIENT_SECRET") if name in found}
+        return cls(
+            project=project,
+            base_url=address,
+            login_flow=found.get("LOGIN_FLOW", "token" if "CDF_TOKEN" in found else "client_credentials").lower(),
+            provider=found.get("PROVIDER", "entra_id").lower(),
+            token=secrets.get("CDF_TOKEN"),
+            tenant=found.get("IDP_TENANT_ID"),
+            token_url=found.get("IDP_TOKEN_URL"),
+            client_id=found.get("IDP_CLIENT_ID"),
+            client_secret=secrets.get("IDP_CLIENT_SECRET"),
+            scopes=tuple(found.get("IDP_SCOPES", "").replace(",", " ").split()),
+            audience=found.get("IDP_AUDIENCE"),
+            found=tuple(found),
+        )
+
+
+def missing_variables(missing: Iterable[str], found: Iterable[str]) -> str:
+    """Say which environment variables are missing, and which of their kind are set; never a value."""
+    related = sorted(name for name in found if name.startswith(("CDF_", "IDP_")) or name in ("LOGIN_FLOW", "PROVIDER"))
+    return (
+        f"the environment does not set {' and '.join(missing)} (set are: {', '.join(related) or 'none of its kind'}). "
+        "Set them, or start a local server with `aiocdf serve DIR`, which prints them."
+    )
+
+
+def base_url_of(cluster: str) -> str:
+    """Return the address of a cluster, such as `westeurope-1`.
+
+    Raises:
+        ConfigError: The name cannot be one of a cluster.
+    """
+    if not _CLUSTER.fullmatch(cluster):
+        raise ConfigError(f"cluster {cluster!r} is no cluster's name; it looks like westeurope-1, without https://")
+    return f"https://{cluster}{_DOMAIN}"
+
+
+def cluster_of(base_url: str) -> str:
+    """Return the cluster that an address belongs to; host and port where it is none of Cognite's."""
+    host = urlsplit(base_url).netloc
+    return host.removesuffix(_DOMAIN)
+
+
+def check_project(project: str) -> str:
+    """Return *project* if it can be a project's name in a URL.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not isinstance(project, str) or not _PROJECT.fullmatch(project):
+        raise ConfigError(f"project {project!r} is no project's name: letters, digits, hyphens and underscores only")
+    return project
+
+
+def payload_limit(cluster: str) -> int | None:
+    """Return the bytes of data that a call may carry on this cluster's cloud; None where the cloud is not known."""
+    by_prefix = (limit for prefix, limit in _CLOUD_PREFIXES.items() if cluster.startswith(prefix))
+    return _CLOUD_NAMES.get(cluster) or next(by_prefix, None)
+
+
+def check_url(url: str, *, what: str) -> str:
+    """Return *url* in its normal form, without a trailing slash, if secrets may be sent to it.
+
+    Plain http is for loopback addresses only. There is no setting that changes this.
+
+    Args:
+        url: An absolute URL, such as `https://api.cognitedata.com`.
+        what: The name of the setting, for the error's message.
+
+    Raises:
+        ConfigError: It is no absolute https URL, or has a user name, a query or a fragment.
+    """
+    parts = _split(url, what)
+    # From here on messages show what comes after the user name: a password may be in front of it.
+    shown = f"{what} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if "@" in parts.netloc:
+        raise ConfigError(f"{shown} has a user name before its host. Leave out everything up to the '@'.")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{shown} has a query or a fragment. Leave out everything from the '?' or '#'.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigError(f"{shown} is plain http, which everyone on the way can read. Use https.")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _split(url: str, what: str) -> SplitResult:
+    """Take the URL apart; a bad one is not quoted, for it may hold a secret in any place."""
+    try:
+        parts = urlsplit(url)
+        usable = not _UNSAFE.search(url) and parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
+    except (TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise ConfigError(f"{what} is no absolute URL. It must look like https://host/path, without spaces.")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether the name or address is this computer, without asking a resolver."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

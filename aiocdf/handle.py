@@ -1,0 +1,297 @@
+"""A call of a function as an asyncio future, and the reference by which it is found again."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+import attrs
+
+from aiocdf.errors import CallFailed, CallTimedOut, InvalidArgument, WrongState
+from aiocdf.models.calls import FunctionCall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator
+
+    from aiocdf.models.calls import LogEntry
+
+__all__ = ["Backend", "CallHandle", "CallRef", "Settled"]
+
+T = TypeVar("T")
+
+_SCHEME = "cdf"
+
+
+@attrs.frozen(kw_only=True)
+class CallRef:
+    """Where a call is found again: nothing secret, good to store, log and send.
+
+    Take it from `handle.ref`, or from the `ref` of an error, and give it to `client.attach`.
+    """
+
+    #: The cluster's name, or host and port of an address that is none of Cognite's.
+    cluster: str
+    project: str
+    function_id: int
+    call_id: int
+
+    @property
+    def token(self) -> str:
+        """The reference as one string, such as `cdf:westeurope-1:acme:12:345`."""
+        return f"{_SCHEME}:{self.cluster}:{self.project}:{self.function_id}:{self.call_id}"
+
+    @classmethod
+    def from_token(cls, token: str) -> CallRef:
+        """Read a `token` back.
+
+        Raises:
+            InvalidArgument: It is none.
+        """
+        scheme, _, rest = token.partition(":")
+        parts = rest.rsplit(":", 3)
+        if scheme != _SCHEME or len(parts) != 4 or not all(parts) or not all(map(_is_id, parts[2:])):
+            raise InvalidArgument(f"{token!r} is no call's token; it looks like cdf:westeurope-1:acme:12:345")
+        return cls(cluster=parts[0], project=parts[1], function_id=int(parts[2]), call_id=int(parts[3]))
+
+    def __str__(self) -> str:
+        """Return the token."""
+        return self.token
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) > 0
+
+
+class Backend(Protocol):
+    """What a handle looks at: one call, shared by all handles on it."""
+
+    @property
+    def name(self) -> str:
+        """What the caller called the function."""
+
+    @property
+    def function_id(self) -> int | None:
+        """The function's numeric id, once it is known."""
+
+    @property
+    def call_id(self) -> int | None:
+        """The call's id, once the service has accepted it."""
+
+    @property
+    def status(self) -> str:
+        """Where the call stands, as far as we know."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds the call has run, or has waited if it does not run yet."""
+
+    @property
+    def ref(self) -> CallRef | None:
+        """Where to find the call again, once it has an id."""
+
+    def release(self, handle: CallHandle, *, withdraw: bool) -> str:
+        """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
+
+    async def accepted(self) -> FunctionCall:
+        """Return the call as the service accepted it."""
+
+    async def response(self, kind: Any) -> Any:
+        """Return what the ended call returned."""
+
+    def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
+        """Give what the call printed."""
+
+
+class CallHandle(asyncio.Future[FunctionCall]):
+    """A call that has been asked for, as a future: it starts by itself and settles whether or not anyone waits.
+
+    Handles come from `client.call` and `client.attach`; they are not built by hand. `await handle` gives the finished
+    `FunctionCall`, or raises what the errors' tree says. It works in `asyncio.gather`, `wait`, `wait_for`, `shield` and
+    `as_completed` as it is, and in a `TaskGroup` through its coroutine methods: `group.create_task(handle.wait())`.
+
+    Awaiting tasks are independent of one another and of the call: cancelling one, or an `asyncio.timeout` around one,
+    harms neither the call nor the handle.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Backend, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._call = call
+
+    @property
+    def function_id(self) -> int | None:
+        """The function's numeric id; None until an external id has been looked up."""
+        return self._call.function_id
+
+    @property
+    def call_id(self) -> int | None:
+        """The call's id; None until the service has accepted it."""
+        return self._call.call_id
+
+    @property
+    def status(self) -> str:
+        """Where the call stands: `Queued`, `Submitting`, what the service last said, or `Unknown`; no I/O."""
+        return self._call.status
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds the call has run so far or took in all; for one that does not run yet, how long it has waited."""
+        return self._call.elapsed
+
+    @property
+    def ref(self) -> CallRef:
+        """Where to find the call again, from here or from another process.
+
+        Raises:
+            WrongState: The service has not accepted the call yet; `await handle.submitted()` first.
+        """
+        ref = self._call.ref
+        if ref is None:
+            raise WrongState(f"{self!r} has no id yet: await handle.submitted() first")
+        return ref
+
+    def __await__(self) -> Generator[Any, None, FunctionCall]:
+        """Wait for the end of the call and return it.
+
+        Raises:
+            CallError: The call failed, timed out or was lost; or it is not known whether it started.
+            AiocdfError: It could not be started.
+        """
+        yield from _settled(self)
+        return self.result()
+
+    __iter__ = __await__
+
+    async def wait(self) -> FunctionCall:
+        """Wait for the end of the call and return it whatever its status: a failure of the function is not raised.
+
+        Raises:
+            AiocdfError: The call could not be started, or its end is not known.
+        """
+        await Settled(self)
+        error = None if self.cancelled() else self.exception()
+        if isinstance(error, CallFailed | CallTimedOut) and error.call is not None:
+            return error.call
+        return self.result()
+
+    async def submitted(self) -> FunctionCall:
+        """Wait until the service has accepted the call, and return it as accepted: fire and forget ends here.
+
+        Raises:
+            AiocdfError: It could not be started.
+        """
+        return await self._call.accepted()
+
+    @overload
+    async def response(self, kind: None = None) -> Any: ...
+
+    @overload
+    async def response(self, kind: type[T]) -> T: ...
+
+    async def response(self, kind: type[T] | None = None) -> T | Any:
+        """Wait for the end of the call and return what the function returned.
+
+        Args:
+            kind: A type to build from it, such as an attrs class or `list[int]`; None for plain JSON values.
+
+        Raises:
+            CallError: The call did not complete.
+            DecodeError: What it returned does not fit *kind*; the message names the JSON path.
+        """
+        await self
+        return await self._call.response(kind)
+
+    def logs(self, *, follow: bool = False) -> AsyncIterator[LogEntry]:
+        """Give what the call has printed, a line at a time.
+
+        Args:
+            follow: Go on until the call ends, instead of stopping at what is there now.
+
+        Raises:
+            AiocdfError: The call could not be started, or the logs not be read.
+        """
+        return self._call.logs(follow=follow)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Give up on the call: still queued, it never starts; started, it runs on, for the service cannot stop one.
+
+        Other handles on the same call are not touched.
+
+        Args:
+            msg: For the `CancelledError`; by default it says what became of the call.
+        """
+        return self._let_go(msg, withdraw=True)
+
+    def detach(self) -> bool:
+        """Stop following the call, which goes on, also from the queue; this handle ends as cancelled."""
+        return self._let_go(None, withdraw=False)
+
+    def _let_go(self, msg: Any | None, *, withdraw: bool) -> bool:
+        if self.done():
+            return False
+        became = self._call.release(self, withdraw=withdraw)
+        return super().cancel(msg=became if msg is None else msg)
+
+    def __repr__(self) -> str:
+        """Tell the function, the call, its status and its age."""
+        which = f"call {self.call_id} of " if self.call_id is not None else ""
+        state = "cancelled, " if self.cancelled() else ""
+        return f"<CallHandle {which}function {self._call.name}: {state}{self.status}, {self.elapsed:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        """Show the call as a small table in a notebook."""
+        rows = {
+            "function": self._call.name,
+            "call": "not accepted yet" if self.call_id is None else str(self.call_id),
+            "status": self.status,
+            "elapsed": f"{self.elapsed:.1f} s",
+        }
+        if self.done() and not self.cancelled() and (error := self._exception_shown()):
+            rows["error"] = error
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table><caption>aiocdf call</caption>{cells}</table>"
+
+    def _exception_shown(self) -> str:
+        """Return the error's text without counting it as taken: a glance in a notebook handles no error."""
+        error = self._exception
+        return "" if error is None else str(error)
+
+    def __reduce__(self) -> tuple[Callable[[str], CallRef], tuple[str]]:
+        """Pickle as the `CallRef`, which `client.attach` makes a handle of again."""
+        return CallRef.from_token, (self.ref.token,)
+
+
+class Settled:
+    """Waits for a future to be done, whatever its outcome, on its own: cancelling the wait leaves the future alone."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self._future = future
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return _settled(self._future)
+
+
+def _settled(future: asyncio.Future[Any]) -> Generator[Any, None, None]:
+    """Wait on an inner future of one's own; the stdlib's `Future.__await__` would let a cancelled task cancel *future*."""
+    if future.done():
+        return
+    loop = asyncio.get_running_loop()
+    if loop is not future.get_loop():
+        raise WrongState(f"{future!r} belongs to another event loop: await it there, or attach to its ref here")
+    waiter: asyncio.Future[None] = loop.create_future()
+    wake = partial(_wake, waiter)
+    future.add_done_callback(wake)
+    try:
+        yield from waiter
+    finally:
+        future.remove_done_callback(wake)
+
+
+def _wake(waiter: asyncio.Future[None], _: asyncio.Future[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,93 @@
+"""The one shape of all error answers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+__all__ = ["Problem", "TooManyCalls", "Unauthorized", "answering"]
+
+
+class Problem(Exception):
+    """An error answer of the service's API.
+
+    Args:
+        status: The HTTP status.
+        message: What is wrong, in words for the caller.
+        missing: The identifiers that are unknown.
+        duplicated: The identifiers that were given twice.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        missing: Sequence[Mapping[str, Any]] = (),
+        duplicated: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = {"code": status, "message": message}
+        if missing:
+            self.error["missing"] = list(missing)
+        if duplicated:
+            self.error["duplicated"] = list(duplicated)
+        self.headers: dict[str, str] = {}
+
+    def response(self) -> web.Response:
+        """Return the answer."""
+        return web.json_response({"error": self.error}, status=self.status, headers=self.headers)
+
+
+class Unauthorized(Problem):
+    """There is no valid token for the project; the answer does not say which of the two it is."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "Unauthorized")
+
+
+class TooManyCalls(Problem):
+    """A limit of running calls is reached; nothing was bound or started, so the same request may be sent again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(429, message)
+        # Clients read either of the two, according to their age.
+        self.headers["cdf-is-auto-retryable"] = "true"
+        self.error["isAutoRetryable"] = True
+
+
+def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the middleware that turns every exception into an answer and gives each answer its request id."""
+
+    @web.middleware
+    async def answer(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        request_id = str(uuid.uuid4())
+        try:
+            response = await handler(request)
+        except Problem as problem:
+            response = problem.response()
+        except web.HTTPException as error:
+            response = _of_http(error, request).response()
+        except Exception:
+            log.exception("%s %s failed, request id %s", request.method, request.path, request_id)
+            response = Problem(500, "Internal server error").response()
+        response.headers["x-request-id"] = request_id
+        return response
+
+    return answer
+
+
+def _of_http(error: web.HTTPException, request: web.Request) -> Problem:
+    """Return what aiohttp found wrong with a request, in the service's shape."""
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return Problem(400, "The request body is too large")
+    return Problem(error.status, f"{error.reason}: {request.method} {request.path}")

@@ -1,0 +1,245 @@
+"""The local server: Cognite Functions on this machine, over the same HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+from aiohttp import web
+
+from aiocdf.errors import ConfigError, InvalidArgument, WrongState
+from aiocdf.local.app import application
+from aiocdf.local.calls import CallEndpoints
+from aiocdf.local.catalogue import Catalogue
+from aiocdf.local.executions import Executions
+from aiocdf.local.functions import FunctionEndpoints
+from aiocdf.local.ids import Ids
+from aiocdf.local.issuer import Issuer
+from aiocdf.local.limits import Limits
+from aiocdf.local.oauth import TOKEN_PATH, OAuthEndpoints
+from aiocdf.local.records import OAuthClient
+from aiocdf.local.runtime import Runtime
+from aiocdf.local.sessions import SessionEndpoints
+from aiocdf.local.store import MemoryStore
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from aiocdf.client import Client
+    from aiocdf.local.calls import ErrorShape
+
+__all__ = ["LocalServer", "serve"]
+
+# Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
+SHUTDOWN_SECONDS = 1.0
+MAX_PORT = 65_535
+
+
+def serve(
+    root: str | os.PathLike[str],
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    project: str = "local",
+    clients: Iterable[OAuthClient] = (),
+    limits: Limits | None = None,
+    error_shape: ErrorShape = "object",
+    log: logging.Logger | None = None,
+) -> LocalServer:
+    """Return a local server of the functions below a folder, to be used with `async with`.
+
+    Args:
+        root: The folder: each folder in it with a `handler.py` is a function.
+        port: The TCP port; 0 for a free one.
+        host: The address to listen at; any other than the default lets other machines run the functions.
+        project: The name of the one project.
+        clients: Who may get tokens; if none are given, one client that may do everything, with a random secret.
+        limits: What is allowed; the service's limits if not given.
+        error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
+            The service's documentation has both.
+        log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
+    """
+    return LocalServer(
+        root=Path(root),
+        port=port,
+        host=host,
+        project=project,
+        clients=tuple(clients) or (OAuthClient(client_id="local"),),
+        limits=limits or Limits(),
+        error_shape=error_shape,
+        log=log or logging.getLogger("aiocdf.local"),
+    )
+
+
+@attrs.define(kw_only=True, eq=False)
+class LocalServer:
+    """A local server; made by `serve`, which tells its settings."""
+
+    _root: Path
+    _port: int
+    _host: str
+    project: str
+    _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
+    _limits: Limits
+    _error_shape: ErrorShape
+    _log: logging.Logger = attrs.field(repr=False)
+    _store: MemoryStore = attrs.field(factory=MemoryStore, init=False, repr=False)
+    _issuer: Issuer = attrs.field(init=False, repr=False)
+    _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make the clients known."""
+        self._issuer = Issuer(self._store)
+        for client in self._clients:
+            self._issuer.add_client(client)
+
+    async def __aenter__(self) -> Self:
+        """Start the server."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server."""
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            InvalidArgument: The folder is not there, or has no functions, or there is no such port.
+            ConfigError: The address cannot be listened at.
+            WrongState: The server was started before.
+        """
+        if self._running is not None:
+            raise WrongState("this server was started before; make another one with serve()")
+        catalogue = Catalogue(self._root)
+        await self._check_root(catalogue)
+        async with AsyncExitStack() as stack:
+            listener = await asyncio.to_thread(self._listen)
+            stack.callback(listener.close)
+            self._port = listener.getsockname()[1]
+            await self._compose(catalogue, listener, stack)
+            self._running = stack.pop_all()
+
+    async def aclose(self) -> None:
+        """Stop listening, end running calls as Failed, and leave no process behind."""
+        if self._running is not None:
+            await self._running.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where the server is reached, without a slash at the end."""
+        if self._running is None:
+            raise WrongState("the server has no address before it is started: use it with `async with`")
+        return self._url()
+
+    def add_client(self, client: OAuthClient) -> None:
+        """Let one more client get tokens."""
+        self._issuer.add_client(client)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables by which clients find the server and the first of `clients`."""
+        client = self._clients[0]
+        return {
+            "CDF_URL": self.url,
+            "CDF_PROJECT": self.project,
+            "LOGIN_FLOW": "client_credentials",
+            "IDP_TOKEN_URL": self.url + TOKEN_PATH,
+            "IDP_CLIENT_ID": client.client_id,
+            "IDP_CLIENT_SECRET": client.client_secret.reveal(),
+            "IDP_SCOPES": self.url + "/.default",
+        }
+
+    def client(self, **overrides: Any) -> Client:
+        """Return a client of this server, acting as the first of `clients`.
+
+        Args:
+            overrides: Arguments of `aiocdf.Client` to use in place of the server's.
+        """
+        # The server must run without the client: a process that only serves never loads it.
+        from aiocdf.auth import ClientCredentials
+        from aiocdf.client import Client
+
+        first = self._clients[0]
+        credentials = ClientCredentials(
+            token_url=self.url + TOKEN_PATH,
+            client_id=first.client_id,
+            client_secret=first.client_secret,
+            scopes=(self.url + "/.default",),
+        )
+        return Client(**({"project": self.project, "credentials": credentials, "base_url": self.url} | overrides))
+
+    async def _check_root(self, catalogue: Catalogue) -> None:
+        if not await asyncio.to_thread(self._root.is_dir):
+            raise InvalidArgument(f"there is no folder {str(self._root)!r} to serve functions from")
+        if not await catalogue.functions():
+            raise InvalidArgument(
+                f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
+            )
+
+    def _listen(self) -> socket.socket:
+        if not 0 <= self._port <= MAX_PORT:
+            raise InvalidArgument(f"port must be from 0 to {MAX_PORT}, not {self._port}")
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            return socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen at {self._host} port {self._port}: {error}; choose another port, or 0 for a free one"
+            ) from error
+
+    def _url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    async def _compose(self, catalogue: Catalogue, listener: socket.socket, stack: AsyncExitStack) -> None:
+        """Build the server from its parts, each with its end pushed onto the stack."""
+        ids = Ids()
+        runtime = Runtime()
+        executions = Executions(
+            store=self._store,
+            issuer=self._issuer,
+            runtime=runtime,
+            ids=ids,
+            limits=self._limits,
+            base_url=self._url(),
+            project=self.project,
+            log=self._log,
+        )
+        endpoints = (
+            OAuthEndpoints(self._issuer, self.project, self._limits.token_seconds),
+            SessionEndpoints(self._store, self._issuer, ids, self._limits),
+            FunctionEndpoints(catalogue, self._store, self._limits),
+            CallEndpoints(
+                catalogue=catalogue,
+                executions=executions,
+                store=self._store,
+                limits=self._limits,
+                error_shape=self._error_shape,
+            ),
+        )
+        app = application(
+            [route for resource in endpoints for route in resource.routes()],
+            project=self.project,
+            issuer=self._issuer,
+            # Room for data that is at its limit, however it is spelt.
+            body_bytes=6 * self._limits.data_bytes + 1_000_000,
+            log=self._log,
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(runtime.aclose)
+        stack.push_async_callback(executions.aclose)
+        await runner.setup()
+        site = web.SockSite(runner, listener)
+        await site.start()
+        stack.push_async_callback(site.stop)

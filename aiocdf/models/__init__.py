@@ -1,0 +1,23 @@
+"""The values that users see: what the service says, as frozen attrs classes without behaviour that does I/O."""
+
+from __future__ import annotations
+
+from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
+from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionStatus, Range
+from aiocdf.models.sessions import Session, SessionStatus, SessionType
+from aiocdf.models.stats import Stats
+
+__all__ = [
+    "CallStatus",
+    "Function",
+    "FunctionCall",
+    "FunctionError",
+    "FunctionLimits",
+    "FunctionStatus",
+    "LogEntry",
+    "Range",
+    "Session",
+    "SessionStatus",
+    "SessionType",
+    "Stats",
+]

@@ -1,0 +1,9 @@
+"""The service's resources: one short method an endpoint."""
+
+from __future__ import annotations
+
+from aiocdf.resources.calls import Calls
+from aiocdf.resources.functions import Functions
+from aiocdf.resources.sessions import Sessions
+
+__all__ = ["Calls", "Functions", "Sessions"]

@@ -1,0 +1,103 @@
+"""Function calls (API: Function calls)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiocdf._wire.json import json_request, member, read_items, read_json, read_value
+from aiocdf.models.calls import FunctionCall, LogEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from aiocdf._http.sender import Sender
+    from aiocdf._wire.http import Response
+    from aiocdf.secret import Secret
+
+__all__ = ["Calls"]
+
+_READ = "functionsAcl:READ"
+
+
+class Calls:
+    """Starts calls and asks after them.
+
+    Args:
+        sender: What sends the requests.
+        project_url: Address of the project, up to and without the last slash.
+    """
+
+    def __init__(self, sender: Sender, project_url: str) -> None:
+        self._sender = sender
+        self._url = f"{project_url}/functions"
+
+    async def start(self, function_id: int, data: bytes, nonce: Secret) -> tuple[FunctionCall, Response]:
+        """Start a call: one attempt, whatever comes of it.
+
+        Args:
+            function_id: The function's numeric id.
+            data: The call's data as JSON text.
+            nonce: Of a session made within the last minute.
+
+        Raises:
+            AiocdfError: Any of the transport's, the service's or the token's.
+        """
+        request = json_request(
+            f"call function {function_id}",
+            "POST",
+            f"{self._url}/{function_id}/call",
+            # Put together by hand: the data is JSON already, and may be megabytes.
+            encoded=b'{"data":%b,"nonce":%b}' % (data, json.dumps(nonce.reveal()).encode()),
+            repeatable=False,
+            capability="functionsAcl:RUN",
+        )
+        response = await self._sender.send(request, attempts=1)
+        return read_value(request, response, FunctionCall), response
+
+    async def retrieve(self, function_id: int, call_id: int) -> FunctionCall:
+        """Return a call as the service describes it now."""
+        request = json_request(
+            f"read call {call_id} of function {function_id}",
+            "GET",
+            f"{self._url}/{function_id}/calls/{call_id}",
+            capability=_READ,
+        )
+        return read_value(request, await self._sender.send(request), FunctionCall)
+
+    async def poll(self, function_id: int, call_ids: Collection[int]) -> tuple[list[dict[str, Any]], Response]:
+        """Ask after many calls of a function with one request, sent once; those it does not know are left out.
+
+        Returns:
+            The calls as plain objects: most still run, and reading them as values would be work for nothing.
+        """
+        request = json_request(
+            f"poll {len(call_ids)} calls of function {function_id}",
+            "POST",
+            f"{self._url}/{function_id}/calls/byids",
+            {"items": [{"id": call_id} for call_id in call_ids], "ignoreUnknownIds": True},
+            capability=_READ,
+        )
+        response = await self._sender.send(request, attempts=1)
+        return member(request, read_json(request, response), "items", list), response
+
+    async def response(self, function_id: int, call_id: int) -> Any:
+        """Return what a completed call returned; None where it returned nothing."""
+        request = json_request(
+            f"read the response of call {call_id} of function {function_id}",
+            "GET",
+            f"{self._url}/{function_id}/calls/{call_id}/response",
+            capability=_READ,
+        )
+        body = read_json(request, await self._sender.send(request))
+        return body.get("response") if isinstance(body, dict) else None
+
+    async def logs(self, function_id: int, call_id: int) -> list[LogEntry]:
+        """Return what a call has printed so far, a line an entry."""
+        request = json_request(
+            f"read the logs of call {call_id} of function {function_id}",
+            "GET",
+            f"{self._url}/{function_id}/calls/{call_id}/logs",
+            capability=_READ,
+        )
+        return read_items(request, await self._sender.send(request), LogEntry)

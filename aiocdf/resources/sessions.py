@@ -1,0 +1,47 @@
+"""Sessions (API: Sessions)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiocdf._wire.json import json_request, read_items
+from aiocdf.errors import DecodeError
+from aiocdf.models.sessions import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocdf._http.sender import Sender
+
+__all__ = ["Sessions"]
+
+
+class Sessions:
+    """Makes sessions.
+
+    Args:
+        sender: What sends the requests.
+        project_url: Address of the project, up to and without the last slash.
+    """
+
+    def __init__(self, sender: Sender, project_url: str) -> None:
+        self._sender = sender
+        self._url = f"{project_url}/sessions"
+
+    async def create(self, grant: Mapping[str, Any]) -> Session:
+        """Make a session; one that nobody binds dies by itself within about a minute.
+
+        Args:
+            grant: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or
+                `{"oneshotTokenExchange": True}`.
+
+        Raises:
+            PermissionDenied: The caller lacks sessionsAcl:CREATE.
+        """
+        request = json_request(
+            "create a session", "POST", self._url, {"items": [grant]}, capability="sessionsAcl:CREATE"
+        )
+        sessions = read_items(request, await self._sender.send(request), Session)
+        if len(sessions) != 1 or sessions[0].nonce is None:
+            raise DecodeError(f"{request.name}: the answer holds no session with a nonce", path="$.items")
+        return sessions[0]

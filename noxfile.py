@@ -1,0 +1,100 @@
+"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent
+DIST = HERE / "dist"
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk"]
+
+
+def runs(python: Path) -> bool:
+    """Tell whether this is a Python that starts: a pyenv shim may stand for one that is not there."""
+    return os.access(python, os.X_OK) and subprocess.run([python, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
+
+
+@functools.cache
+def installed() -> list[str]:
+    """Return the versions of our classifiers that run here, and put their folders on the PATH, where nox looks."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = []
+    for version in nox.project.python_versions(PROJECT):
+        folders = [*map(Path, os.get_exec_path()), *pyenv.glob(f"versions/{version}.*/bin")]
+        folder = next((folder for folder in folders if runs(folder / f"python{version}")), None)
+        if folder is not None:
+            os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+            found.append(version)
+    return found
+
+
+def install_wheel(session: nox.Session, *groups: str) -> None:
+    """Install the wheel that `package` built, with all extras and the dependency groups named."""
+    (wheel,) = DIST.glob("*.whl")
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted)
+
+
+def pytest(session: nox.Session, *command: str) -> None:
+    """Run pytest on what is installed: a safe path keeps the checkout out of every process that tests start."""
+    session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the source distribution, and the wheel from it."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.install("--quiet", "build")
+    session.run("python", "-m", "build", "--outdir", str(DIST), str(HERE), silent=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and form."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(requires=["package"])
+def types(session: nox.Session) -> None:
+    """Check the types of the package, of its users' code in `tests/typing` and of the examples."""
+    install_wheel(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports point down."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "layers"))
+    session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": str(HERE)})
+
+
+@nox.session(python=installed(), requires=["package"])
+def tests(session: nox.Session) -> None:
+    """Run the tests on the wheel; the oldest Python also measures their branch coverage, when it runs them all."""
+    install_wheel(session, "tests")
+    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk"]
+    if session.posargs or session.python != installed()[0]:
+        pytest(session, "pytest", *arguments)
+        return
+    session.run("coverage", "erase")
+    pytest(session, "coverage", "run", "-m", "pytest", *arguments)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(requires=["package"])
+def sdk(session: nox.Session) -> None:
+    """Drive the local server with Cognite's own client."""
+    install_wheel(session, "tests", "sdk")
+    pytest(session, "pytest", *(session.posargs or ["tests/sdk"]))

@@ -1,0 +1,61 @@
+"""What holds for every test: no settings from outside, and no process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+import aiocdf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+for name in list(os.environ):
+    if name.startswith(("CDF_", "COGNITE_", "IDP_", "LOGIN_FLOW")):
+        del os.environ[name]
+
+# looptime asks for the current event loop in tests without one too. Up to Python 3.13 asyncio would make one up for it,
+# which nobody closes, and the warning of that fails whichever test runs when it is collected.
+asyncio.set_event_loop(None)
+
+# looptime asks for an event loop in plain tests too; unless told that there is none, Python makes one that nobody closes.
+asyncio.set_event_loop(None)
+
+hypothesis.settings.register_profile("aiocdf", deadline=None)  # a busy machine is no counterexample
+hypothesis.settings.load_profile("aiocdf")
+
+# Each process of pytest-xdist has a mark of its own; whatever is started from here inherits it.
+MARK = f"AIOCDF_TESTED_BY={os.getpid()}"
+os.environ.update([MARK.split("=")])
+
+
+def pytest_report_header() -> str:
+    """Say whether it is the checkout or an installed package that is tested."""
+    return f"aiocdf: {Path(aiocdf.__file__).parent}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fail the last test when a process that a test started is still there, children of children too (on Linux)."""
+    yield
+    left = [_command(process) for process in Path("/proc").glob("[0-9]*") if _is_ours(process)]
+    assert left == []
+
+
+def _is_ours(process: Path) -> bool:
+    """Tell whether the process was started by this one: its environment has our mark."""
+    try:
+        return MARK.encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _command(process: Path) -> str:
+    """Return the process's number and command line."""
+    return f"{process.name}: {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"

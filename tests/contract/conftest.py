@@ -1,0 +1,243 @@
+"""A real server on a real socket, spoken to without the client, each answer held against the OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import attrs
+import pytest
+
+from aiocdf.local import Limits, LocalServer, OAuthClient, serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+OPENAPI = Path(__file__).parents[3] / "shared" / "openapi" / "cdf-functions.json"
+
+FUNCTIONS = {
+    "double": 'def handle(data):\n    return {"value": 2 * data["x"]}\n',
+    "echo": "def handle(data):\n    return data\n",
+    "nothing": "def handle():\n    pass\n",
+    "boom": "def handle(data):\n    return 1 / 0\n",
+    "noisy": 'def handle(data):\n    for n in range(3):\n        print("line", n)\n',
+    "big": 'def handle(data):\n    return "x" * data["size"]\n',
+    # It runs until the test makes the file, and says first that it runs.
+    "gate": (
+        "import pathlib, time\n"
+        "def handle(data):\n"
+        '    print("waiting", flush=True)\n'
+        '    while not pathlib.Path(data["path"]).exists():\n'
+        "        time.sleep(0.005)\n"
+        '    return "open"\n'
+    ),
+    "stuck": "import time\ndef handle():\n    time.sleep(60)\n",
+    "broken": "def handle(:\n",
+}
+SETTINGS = {
+    "double": (
+        'id = 1\nname = "Double it"\ndescription = "Twice x"\nowner = "someone@example.com"\n'
+        'metadata = {team = "blue"}\nsecrets = {api-key = "hush"}\nenv_vars = {MODE = "test"}\n'
+    ),
+    "stuck": "timeout = 0.2\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of functions."""
+    folder = tmp_path / "functions"
+    for name, code in FUNCTIONS.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "handler.py").write_text(code)
+    for name, settings in SETTINGS.items():
+        (folder / name / "function.toml").write_text(settings)
+    return folder
+
+
+@pytest.fixture
+async def server(root: Path) -> AsyncIterator[LocalServer]:
+    """A server with limits small enough to be reached."""
+    limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
+    async with serve(root, limits=limits) as server:
+        yield server
+
+
+@attrs.frozen
+class Answer:
+    """What came back."""
+
+    status: int
+    body: Any
+    headers: Any
+
+    @property
+    def error(self) -> Any:
+        return self.body["error"]
+
+
+@attrs.define
+class Api:
+    """Someone with a token who speaks HTTP to the server."""
+
+    server: LocalServer
+    session: aiohttp.ClientSession
+    check: Callable[[str, str, Answer], None]
+    token: str = ""
+
+    async def sign_in(self, client_id: str | None = None, client_secret: str | None = None) -> Api:
+        known = self.server.environment()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id or known["IDP_CLIENT_ID"],
+            "client_secret": client_secret or known["IDP_CLIENT_SECRET"],
+        }
+        async with self.session.post(known["IDP_TOKEN_URL"], data=form) as response:
+            self.token = (await response.json())["access_token"]
+        return self
+
+    async def as_client(self, *capabilities: str) -> Api:
+        """Someone else, who may do only this."""
+        client = OAuthClient(client_id=f"may {capabilities}", capabilities=frozenset(capabilities))
+        self.server.add_client(client)
+        other = Api(self.server, self.session, self.check)
+        return await other.sign_in(client.client_id, client.client_secret.reveal())
+
+    async def send(self, method: str, path: str, *, project: str | None = None, **options: Any) -> Answer:
+        url = f"{self.server.url}/api/v1/projects/{project or self.server.project}{path}"
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        async with self.session.request(method, url, headers=headers, **options) as response:
+            answer = Answer(response.status, await response.json(), response.headers)
+        self.check(method, path.partition("?")[0], answer)
+        return answer
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.send("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self.send("POST", path, **({"json": body} | options))
+
+    async def nonce(self) -> str:
+        """The nonce of a new session."""
+        answer = await self.post("/sessions", {"items": [{"tokenExchange": True}]})
+        return answer.body["items"][0]["nonce"]
+
+    async def function_id(self, external_id: str) -> int:
+        answer = await self.post("/functions/byids", {"items": [{"externalId": external_id}]})
+        return answer.body["items"][0]["id"]
+
+    async def start(self, external_id: str, **data: Any) -> Answer:
+        """The answer to a call with a fresh nonce."""
+        function_id = await self.function_id(external_id)
+        return await self.post(f"/functions/{function_id}/call", {"nonce": await self.nonce(), "data": data})
+
+    async def run(self, external_id: str, **data: Any) -> Any:
+        """A finished call."""
+        started = await self.start(external_id, **data)
+        assert started.status == 201, started.body
+        return await self.ended(started.body)
+
+    async def ended(self, call: Any) -> Any:
+        while call["status"] == "Running":
+            await asyncio.sleep(0.005)
+            call = (await self.get(f"/functions/{call['functionId']}/calls/{call['id']}")).body
+        return call
+
+
+@pytest.fixture(scope="session")
+def check() -> Callable[[str, str, Answer], None]:
+    """The check of an answer against the OpenAPI document, which lets all pass where the document is not there."""
+    if not OPENAPI.exists():
+        return lambda method, path, answer: None
+    document = json.loads(OPENAPI.read_text())
+    return lambda method, path, answer: _check(document, method, path, answer)
+
+
+@pytest.fixture
+async def connect(check: Callable[[str, str, Answer], None]) -> AsyncIterator[Callable[[LocalServer], Awaitable[Api]]]:
+    """Connects to a server as someone who may do everything."""
+    async with aiohttp.ClientSession() as session:
+        yield lambda server: Api(server, session, check).sign_in()
+
+
+@pytest.fixture
+async def api(server: LocalServer, connect: Callable[[LocalServer], Awaitable[Api]]) -> Api:
+    """Someone who may do everything."""
+    return await connect(server)
+
+
+def _check(document: Any, method: str, path: str, answer: Answer) -> None:
+    """Fail if a successful answer, or an error's shape, is not as the document says."""
+    assert answer.headers["x-request-id"]
+    operation = _operation(document, method, path)
+    if answer.status >= 400 or operation is None:
+        assert _mistakes(document, {"$ref": "#/components/schemas/Error"}, answer.body["error"], "error") == []
+        return
+    responses = {int(status): response for status, response in operation["responses"].items()}
+    assert answer.status in responses, f"{method} {path} answers {answer.status}"
+    response = responses[answer.status]
+    if "$ref" in response:
+        response = _follow(document, response["$ref"])
+    assert _mistakes(document, response["content"]["application/json"]["schema"], answer.body, path) == []
+
+
+def _operation(document: Any, method: str, path: str) -> Any:
+    """The operation of a path; literal segments win over parameters."""
+    segments = path.split("/")
+    candidates = [
+        (template.count("{"), template)
+        for template, operations in document["paths"].items()
+        if method.lower() in operations
+        and len(template.split("/")) == len(segments)
+        and all(a == b or a.startswith("{") for a, b in zip(template.split("/"), segments, strict=True))
+    ]
+    return document["paths"][min(candidates)[1]][method.lower()] if candidates else None
+
+
+def _follow(document: Any, reference: str) -> Any:
+    for key in reference.removeprefix("#/").split("/"):
+        document = document[key]
+    return document
+
+
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+
+
+def _mistakes(document: Any, schema: Any, value: Any, where: str) -> list[str]:
+    """What is wrong with a value, by the keywords that the document uses."""
+    if "$ref" in schema:
+        # The document asks for a `code` in the error of a call that it does not define.
+        if schema["$ref"].endswith("/FunctionCallError"):
+            value = {"code": 0, **value}
+        schema = _follow(document, schema["$ref"])
+    found = [mistake for part in schema.get("allOf", ()) for mistake in _mistakes(document, part, value, where)]
+    # The response of a call is documented as an object, and is any JSON.
+    if "type" in schema and not where.endswith("/response.response") and not _is_of_type(schema["type"], value):
+        return [*found, f"{where} is {value!r}, not {schema['type']}"]
+    found += [f"{where} is {value!r}: {rule}" for rule in _broken_rules(schema, value)]
+    parts = []
+    if isinstance(value, dict):
+        found += [f"{where}.{name} is absent" for name in schema.get("required", ()) if name not in value]
+        properties = schema.get("properties", {})
+        parts = [(properties[name], value[name], f"{where}.{name}") for name in properties if name in value]
+    elif isinstance(value, list):
+        parts = [(schema.get("items", {}), item, f"{where}[]") for item in value]
+    return found + [mistake for part in parts for mistake in _mistakes(document, *part)]
+
+
+def _is_of_type(kinds: str | list[str], value: Any) -> bool:
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    return any(value is None if kind == "null" else isinstance(value, TYPES[kind]) for kind in kinds)
+
+
+def _broken_rules(schema: Any, value: Any) -> list[str]:
+    number, length = value if isinstance(value, int) else 0, len(value) if isinstance(value, str) else 0
+    rules = {
+        "not one of the enum": value in schema.get("enum", [value]),
+        "out of range": schema.get("minimum", number) <= number <= schema.get("maximum", number),
+        "too short or too long": schema.get("minLength", length) <= length <= schema.get("maxLength", length),
+    }
+    return [rule for rule, holds in rules.items() if not holds]

@@ -1,0 +1,134 @@
+"""The token endpoint, and what a token opens."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote_plus
+
+import aiohttp
+import pytest
+
+from aiocdf.local import Limits, OAuthClient, serve
+
+
+def basic(client_id: str, client_secret: str) -> dict[str, str]:
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+@pytest.fixture
+def odd(server):
+    """A client whose id and secret have characters that matter in headers and forms."""
+    client = OAuthClient(client_id="a:b c", client_secret="p+w=%&é", capabilities={"functionsAcl:READ"})
+    server.add_client(client)
+    return client
+
+
+async def ask(server, form=None, **options):
+    url = server.environment()["IDP_TOKEN_URL"]
+    async with aiohttp.ClientSession() as session, session.post(url, data=form, **options) as response:
+        return response.status, await response.json(), response.headers
+
+
+async def test_secret_in_the_form(server, odd):
+    """A client that sends its secret in the form gets a bearer token that is not to be cached."""
+    form = {"grant_type": "client_credentials", "client_id": odd.client_id, "client_secret": "p+w=%&é", "scope": "any"}
+    status, body, headers = await ask(server, form)
+    assert (200, "Bearer", 3600, "no-store") == (
+        status,
+        body["token_type"],
+        body["expires_in"],
+        headers["Cache-Control"],
+    )
+    assert len(body["access_token"]) >= 32
+
+
+async def test_secret_in_the_header(server, odd):
+    """A client that sends form-encoded id and secret in a Basic header gets a token."""
+    headers = basic(odd.client_id, "p+w=%&é")
+    status, body, _ = await ask(server, {"grant_type": "client_credentials"}, headers=headers)
+    assert (200, "Bearer") == (status, body["token_type"])
+
+
+@pytest.mark.parametrize(
+    ("form", "headers", "expected"),
+    [
+        ({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}, {}, (401, "invalid_client")),
+        ({"grant_type": "client_credentials", "client_id": "a:b c", "client_secret": "y"}, {}, (401, "invalid_client")),
+        ({"grant_type": "client_credentials"}, {}, (401, "invalid_client")),
+        ({"grant_type": "client_credentials"}, {"Authorization": "Basic ?"}, (401, "invalid_client")),
+        ({"grant_type": "client_credentials"}, {"Authorization": "Basic /w=="}, (401, "invalid_client")),
+        ({"grant_type": "client_credentials", "client_secret": "p"}, basic("a:b c", "p"), (400, "invalid_request")),
+        ({"grant_type": "password"}, basic("a:b c", "p+w=%&é"), (400, "unsupported_grant_type")),
+        ({"client_id": "a:b c"}, {}, (400, "invalid_request")),
+        ([("grant_type", "client_credentials"), ("grant_type", "password")], {}, (400, "invalid_request")),
+        ("{}", {"Content-Type": "application/json"}, (400, "invalid_request")),
+    ],
+)
+async def test_refusals(server, odd, form, headers, expected):
+    """A bad request for a token is refused in the words of RFC 6749, and a bad client with 401."""
+    status, body, answered = await ask(server, form, headers=headers)
+    assert expected == (status, body["error"])
+    assert isinstance(body["error_description"], str)
+    assert (status == 401) == ("WWW-Authenticate" in answered)
+
+
+async def test_no_token(api):
+    """Without a valid token for the project the answer is 401, and does not say why."""
+    good, answers = api.token, []
+    for token, project in (("", None), ("wrong", None), (good, "other")):
+        api.token = token
+        answers.append(await api.get("/functions", project=project))
+    assert [{"error": {"code": 401, "message": "Unauthorized"}}] * 3 == [answer.body for answer in answers]
+    assert {401} == {answer.status for answer in answers}
+
+
+async def test_not_a_bearer(api):
+    """A good token under another scheme than Bearer opens nothing."""
+    answer = await api.get("/functions", headers={"Authorization": f"Basic {api.token}"})
+    assert 401 == answer.status
+
+
+async def test_expired(root):
+    """A token past its life opens nothing."""
+    async with serve(root, limits=Limits(token_seconds=0)) as server, aiohttp.ClientSession() as session:
+        known = server.environment()
+        auth = basic(known["IDP_CLIENT_ID"], known["IDP_CLIENT_SECRET"])
+        _, body, _ = await ask(server, {"grant_type": "client_credentials"}, headers=auth)
+        headers = {"Authorization": f"Bearer {body['access_token']}"}
+        async with session.get(f"{server.url}/api/v1/token/inspect", headers=headers) as response:
+            assert 401 == response.status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "missing"),
+    [
+        ("GET", "/functions", "functionsAcl:READ"),
+        ("POST", "/functions/1/call", "functionsAcl:RUN"),
+        ("POST", "/functions/status", "functionsAcl:WRITE"),
+        ("POST", "/functions/1/calls/byids", "functionsAcl:READ"),
+        ("POST", "/sessions", "sessionsAcl:CREATE"),
+        ("GET", "/sessions", "sessionsAcl:LIST"),
+        ("POST", "/sessions/revoke", "sessionsAcl:DELETE"),
+    ],
+)
+async def test_missing_capability(api, method, path, missing):
+    """A token that does not allow an endpoint is answered 403, naming the capability."""
+    someone = await api.as_client("filesAcl:READ")
+    answer = await someone.send(method, path, json={})
+    assert (403, f"Missing capability {missing}") == (answer.status, answer.error["message"])
+
+
+async def test_inspect(api):
+    """A token can be asked what it allows, and where."""
+    someone = await api.as_client("functionsAcl:RUN", "functionsAcl:READ")
+    headers = {"Authorization": f"bearer {someone.token}"}
+    async with api.session.get(f"{api.server.url}/api/v1/token/inspect", headers=headers) as response:
+        body = await response.json()
+    assert [{"projectUrlName": "local", "groups": [1]}] == body["projects"]
+    assert [
+        {
+            "functionsAcl": {"version": 1, "actions": ["READ", "RUN"], "scope": {"all": {}}},
+            "projectScope": {"projects": ["local"]},
+        }
+    ] == body["capabilities"]

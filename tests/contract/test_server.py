@@ -1,0 +1,178 @@
+"""The server as a whole: starting, stopping, and what holds for every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+import aiohttp
+import pytest
+
+from aiocdf.errors import ConfigError, InvalidArgument, WrongState
+from aiocdf.local import OAuthClient, serve
+
+
+async def test_environment(root):
+    """The environment tells clients all they need, and the secret is nowhere else."""
+    async with serve(root, project="mine") as server:
+        environment = server.environment()
+        assert environment == {
+            "CDF_URL": server.url,
+            "CDF_PROJECT": "mine",
+            "LOGIN_FLOW": "client_credentials",
+            "IDP_TOKEN_URL": f"{server.url}/oauth2/token",
+            "IDP_CLIENT_ID": "local",
+            "IDP_CLIENT_SECRET": environment["IDP_CLIENT_SECRET"],
+            "IDP_SCOPES": f"{server.url}/.default",
+        }
+        assert server.url.startswith("http://127.0.0.1:")
+        assert environment["IDP_CLIENT_SECRET"] not in repr(server)
+
+
+async def test_given_clients(root, connect):
+    """With clients given there is no other, and the first is the environment's."""
+    clients = [OAuthClient(client_id="a", client_secret="s", capabilities={"functionsAcl:READ"})]
+    async with serve(root, clients=clients) as server:
+        assert ("a", "s") == (server.environment()["IDP_CLIENT_ID"], server.environment()["IDP_CLIENT_SECRET"])
+        api = await connect(server)
+        assert 403 == (await api.post("/sessions", {})).status
+
+
+async def test_missing_folder(tmp_path):
+    """A folder that is not there is refused by name."""
+    with pytest.raises(InvalidArgument, match="nowhere"):
+        await serve(tmp_path / "nowhere").start()
+
+
+async def test_file_instead_of_folder(tmp_path):
+    """A file is no folder."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidArgument, match="file"):
+        await serve(tmp_path / "file").start()
+
+
+async def test_no_functions(tmp_path):
+    """A folder without functions is refused, saying what a function is."""
+    with pytest.raises(InvalidArgument, match=r"handler\.py"):
+        await serve(tmp_path).start()
+
+
+async def test_no_port(root):
+    """A number that is no port is refused."""
+    with pytest.raises(InvalidArgument, match="99999"):
+        await serve(root, port=99_999).start()
+
+
+async def test_port_taken(root):
+    """A port that is taken is refused with its number, and nothing is left open."""
+    async with serve(root) as server:
+        taken = int(server.url.rpartition(":")[2])
+        with pytest.raises(ConfigError, match=str(taken)):
+            await serve(root, port=taken).start()
+
+
+async def test_before_start(root):
+    """A server has no address before it is started."""
+    server = serve(root)
+    with pytest.raises(WrongState, match="started"):
+        server.environment()
+
+
+async def test_started_once(root):
+    """A server that runs, or has run, cannot be started again."""
+    async with serve(root) as server:
+        with pytest.raises(WrongState):
+            await server.start()
+    with pytest.raises(WrongState):
+        await server.start()
+
+
+async def test_close_twice(root):
+    """Closing is idempotent, also before the start."""
+    server = serve(root)
+    await server.aclose()
+    await server.start()
+    await server.aclose()
+    await server.aclose()
+    with socket.socket() as probe:
+        assert 0 != probe.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2])))
+
+
+async def test_close_with_running_calls(root, connect, tmp_path):
+    """Closing ends running calls at once, and they are then Failed."""
+    async with serve(root) as server:
+        api = await connect(server)
+        call = (await api.start("gate", path=str(tmp_path / "never"))).body
+        async with asyncio.timeout(10):
+            await server.aclose()
+    (ended,) = await server._store.calls(call["functionId"], [call["id"]])
+    assert ("Failed", "the local server was stopped") == (ended.status, ended.message)
+
+
+async def test_two_servers(root, connect):
+    """Two servers in one loop have nothing in common."""
+    async with serve(root) as one, serve(root) as two:
+        first, second = await connect(one), await connect(two)
+        second.token = first.token
+        assert 401 == (await second.get("/functions")).status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", "/functions/1/call", 405), ("POST", "/functions", 405)],
+)
+async def test_unknown_route(api, method, path, status):
+    """What is not served is answered in the shape of all errors."""
+    answer = await api.send(method, path)
+    assert (status, status) == (answer.status, answer.error["code"])
+
+
+async def test_request_ids(api):
+    """Every answer has a request id of its own."""
+    answers = [await api.get(path) for path in ("/functions", "/functions", "/nothing")]
+    assert 3 == len({answer.headers["x-request-id"] for answer in answers})
+
+
+async def test_crash(api, monkeypatch, caplog):
+    """A bug in a handler is answered 500 in the shape of all errors, and logged with the request id."""
+
+    async def broken(_):
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr("aiocdf.local.store.MemoryStore.last_called", broken)
+    with caplog.at_level(logging.ERROR, "aiocdf.local"):
+        answer = await api.get("/functions")
+    assert {"error": {"code": 500, "message": "Internal server error"}} == answer.body
+    assert answer.headers["x-request-id"] in caplog.text
+    assert "bug" in caplog.text
+
+
+async def test_no_secrets_in_logs(api, caplog):
+    """Tokens, nonces and client secrets are not logged, whatever goes wrong."""
+    nonce = await api.nonce()
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            answer = await api.post("/functions/1/call", {"nonce": nonce, "data": {"x": 1}})
+        assert 400 == answer.status
+        await api.run("boom")
+    written = caplog.text
+    assert not [
+        secret for secret in (nonce, api.token, api.server.environment()["IDP_CLIENT_SECRET"]) if secret in written
+    ]
+
+
+async def test_ipv6(root):
+    """A server can listen at ::1, and its URL has the brackets."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    async with serve(root, host="::1") as server, aiohttp.ClientSession() as session:
+        assert server.url.startswith("http://[::1]:")
+        async with session.get(server.url + "/nothing") as response:
+            assert 404 == response.status
+
+
+async def test_all_interfaces(root):
+    """A server told to listen at all addresses is reached by those on this machine at loopback."""
+    async with serve(root, host="0.0.0.0") as server:
+        assert server.url.startswith("http://127.0.0.1:")

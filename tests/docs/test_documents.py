@@ -1,0 +1,57 @@
+"""What the documents show is true: their Python blocks run, top to bottom, against a local server.
+
+A block that is not to run here says why in a comment before it: `<!-- not run: the reason -->`. Shell blocks all do.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiocdf import local
+
+CHECKOUT = Path(__file__).parents[2]
+DOCUMENTS = sorted({*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "examples" / "README.md"})
+NAMES = [str(path.relative_to(CHECKOUT)) for path in DOCUMENTS]
+DATA = {"http", "json", "text", "toml"}
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<reason>.+) -->\n)?^```(?P<language>\w*)\n(?P<source>(?s:.*?))^```$", re.MULTILINE
+)
+
+
+def _run(text: str, path: Path) -> None:
+    """Run the Python blocks of a document, each with the names of those before it; `await` may stand outside of functions."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        for block in BLOCK.finditer(text):
+            if block["language"] != "python" or block["reason"]:
+                continue
+            source = "\n" * text.count("\n", 0, block.start("source")) + block["source"]
+            result = eval(compile(source, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True), namespace)
+            if inspect.iscoroutine(result):
+                runner.run(result)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+async def test_python_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks of a document run in order, against a local server that the environment leads to."""
+    async with local.serve(CHECKOUT / "examples" / "functions") as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        await asyncio.to_thread(_run, path.read_text(), path)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_blocks_run_or_say_why_not(path: Path) -> None:
+    """No block escapes: it is Python, or only looked at, or has a comment with the reason why it is not run."""
+    text = path.read_text()
+
+    blocks = list(BLOCK.finditer(text))
+    assert text.count("```") == 2 * len(blocks)
+    assert [block[0] for block in blocks if not block["reason"] and block["language"] not in {"python", *DATA}] == []

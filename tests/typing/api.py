@@ -1,0 +1,56 @@
+"""What type checkers see of the public names. Read by mypy, never run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, assert_type
+
+import attrs
+
+import aiocdf
+from aiocdf import local
+
+
+@attrs.frozen
+class Reading:
+    """What a function returns."""
+
+    value: float
+
+
+async def calls(client: aiocdf.Client) -> None:
+    """A call is a future of the finished call; its value is typed by whoever asks for it."""
+    call = client.call(1, data={"x": 2})
+    assert_type(call, aiocdf.CallHandle)
+    assert_type(await call, aiocdf.FunctionCall)
+    assert_type(call.result(), aiocdf.FunctionCall)
+    assert_type(await call.wait(), aiocdf.FunctionCall)
+    assert_type(await call.submitted(), aiocdf.FunctionCall)
+    assert_type(await call.response(), Any)
+    assert_type(await call.response(Reading), Reading)
+    assert_type(call.ref, aiocdf.CallRef)
+    async for line in call.logs(follow=True):
+        assert_type(line, aiocdf.LogEntry)
+
+
+async def futures(client: aiocdf.Client) -> None:
+    """A handle goes wherever asyncio takes a future."""
+    call: asyncio.Future[aiocdf.FunctionCall] = client.call("double", data={"x": 2})
+    assert_type(await asyncio.wait_for(call, timeout=1), aiocdf.FunctionCall)
+    assert_type(await asyncio.gather(call, call), tuple[aiocdf.FunctionCall, aiocdf.FunctionCall])
+
+
+async def lifetimes() -> None:
+    """Clients come from the environment, from credentials or from a local server."""
+    async with aiocdf.Client.from_env() as client:
+        assert_type(client, aiocdf.Client)
+        assert_type(client.stats(), aiocdf.Stats)
+    aiocdf.Client("project", credentials=aiocdf.BearerToken("token"), base_url="https://api.cognitedata.com")
+    async with local.serve("functions", port=0) as server, server.client() as client:
+        assert_type(client.attach(1, 2), aiocdf.CallHandle)
+
+
+def failures(error: aiocdf.CallError) -> None:
+    """A failed call brings what is known of it."""
+    assert_type(error.call, aiocdf.FunctionCall | None)
+    assert_type(error.ref, aiocdf.CallRef | None)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+
+from aiocdf import _clock
+from aiocdf.errors import AuthError, ConnectError, OAuthError, ProtocolError, TransportTimeout
+
+pytestmark = pytest.mark.looptime
+
+GOOD = {"access_token": "t0ken", "token_type": "bearer", "expires_in": 3600}
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [ConnectError("refused"), TransportTimeout("slow"), ProtocolError("broke"), (429, {}), (500, {}), (503, b"<html>")],
+    ids=lambda trouble: f"{trouble!r:.20}",
+)
+async def test_passing_trouble_is_waited_out(trouble, credentials, script) -> None:
+    """A lost connection, a timeout, a 429 and a 5xx are tried again, twice at the most."""
+    transport = script(trouble, trouble, GOOD)
+
+    token = await credentials.fetch(transport)
+    assert token.secret.reveal() == "t0ken"
+    assert len(transport.requests) == 3
+
+
+async def test_age_counts_from_the_last_attempt(credentials, script) -> None:
+    """A token that came with the third attempt is not as old as the first."""
+    transport = script((503, {}), (503, {}), GOOD, takes=1.0)
+
+    token = await credentials.fetch(transport)
+    assert token.asked_at == transport.times[-1]
+
+
+@pytest.mark.parametrize("error", [ConnectError("refused"), TransportTimeout("slow"), ProtocolError("broke")])
+async def test_unreachable(error, credentials, script) -> None:
+    """A provider that cannot be reached is given up after three attempts; the error has the last one's as cause."""
+    transport = script(error)
+
+    with pytest.raises(AuthError, match=f"^no {error}$") as caught:
+        await credentials.fetch(transport)
+    assert caught.value.__cause__ is error
+    assert len(transport.requests) == 3
+
+
+async def test_failing_provider(credentials, script) -> None:
+    """A provider that keeps failing is given up after three attempts, within seconds."""
+    transport = script((503, {}))
+
+    with pytest.raises(OAuthError, match="HTTP 503") as caught:
+        await credentials.fetch(transport)
+    assert caught.value.status == 503
+    assert len(transport.requests) == 3
+    assert transport.times[-1] - transport.times[0] <= 3.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 302, 307, 200])
+async def test_refusal_is_final(status, credentials, script) -> None:
+    """Statement 22: a refusal is not repeated, nor is a redirect followed."""
+    transport = script((status, {"error": "invalid_client", "error_description": "wrong"}))
+
+    with pytest.raises(OAuthError) as caught:
+        await credentials.fetch(transport)
+    assert str(caught.value) == (
+        f"no access token for client 'app' (POST https://idp.test/token): refused with HTTP {status}: "
+        "invalid_client - wrong. Check client_id and client_secret, and that the secret has not expired."
+    )
+    assert len(transport.requests) == 1
+
+
+async def test_retry_after(credentials, script) -> None:
+    """A provider that asks for time gets it."""
+    transport = script((429, {}), GOOD, headers={"retry-after": "17"})
+
+    await credentials.fetch(transport)
+    assert 17.0 <= transport.times[1] - transport.times[0] <= 18.0
+
+
+@pytest.mark.parametrize("said", ["soon", "-1", "", "nan"])
+async def test_unreadable_retry_after(said, credentials, script) -> None:
+    """A wait that cannot be read is our own."""
+    transport = script((429, {}), GOOD, headers={"retry-after": said})
+
+    await credentials.fetch(transport)
+    assert transport.times[1] - transport.times[0] <= 1.0
+
+
+async def test_endless_retry_after(credentials, script) -> None:
+    """A provider that asks for more than a minute is given up at once."""
+    transport = script((429, {}), GOOD, headers={"retry-after": "3600"})
+
+    with pytest.raises(OAuthError, match="fewer requests"):
+        await credentials.fetch(transport)
+    assert _clock.monotonic() - transport.times[0] < 1.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (401, {"error": "invalid_client"}),
+        GOOD | {"token_type": "mac"},
+        (500, GOOD),
+        (200, b'{"access_token": "t0ken"'),
+        ConnectError("refused"),
+    ],
+    ids=lambda answer: f"{answer!r:.20}",
+)
+async def test_errors_show_no_secret(answer, credentials, script, shown) -> None:
+    """Statements 17, 18 and 19: no error of the exchange shows secret or token, be it in text, attributes or locals."""
+    with pytest.raises(AuthError) as caught:
+        await credentials.fetch(script(answer))
+
+    report = shown(caught.value)
+    assert "s3cr3t" not in report
+    assert "t0ken" not in report

@@ -1,0 +1,41 @@
+"""What the local server remembers."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiocdf.local.ids import Ids
+from aiocdf.local.records import OAuthClient, TimeRange
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "inside", "outside"),
+    [
+        (None, None, [None, 0, 9], []),
+        (3, None, [3, 9], [None, 2]),
+        (None, 3, [0, 3], [None, 4]),
+        (3, 3, [3], [None, 2, 4]),
+        (0, 0, [0], [None, 1]),
+    ],
+)
+def test_time_range(low, high, inside, outside):
+    """A range takes in its ends, and what has no time only when it is open at both ends."""
+    times = TimeRange(low, high)
+    assert [time in times for time in inside + outside] == [True] * len(inside) + [False] * len(outside)
+
+
+def test_ids_rise():
+    """Ids rise from one to the next, over restarts too, and stay within what JSON readers take."""
+    ids = Ids()
+    taken = [ids.take() for _ in range(10_000)]
+    assert taken == sorted(set(taken))
+    assert taken[-1] < 2**53
+
+
+def test_client_secret():
+    """A client without a secret gets one of its own, and no secret is shown."""
+    one, other = OAuthClient(client_id="a"), OAuthClient(client_id="a")
+    given = OAuthClient(client_id="a", client_secret="hush")
+    assert one.client_secret != other.client_secret
+    assert len(one.client_secret.reveal()) >= 24
+    assert "hush" not in repr(given)
