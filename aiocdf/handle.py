@@ -183,7 +183,11 @@ class CallHandle(asyncio.Future[FunctionCall]):
         Raises:
             AiocdfError: It could not be started.
         """
-        return await self._call.accepted()
+        try:
+            return await self._call.accepted()
+        finally:
+            if self.done() and not self.cancelled() and self._call.call_id is None:
+                self.exception()  # it is the error that was raised here: nobody has to be told of it again
 
     @overload
     async def response(self, kind: None = None) -> Any: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +23,6 @@ for name in list(os.environ):
 # which nobody closes, and the warning of that fails whichever test runs when it is collected.
 asyncio.set_event_loop(None)
 
-# looptime asks for an event loop in plain tests too; unless told that there is none, Python makes one that nobody closes.
-asyncio.set_event_loop(None)
-
 hypothesis.settings.register_profile("aiocdf", deadline=None)  # a busy machine is no counterexample
 hypothesis.settings.load_profile("aiocdf")
 
@@ -44,18 +40,15 @@ def pytest_report_header() -> str:
 def no_process_left() -> Iterator[None]:
     """Fail the last test when a process that a test started is still there, children of children too (on Linux)."""
     yield
-    left = [_command(process) for process in Path("/proc").glob("[0-9]*") if _is_ours(process)]
+    left = [command for process in Path("/proc").glob("[0-9]*") if (command := _ours(process))]
     assert left == []
 
 
-def _is_ours(process: Path) -> bool:
-    """Tell whether the process was started by this one: its environment has our mark."""
+def _ours(process: Path) -> str | None:
+    """Return number and command line of a process that was started from here: its environment has our mark."""
     try:
-        return MARK.encode() in (process / "environ").read_bytes().split(b"\0")
+        if MARK.encode() in (process / "environ").read_bytes().split(b"\0"):
+            return f"{process.name}: {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
     except OSError:
-        return False
-
-
-def _command(process: Path) -> str:
-    """Return the process's number and command line."""
-    return f"{process.name}: {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
+        pass  # somebody else's, or gone meanwhile
+    return None

@@ -24,6 +24,8 @@ from aiocdf.errors import (
 from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiocdf._wire.http import Request, Response
     from aiocdf.handle import CallRef
     from aiocdf.models.calls import FunctionCall
@@ -53,8 +55,8 @@ def api_error(request: Request, response: Response) -> ApiError:
     kind = _kind(response.status, missing=bool(missing), duplicated=bool(duplicated))
     request_id = response.headers.get("x-request-id")
     parts = [
-        f"{request.name}: the service answered {response.status}: {detail or 'without a message'}",
-        ", ".join(json.dumps(item) for item in (missing or duplicated)[:5]),
+        f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
+        _named("It does not know", missing) or _named("Taken already:", duplicated),
         _advice(kind, request.capability),
         f"[request {request_id}]" if request_id else "",
     ]
@@ -125,6 +127,12 @@ def _kind(status: int, *, missing: bool, duplicated: bool) -> type[ApiError]:
         429: RateLimited,
     }
     return named.get(status, ServerError if status >= 500 else BadRequest)
+
+
+def _named(what: str, items: Sequence[Mapping[str, Any]]) -> str:
+    """Name what is missing or taken, the first few of it."""
+    shown = [f"{key} {value!r}" for item in items[:5] for key, value in item.items()]
+    return f"{what} {', '.join(shown)}{' and more' * (len(items) > 5)}." if shown else ""
 
 
 def _advice(kind: type[ApiError], capability: str | None) -> str:

@@ -170,13 +170,17 @@ class LocalServer:
         from aiocdf.client import Client
 
         first = self._clients[0]
-        credentials = ClientCredentials(
-            token_url=self.url + TOKEN_PATH,
-            client_id=first.client_id,
-            client_secret=first.client_secret,
-            scopes=(self.url + "/.default",),
-        )
-        return Client(**({"project": self.project, "credentials": credentials, "base_url": self.url} | overrides))
+        settings: dict[str, Any] = {
+            "project": self.project,
+            "base_url": self.url,
+            "credentials": ClientCredentials(
+                token_url=self.url + TOKEN_PATH,
+                client_id=first.client_id,
+                client_secret=first.client_secret,
+                scopes=(self.url + "/.default",),
+            ),
+        }
+        return Client(**(settings | overrides))
 
     async def _check_root(self, catalogue: Catalogue) -> None:
         if not await asyncio.to_thread(self._root.is_dir):

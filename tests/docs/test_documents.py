@@ -25,17 +25,17 @@ BLOCK = re.compile(
 )
 
 
-def _run(text: str, path: Path) -> None:
+async def _run(path: Path) -> None:
     """Run the Python blocks of a document, each with the names of those before it; `await` may stand outside of functions."""
+    text = path.read_text()
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    with asyncio.Runner() as runner:
-        for block in BLOCK.finditer(text):
-            if block["language"] != "python" or block["reason"]:
-                continue
-            source = "\n" * text.count("\n", 0, block.start("source")) + block["source"]
-            result = eval(compile(source, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True), namespace)
-            if inspect.iscoroutine(result):
-                runner.run(result)
+    for block in BLOCK.finditer(text):
+        if block["language"] != "python" or block["reason"]:
+            continue
+        source = "\n" * text.count("\n", 0, block.start("source")) + block["source"]
+        result = eval(compile(source, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True), namespace)
+        if inspect.iscoroutine(result):
+            await result
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
@@ -44,7 +44,8 @@ async def test_python_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     async with local.serve(CHECKOUT / "examples" / "functions") as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
-        await asyncio.to_thread(_run, path.read_text(), path)
+        # On a loop of their own, as in the reader's program.
+        await asyncio.to_thread(asyncio.run, _run(path))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)

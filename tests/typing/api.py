@@ -37,7 +37,20 @@ async def futures(client: aiocdf.Client) -> None:
     """A handle goes wherever asyncio takes a future."""
     call: asyncio.Future[aiocdf.FunctionCall] = client.call("double", data={"x": 2})
     assert_type(await asyncio.wait_for(call, timeout=1), aiocdf.FunctionCall)
+    async for ended in client.as_completed([client.attach("cdf:westeurope-1:acme:12:345")]):
+        assert_type(ended, aiocdf.CallHandle)
     assert_type(await asyncio.gather(call, call), tuple[aiocdf.FunctionCall, aiocdf.FunctionCall])
+
+
+async def functions(client: aiocdf.Client) -> None:
+    """A function can be given the types of its data and its value."""
+    double = client.function("double", Input=Reading, Output=Reading)
+    assert_type(double, aiocdf.BoundFunction[Reading, Reading])
+    assert_type(double.call(Reading(value=2)), aiocdf.CallHandle)
+    assert_type(await double(Reading(value=2)), Reading)
+    assert_type(await client.function(1, Output=list[int])({"x": 2}), list[int])
+    assert_type(await client.function(1)({"x": 2}), Any)
+    assert_type(await client.functions.retrieve("double"), aiocdf.Function)
 
 
 async def lifetimes() -> None:

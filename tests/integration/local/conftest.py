@@ -69,6 +69,10 @@ class Stage:
                 self._news.clear()
                 await self._news.wait()
 
+    def descriptors(self) -> int:
+        """Return how many descriptors this process has open."""
+        return len(list(Path("/proc/self/fd").iterdir()))
+
     def is_alive(self, pid: str | int) -> bool:
         """Tell whether a process runs; one that only waits to be collected does not."""
         try:
