@@ -79,4 +79,7 @@ class BoundFunction(Generic[In, Out]):
 
 
 def _is_a(data: object, kind: type[Any]) -> bool:
-    return isinstance(data, dict if is_typeddict(kind) else kind)
+    """Tell whether *data* is a *kind*; of generics and unions the service's side has to judge."""
+    if is_typeddict(kind):
+        return isinstance(data, dict)
+    return not isinstance(kind, type) or isinstance(data, kind)

@@ -280,13 +280,11 @@ class Client:
     def function(self, function: int | str | Function, Input: type[In]) -> BoundFunction[In, Any]: ...
 
     @overload
-    def function(
-        self, function: int | str | Function, Input: type[In] | None = None, *, Output: type[Out]
-    ) -> BoundFunction[In, Out]: ...
+    def function(self, function: int | str | Function, *, Output: type[Out]) -> BoundFunction[object, Out]: ...
 
     @overload
     def function(
-        self, function: int | str | Function, Input: type[In] | None, Output: type[Out]
+        self, function: int | str | Function, Input: type[In], Output: type[Out]
     ) -> BoundFunction[In, Out]: ...
 
     def function(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
-from attrs.validators import ge, gt, optional
+from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
@@ -31,6 +32,8 @@ __all__ = [
 # `urlsplit` drops some of these in silence and other parsers do not: no two readers may see two hosts in one URL.
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
+_VARIABLE = re.compile(r"CDF_|IDP_|(?:LOGIN_FLOW|PROVIDER)$")
+
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
 _CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _DOMAIN = ".cognitedata.com"
@@ -41,20 +44,44 @@ _CLOUD_PREFIXES = {"az-": _AZURE, "aws-": _AWS, "gc-": _GOOGLE}
 _CLOUD_NAMES = {"api": _GOOGLE, "greenfield": _GOOGLE, "asia-northeast1-1": _GOOGLE, "westeurope-1": _AZURE}
 
 
+def _above_zero(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if not (_is_number(value) and value > 0):
+        raise ConfigError(f"setting {setting.name} must be a number above 0, not {value!r}")
+
+
+def _not_negative(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if not (_is_number(value) and value >= 0):
+        raise ConfigError(f"setting {setting.name} must be a number of 0 or more, not {value!r}")
+
+
+def _count(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if not (_is_number(value) and isinstance(value, int) and value >= 1):
+        raise ConfigError(f"setting {setting.name} must be a whole number of 1 or more, not {value!r}")
+
+
+def _header_value(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise ConfigError(f"setting {setting.name} travels in a header, so it must be plain ASCII text, not {value!r}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @attrs.frozen(kw_only=True)
 class Polling:
     """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
 
     #: A short call is found out late by this part of its age at the most.
-    rho: float = attrs.field(default=0.10, validator=gt(0))
+    rho: float = attrs.field(default=0.10, validator=_above_zero)
     #: Seconds between two polls of a function at the least.
-    floor: float = attrs.field(default=0.25, validator=gt(0))
+    floor: float = attrs.field(default=0.25, validator=_above_zero)
     #: Seconds between two polls of a function at the most.
-    cap: float = attrs.field(default=5.0, validator=gt(0))
+    cap: float = attrs.field(default=5.0, validator=_above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth.
-    kappa: float = attrs.field(default=0.5, validator=gt(0))
+    kappa: float = attrs.field(default=0.5, validator=_above_zero)
     #: Polls a second over the whole project.
-    budget: float = attrs.field(default=50.0, validator=gt(0))
+    budget: float = attrs.field(default=50.0, validator=_above_zero)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,11 +89,11 @@ class Retrying:
     """How often and how patiently a request that may be repeated is sent again."""
 
     #: Attempts in all.
-    attempts: int = attrs.field(default=6, validator=ge(1))
+    attempts: int = attrs.field(default=6, validator=_count)
     #: Seconds that the first wait takes at the most; each further one up to twice as long.
-    base: float = attrs.field(default=0.5, validator=ge(0))
+    base: float = attrs.field(default=0.5, validator=_not_negative)
     #: Seconds that any wait takes at the most; a service that asks for more is given up on.
-    cap: float = attrs.field(default=60.0, validator=ge(0))
+    cap: float = attrs.field(default=60.0, validator=_not_negative)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,27 +103,27 @@ class Settings:
     polling: Polling = attrs.field(factory=Polling)
     retrying: Retrying = attrs.field(factory=Retrying)
     #: Calls that the service lets run at once, in a function and in the project.
-    function_limit: int = attrs.field(default=100, validator=ge(1))
-    project_limit: int = attrs.field(default=250, validator=ge(1))
+    function_limit: int = attrs.field(default=100, validator=_count)
+    project_limit: int = attrs.field(default=250, validator=_count)
     #: Calls that are being submitted at once.
-    submitters: int = attrs.field(default=16, validator=ge(1))
+    submitters: int = attrs.field(default=16, validator=_count)
     #: Responses and logs that are being read at once.
-    readers: int = attrs.field(default=16, validator=ge(1))
+    readers: int = attrs.field(default=16, validator=_count)
     #: Seconds until a request's whole answer must be there, and until its connection must stand.
-    request_timeout: float = attrs.field(default=60.0, validator=gt(0))
-    connect_timeout: float = attrs.field(default=10.0, validator=gt(0))
+    request_timeout: float = attrs.field(default=60.0, validator=_above_zero)
+    connect_timeout: float = attrs.field(default=10.0, validator=_above_zero)
     #: Bytes of a call's data as JSON; None for what the cluster's cloud takes, where that is known.
-    payload_limit: int | None = attrs.field(default=None, validator=optional(gt(0)))
+    payload_limit: int | None = attrs.field(default=None, validator=optional(_count))
     #: Seconds that a function may run; None to ask the service.
-    time_limit: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    time_limit: float | None = attrs.field(default=None, validator=optional(_above_zero))
     #: Seconds past its time limit after which a call that still runs is given up as lost.
-    grace: float = attrs.field(default=60.0, validator=ge(0))
+    grace: float = attrs.field(default=60.0, validator=_not_negative)
     #: Seconds without one answer to a poll after which running calls are given up as lost.
-    unreachable_after: float = attrs.field(default=300.0, validator=gt(0))
+    unreachable_after: float = attrs.field(default=300.0, validator=_above_zero)
     #: Warn where a call's data looks as if it held a secret.
     warn_secrets: bool = True
     #: How this client names itself to the service.
-    app: str = "aiocdf"
+    app: str = attrs.field(default="aiocdf", validator=_header_value)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +162,7 @@ class Environment:
         Raises:
             ConfigError: Neither a project, nor an address; the message names the variables to set and those found.
         """
-        found = {name: text for name, value in variables.items() if (text := value.strip())}
+        found = {name: text for name, value in variables.items() if _VARIABLE.match(name) and (text := value.strip())}
         cluster = found.get("CDF_CLUSTER")
         address = base_url or found.get("CDF_URL") or (base_url_of(cluster) if cluster else None)
         project = project or found.get("CDF_PROJECT")
@@ -161,10 +188,9 @@ class Environment:
 
 
 def missing_variables(missing: Iterable[str], found: Iterable[str]) -> str:
-    """Say which environment variables are missing, and which of their kind are set; never a value."""
-    related = sorted(name for name in found if name.startswith(("CDF_", "IDP_")) or name in ("LOGIN_FLOW", "PROVIDER"))
+    """Say which environment variables are missing, and which *found* ones of their kind are set; never a value."""
     return (
-        f"the environment does not set {' and '.join(missing)} (set are: {', '.join(related) or 'none of its kind'}). "
+        f"the environment does not set {' and '.join(missing)} (set are: {', '.join(sorted(found)) or 'none of its kind'}). "
         "Set them, or start a local server with `aiocdf serve DIR`, which prints them."
     )
 

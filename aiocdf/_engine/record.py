@@ -89,6 +89,7 @@ class CallRecord:
         "first",
         "function_id",
         "handles",
+        "loop",
         "misses",
         "name",
         "number",
@@ -116,6 +117,8 @@ class CallRecord:
         self.abandoned = False
         self.attempts = 0
         self.misses = 0
+        # Looked at also when the loop no longer runs: `repr` must work then.
+        self.loop = asyncio.get_running_loop()
         self.created_at = _clock.monotonic()
         self.started_at: float | None = None
         self.ended_at: float | None = None
@@ -139,7 +142,7 @@ class CallRecord:
         """Seconds the call has run, or has waited if it does not run yet."""
         if self.call is not None and self.call.runtime is not None:
             return self.call.runtime
-        until = _clock.monotonic() if self.ended_at is None else self.ended_at
+        until = self.loop.time() if self.ended_at is None else self.ended_at
         return until - (self.created_at if self.started_at is None else self.started_at)
 
     @property
@@ -156,7 +159,7 @@ class CallRecord:
 
     def handle(self) -> CallHandle:
         """Make one more handle on this call."""
-        handle = CallHandle(self, loop=asyncio.get_running_loop())
+        handle = CallHandle(self, loop=self.loop)
         self.handles.append(handle)
         return handle
 
@@ -254,7 +257,7 @@ class CallRecord:
         if self.error is not None:
             raise _copy(self.error)
         if self._acceptance is None:
-            self._acceptance = asyncio.get_running_loop().create_future()
+            self._acceptance = self.loop.create_future()
             if self.stage is Stage.ENDED:
                 self._acceptance.cancel()
         await Settled(self._acceptance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -79,6 +80,8 @@ class Transport:
                 data=request.body,
                 headers=request.headers,
                 allow_redirects=False,
+                # Also where the caller's own session says otherwise: an error status is an answer.
+                raise_for_status=False,
                 timeout=aiohttp.ClientTimeout(
                     total=request.timeout or self._timeout, sock_connect=self._connect_timeout
                 ),
@@ -93,6 +96,9 @@ class Transport:
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failure = _failure(request, error)
+        except asyncio.CancelledError as error:
+            # A TimeoutError that is made of it would hold on to aiohttp's frames, and they to the headers.
+            raise error.with_traceback(None) from None
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:

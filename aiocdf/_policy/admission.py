@@ -165,7 +165,7 @@ class Admission(Generic[T]):
 
     @property
     def function_windows(self) -> Mapping[int, int]:
-        """How many calls may run at once in each function that has running or waiting calls."""
+        """How many calls may run at once in each function that was called."""
         return {function: int(queue.window.size) for function, queue in self._queues.items()}
 
     def _queue(self, function: int) -> _Queue[T]:

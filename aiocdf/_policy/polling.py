@@ -22,6 +22,7 @@ __all__ = ["Budget", "gap", "lost_after_misses"]
 _YOUNGEST = 1e-3
 _MISSES = 3
 _SETTLING = 5.0
+_SAVED = 1.0
 
 
 def gap(ages: Iterable[float], *, functions: int, polling: Polling, jitter: float) -> float:
@@ -51,28 +52,28 @@ def lost_after_misses(misses: int, age: float) -> bool:
 
 @attrs.define(kw_only=True)
 class Budget:
-    """Polls a second over the whole project: a token bucket that halves its rate when the service asks for less."""
+    """Polls a second over the whole project: each has a turn, as many as the service bears, first come first served.
+
+    Turns of the last second that nobody took are saved. The rate halves when the service asks for less, and recovers
+    by a tenth of its full value a second.
+    """
 
     rate: float
-    _tokens: float = attrs.field(default=attrs.Factory(lambda self: max(1.0, self.rate), takes_self=True))
-    _allowed: float = attrs.field(default=attrs.Factory(lambda self: self.rate, takes_self=True))
-    _now: float = 0.0
+    _next_turn: float = -math.inf
+    _slowed_to: float = 0.0
+    _slowed_at: float = -math.inf
 
     def wait(self, now: float) -> float:
-        """Take one poll out of the budget and return the seconds to wait until it may be sent."""
-        self._refill(now)
-        self._tokens -= 1.0
-        return max(0.0, -self._tokens / self._allowed)
+        """Take a turn and return the seconds to wait until the poll may be sent."""
+        turn = max(self._next_turn, now - _SAVED)
+        self._next_turn = turn + 1.0 / self._allowed(now)
+        return max(0.0, turn - now)
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """Take note of a rate-429: half the rate from here on, and none before *retry_after* seconds."""
-        self._refill(now)
-        self._allowed = max(self.rate / 64, self._allowed / 2)
-        self._tokens = min(self._tokens, 0.0) - (retry_after or 0.0) * self._allowed
+        """Take note of a rate-429: half the rate from here on, no saved turns, and none before *retry_after* seconds."""
+        self._slowed_to = max(self.rate / 64, self._allowed(now) / 2)
+        self._slowed_at = now
+        self._next_turn = max(self._next_turn, now + (retry_after or 0.0))
 
-    def _refill(self, now: float) -> None:
-        """Let the bucket fill, and the rate recover by a tenth of its full value a second."""
-        passed = max(0.0, now - self._now) if self._now else 0.0
-        self._now = now
-        self._tokens = min(max(1.0, self._allowed), self._tokens + passed * self._allowed)
-        self._allowed = min(self.rate, self._allowed + 0.1 * self.rate * passed)
+    def _allowed(self, now: float) -> float:
+        return min(self.rate, self._slowed_to + 0.1 * self.rate * (now - self._slowed_at))

@@ -11,6 +11,8 @@ import attrs
 __all__ = ["Outcome", "delay"]
 
 _TRANSIENT = frozenset({408, 429, 502, 503, 504})
+#: Beyond any cap, and short of what a float can hold.
+_DOUBLINGS = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +45,7 @@ def delay(outcome: Outcome, *, attempts: int, base: float, cap: float, jitter: f
     """
     if outcome.attempt >= attempts or not _again(outcome):
         return None
-    wait = jitter * min(cap, base * 2.0 ** (outcome.attempt - 1))
+    wait = jitter * min(cap, base * 2.0 ** min(outcome.attempt - 1, _DOUBLINGS))
     if outcome.retry_after is None:
         return wait
     if outcome.retry_after > cap:

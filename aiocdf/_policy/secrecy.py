@@ -23,13 +23,13 @@ _TELLING_ENDS = (
     ("token",),
 )
 _TELLING_VALUE = re.compile(
-    r"""eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.            # a JSON web token
+    r"""(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.  # a JSON web token
       | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
       | ^Bearer\ \S{16,}
       | \bgh[pousr]_\w{30,}                     # GitHub
       | \bxox[abpr]-[\w-]{10,}                  # Slack
       | \bAKIA[0-9A-Z]{16}\b                    # AWS
-      | ^[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]+@ # a URL with a password
+      | ^[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@  # a URL with a password
     """,
     re.VERBOSE,
 )

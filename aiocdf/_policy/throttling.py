@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 __all__ = ["Cause", "cause_of"]
+
+_RATE = re.compile(r"\brequests\b|\brate\b")
 
 
 class Cause(StrEnum):
@@ -26,7 +29,7 @@ def cause_of(message: str, *, function_use: float, project_use: float) -> Cause:
         project_use: Our running calls over what the project may run.
     """
     text = message.lower()
-    if "request" in text or "rate" in text.split():
+    if _RATE.search(text):
         return Cause.RATE
     if "function" in text and "project" not in text:
         return Cause.FUNCTION

@@ -65,10 +65,13 @@ def _respell(fault: str, kind: object) -> str:
 
 
 def _read_instant(value: object, _: object) -> datetime:
-    """Read epoch milliseconds; a time beyond the calendar is an error of this field alone."""
+    """Read epoch milliseconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("expected epoch milliseconds")
-    return _EPOCH + timedelta(milliseconds=value)
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise ValueError("a time beyond the calendar") from None
 
 
 def _read_iso_instant(value: object, _: object) -> datetime:
@@ -84,7 +87,7 @@ def _read_error(value: object, _: object) -> FunctionError:
         code = value.get("code")
         trace = value.get("trace")
         return FunctionError(
-            message=str(value.get("message", "")),
+            message=str(value.get("message") or ""),
             trace=None if trace is None else str(trace),
             code=code if isinstance(code, int) else None,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,7 +11,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Request", "Response"]
+__all__ = ["Request", "Response", "http_date"]
 
 
 @attrs.frozen(kw_only=True)
@@ -44,3 +46,12 @@ class Response:
     #: Loop time in seconds just before the request was sent and just after the answer was read.
     sent_at: float
     received_at: float
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Read a date as headers have it (RFC 9110 section 5.6.7); None where there is none to read."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocdf._wire.converter import structure
-from aiocdf._wire.http import Request
+from aiocdf._wire.http import Request, http_date
 from aiocdf.errors import DecodeError
 from aiocdf.secret import Secret
 
@@ -53,7 +52,7 @@ def read_json(request: Request, response: Response) -> Any:
     """
     try:
         return json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no content type")
     hint = "an HTML page, so this is probably not the address of the API" if "html" in kind else f"not JSON ({kind})"
     raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes is {hint}: check base_url or CDF_URL")
@@ -84,7 +83,5 @@ def read_items(request: Request, response: Response, kind: type[T]) -> list[T]:
 
 def server_date(response: Response) -> float | None:
     """Return the answer's `Date` header in seconds since 1970, whole ones; None where there is none to read."""
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return None
+    moment = http_date(response.headers.get("date"))
+    return moment.timestamp() if moment else None

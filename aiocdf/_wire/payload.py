@@ -31,14 +31,12 @@ def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
         InvalidType: Something in *data* is not JSON; the message names its path.
         InvalidArgument: A number is not finite, the data holds itself, or the text is larger than *limit*.
     """
-    plain = _object(data)
     try:
+        plain = _object(data)
         _check(plain, "$", set())
-        text = json.dumps(plain, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+        text = _text(plain)
     except RecursionError:
         raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
-    except UnicodeEncodeError:
-        raise InvalidArgument("data has text with half a surrogate pair, which is no Unicode: clean it first") from None
     if limit is not None and len(text) > limit:
         raise InvalidArgument(
             f"data is {len(text):,} bytes of JSON and this cloud takes {limit:,} at the most: "
@@ -61,6 +59,15 @@ def strings(value: object, path: str = "$") -> list[tuple[str, str, str]]:
             case list() | tuple():
                 waiting += ((key, f"{where}[{index}]", child) for index, child in enumerate(item))
     return found
+
+
+def _text(plain: object) -> bytes:
+    try:
+        return json.dumps(plain, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument("data has text with half a surrogate pair, which is no Unicode: clean it first") from None
+    except ValueError:
+        raise InvalidArgument("data has a whole number with thousands of digits: send it as text") from None
 
 
 def _object(data: object) -> dict[str, Any]:

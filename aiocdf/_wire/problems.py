@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from aiocdf._wire.http import http_date
 from aiocdf.errors import (
     ApiError,
     BadRequest,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["api_error", "call_error"]
 
 _DETAIL_SHOWN = 1000
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 
 _ADVICE: dict[type[ApiError], str] = {
     Unauthorized: "Check the project's name and that the credentials belong to it.",
@@ -100,7 +101,7 @@ def _body(response: Response) -> Mapping[str, Any]:
     """Return the error object of an answer, empty where there is none."""
     try:
         error = json.loads(response.body)["error"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return {}
     return error if isinstance(error, Mapping) else {"message": error}
 
@@ -162,20 +163,8 @@ def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:
 
 def _retry_after(response: Response) -> float | None:
     """Read `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, counted from the answer's own date."""
-    said = response.headers.get("retry-after")
-    if said is None:
-        return None
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    until, now = _date(said), _date(response.headers.get("date"))
+    said = response.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(said):
+        return float(said)
+    until, now = http_date(said), http_date(response.headers.get("date"))
     return max(0.0, (until - now).total_seconds()) if until and now else None
-
-
-def _date(text: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Request
     from aiocdf.auth.token import AccessToken
 
-__all__ = ["ClientCredentials"]
+__all__ = ["COGNITE_TOKEN_URL", "ClientCredentials", "entra_token_url"]
 
 AuthMethod = Literal["client_secret_post", "client_secret_basic"]
+
+COGNITE_TOKEN_URL = "https://auth.cognite.com/oauth2/token"  # noqa: S105 - an address
 
 _OWN_FIELDS = frozenset({"grant_type", "client_id", "client_secret", "scope", "audience", "resource"})
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -107,7 +109,7 @@ class ClientCredentials:
         """
         client_secret = _wrap(client_secret)
         return cls(
-            token_url=f"https://login.microsoftonline.com/{quote(tenant, safe='')}/oauth2/v2.0/token",
+            token_url=entra_token_url(tenant),
             client_id=client_id,
             client_secret=client_secret,
             scopes=(f"{base_url_of(cluster)}/.default",),
@@ -122,7 +124,7 @@ class ClientCredentials:
             client_secret: Its secret.
         """
         client_secret = _wrap(client_secret)
-        return cls(token_url="https://auth.cognite.com/oauth2/token", client_id=client_id, client_secret=client_secret)
+        return cls(token_url=COGNITE_TOKEN_URL, client_id=client_id, client_secret=client_secret)
 
     async def fetch(self, transport: Transport) -> AccessToken:
         """Ask the token endpoint for an access token.
@@ -152,6 +154,11 @@ class ClientCredentials:
                 *((name, value.reveal()) for name, value in self.extra.items()),
             ],
         )
+
+
+def entra_token_url(tenant: str) -> str:
+    """Return the token endpoint of a directory in Microsoft Entra ID."""
+    return f"https://login.microsoftonline.com/{quote(tenant, safe='')}/oauth2/v2.0/token"
 
 
 def _wrap(value: object) -> Secret:

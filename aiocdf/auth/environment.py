@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiocdf.auth.bearer import BearerToken
-from aiocdf.auth.client_credentials import ClientCredentials
+from aiocdf.auth.client_credentials import COGNITE_TOKEN_URL, ClientCredentials, entra_token_url
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _client_credentials(environment: Environment) -> ClientCredentials:
 def _token_url(environment: Environment) -> str | None:
     """Return the token endpoint of a provider that is known by name."""
     if environment.provider == "cdf":
-        return _COGNITE_TOKEN_URL
+        return COGNITE_TOKEN_URL
     if environment.provider == "entra_id" and environment.tenant:
-        return _ENTRA_TOKEN_URL.format(tenant=environment.tenant)
+        return entra_token_url(environment.tenant)
     return None

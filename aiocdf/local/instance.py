@@ -11,10 +11,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiocdf.local.invocation import Outcome
 from aiocdf.local.output import Output
+from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
     from aiocdf.local.deployment import Deployment
@@ -110,13 +111,16 @@ class Instance:
             with suppress(PermissionError):  # what macOS says of a group whose processes have all ended
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def _start(self, request: bytes) -> None:
+    async def _start(self, request: Secret) -> None:
         try:
             async with asyncio.timeout(_START_LIMIT):
-                await asyncio.get_running_loop().sock_sendall(self._socket, request)
+                await asyncio.get_running_loop().sock_sendall(self._socket, _frame(request.reveal()))
                 await self._receive(1)
-        except (OSError, EOFError) as error:
-            raise NeverStarted from error
+        except TimeoutError:
+            raise NeverStarted(f"it did not begin within {_START_LIMIT:g} seconds") from None
+        except (OSError, EOFError):
+            self.kill()
+            raise NeverStarted(f"it {_death(await self._exit_code())} before it began") from None
 
     async def _outcome(self) -> Outcome:
         limit = self.deployment.timeout
@@ -130,26 +134,29 @@ class Instance:
             )
         except (OSError, EOFError):
             self.kill()
-            return Outcome(status="Failed", message=_death(await self._exit_code()))
+            death = _death(await self._exit_code())
+            return Outcome(status="Failed", message=f"the function's process {death} in the middle of the call")
         head, _, response = reply.partition(b"\n")
         ending = json.loads(head)
         if ending["message"] is not None:
             return Outcome(status="Failed", **ending)
         return Outcome(status="Completed", response=response or None)
 
-    def _request(self, invocation: Invocation) -> bytes:
-        request: dict[str, Any] = {
-            "data": invocation.data,
-            "secrets": {name: secret.reveal() for name, secret in self.deployment.secrets.items()},
-            "function_call_info": invocation.info,
-            "session": {
-                "base_url": invocation.base_url,
-                "project": invocation.project,
-                "token": invocation.token.reveal(),
-            },
-        }
-        text = json.dumps(request).encode()
-        return len(text).to_bytes(8) + text
+    def _request(self, invocation: Invocation) -> Secret:
+        return Secret(
+            json.dumps(
+                {
+                    "data": invocation.data,
+                    "secrets": {name: secret.reveal() for name, secret in self.deployment.secrets.items()},
+                    "function_call_info": invocation.info,
+                    "session": {
+                        "base_url": invocation.base_url,
+                        "project": invocation.project,
+                        "token": invocation.token.reveal(),
+                    },
+                }
+            )
+        )
 
     async def _receive(self, size: int) -> bytes:
         """Read so many bytes, or raise EOFError."""
@@ -165,6 +172,11 @@ class Instance:
     async def _exit_code(self) -> int:
         # Only after the kill: a process that was not waited for keeps its group's number from being used again.
         return await asyncio.to_thread(self._process.wait)
+
+
+def _frame(text: str) -> bytes:
+    content = text.encode()
+    return len(content).to_bytes(8) + content
 
 
 def _spawn(deployment: Deployment, channel: int, output: int) -> subprocess.Popen[bytes]:
@@ -183,7 +195,6 @@ def _spawn(deployment: Deployment, channel: int, output: int) -> subprocess.Pope
 
 def _death(exit_code: int) -> str:
     if exit_code >= 0:
-        return f"the function's process exited with code {exit_code} in the middle of the call"
-    hint = ", as the system does when memory runs out" if exit_code == -signal.SIGKILL else ""
-    name = signal.strsignal(-exit_code)
-    return f"the function's process was killed by signal {-exit_code} ({name}) in the middle of the call{hint}"
+        return f"exited with code {exit_code}"
+    hint = ", as the system does when memory runs out," if exit_code == -signal.SIGKILL else ""
+    return f"was killed by signal {-exit_code} ({signal.strsignal(-exit_code)}){hint}"

@@ -34,7 +34,7 @@ class Output:
         self._descriptor = descriptor
         self._loop = asyncio.get_running_loop()
         self._rest = b""
-        self._on_log: OnLog | None = None
+        self._on_log: OnLog = _nobody
         self._loop.add_reader(descriptor, self._read)
 
     def listen(self, on_log: OnLog) -> None:
@@ -49,7 +49,7 @@ class Output:
         if self._rest:
             self._emit(self._rest)
         self._rest = b""
-        self._on_log = None
+        self._on_log = _nobody
 
     def close(self) -> None:
         """Stop reading and close the pipe."""
@@ -63,18 +63,20 @@ class Output:
             return
         if not chunk:  # closed by all who could write
             self._loop.remove_reader(self._descriptor)
-        elif self._on_log is not None:
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self._emit(line)
-            if len(self._rest) > _LONGEST_LINE:
-                self._emit(self._rest)
-                self._rest = b""
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._emit(line)
+        if len(self._rest) > _LONGEST_LINE:
+            self._emit(self._rest)
+            self._rest = b""
 
     def _emit(self, line: bytes) -> None:
-        if self._on_log is None:
-            return
         now = time.time_ns() // 1_000_000
         text = line.removesuffix(b"\r").decode(errors="replace")
         for start in range(0, len(text) or 1, _LONGEST_LINE):
             self._on_log(now, text[start : start + _LONGEST_LINE])
+
+
+def _nobody(timestamp: int, line: str) -> None:
+    """Drop a line."""

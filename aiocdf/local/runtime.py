@@ -93,7 +93,7 @@ class Runtime:
                     outcome = await instance.call(invocation, on_log)
                 except NeverStarted as error:
                     if fresh and not self._closed:
-                        return _no_start(error.__cause__)
+                        return _no_start(error)
                 else:
                     return _STOPPED if self._closed and instance.spent else outcome
                 finally:
@@ -135,5 +135,5 @@ class Runtime:
         return task
 
 
-def _no_start(error: BaseException | None) -> Outcome:
-    return Outcome(status="Failed", message=f"the function's process could not be started: {error!r}")
+def _no_start(error: Exception) -> Outcome:
+    return Outcome(status="Failed", message=f"the function's process could not be started: {error}")

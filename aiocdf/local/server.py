@@ -124,7 +124,8 @@ class LocalServer:
         catalogue = Catalogue(self._root)
         await self._check_root(catalogue)
         async with AsyncExitStack() as stack:
-            listener = await asyncio.to_thread(self._listen)
+            # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
+            listener = self._listen()
             stack.callback(listener.close)
             self._port = listener.getsockname()[1]
             await self._compose(catalogue, listener, stack)

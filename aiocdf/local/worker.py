@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from types import FunctionType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 __all__ = ["answer", "fault", "main"]
@@ -105,9 +105,8 @@ def _run(handler: str, request: dict[str, Any]) -> bytes:
     if "client" in names:
         arguments["client"] = _client(**request["session"])
     value = handle(**arguments)
-    if hasattr(value, "__await__"):
-        if hasattr(value, "close"):
-            value.close()
+    if isinstance(value, CoroutineType):
+        value.close()
         raise TypeError("handle is async, which the service does not support: make it a plain function")
     return b"" if value is None else _encode(value)
 

@@ -41,7 +41,12 @@ class Sessions:
         request = json_request(
             "create a session", "POST", self._url, {"items": [grant]}, capability="sessionsAcl:CREATE"
         )
-        sessions = read_items(request, await self._sender.send(request), Session)
+        response = await self._sender.send(request)
+        try:
+            sessions = read_items(request, response, Session)
+        except DecodeError as error:
+            # The frames below hold the answer, and with it the nonce.
+            raise error.with_traceback(None) from None
         if len(sessions) != 1 or sessions[0].nonce is None:
             raise DecodeError(f"{request.name}: the answer holds no session with a nonce", path="$.items")
         return sessions[0]

@@ -148,11 +148,16 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def check() -> Callable[[str, str, Answer], None]:
-    """The check of an answer against the OpenAPI document, which lets all pass where the document is not there."""
-    if not OPENAPI.exists():
+def document() -> Any:
+    """The service's OpenAPI document; None where it is not there."""
+    return json.loads(OPENAPI.read_text()) if OPENAPI.exists() else None
+
+
+@pytest.fixture(scope="session")
+def check(document: Any) -> Callable[[str, str, Answer], None]:
+    """The check of an answer against the document, which lets all pass where there is none."""
+    if document is None:
         return lambda method, path, answer: None
-    document = json.loads(OPENAPI.read_text())
     return lambda method, path, answer: _check(document, method, path, answer)
 
 

@@ -25,7 +25,7 @@ async def test_client(root):
 
 async def test_overrides(root):
     """What is given takes the place of the server's own."""
-    async with serve(root) as server, server.client(credentials=BearerToken("not the server's")) as client:
+    async with serve(root) as server, server.client(credentials=BearerToken("unknown")) as client:
         with pytest.raises(Unauthorized):
             await client.call("double", data={"x": 1})
 

@@ -49,6 +49,7 @@ async def functions(client: aiocdf.Client) -> None:
     assert_type(double.call(Reading(value=2)), aiocdf.CallHandle)
     assert_type(await double(Reading(value=2)), Reading)
     assert_type(await client.function(1, Output=list[int])({"x": 2}), list[int])
+    assert_type(client.function(1, Reading), aiocdf.BoundFunction[Reading, Any])
     assert_type(await client.function(1)({"x": 2}), Any)
     assert_type(await client.functions.retrieve("double"), aiocdf.Function)
 

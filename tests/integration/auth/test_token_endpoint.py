@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import logging
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from aiocdf import _clock
+from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
+from aiocdf._wire.http import Request
 from aiocdf.auth import ClientCredentials, TokenSource
+from aiocdf.config import Retrying
 from aiocdf.errors import AuthError, ConnectError, OAuthError
 
 ODD = "a+b/c%d:e&f=g ~h\u00fc"
@@ -31,7 +35,7 @@ class Issuer:
     """A token endpoint that keeps what it is sent and gives numbered tokens."""
 
     #: Answers to give before tokens.
-    answers: list[Callable[[], web.StreamResponse]] = attrs.field(factory=list)
+    answers: list[Callable[[web.Request], web.StreamResponse]] = attrs.field(factory=list)
     takes: float = 0.0
     requests: list[web.Request] = attrs.field(factory=list)
     forms: list[dict[str, str]] = attrs.field(factory=list)
@@ -42,7 +46,7 @@ class Issuer:
         self.forms.append(dict(await request.post()))
         await asyncio.sleep(self.takes)
         if self.answers:
-            return self.answers.pop(0)()
+            return self.answers.pop(0)(request)
         answer = web.json_response(
             {"access_token": f"t0ken{len(self.requests)}", "token_type": "Bearer", "expires_in": 3600}
         )
@@ -156,7 +160,7 @@ async def test_hundred_callers_one_request(serve, transport) -> None:
 async def test_redirects_are_not_followed(serve, transport, status) -> None:
     """Statement 22: a redirect takes the secret nowhere; the error says what to do."""
     elsewhere = await serve()
-    issuer = await serve(answers=[lambda: web.Response(status=status, headers={"Location": elsewhere.url})])
+    issuer = await serve(answers=[lambda _request: web.Response(status=status, headers={"Location": elsewhere.url})])
 
     with pytest.raises(OAuthError, match="set token_url to its target"):
         await application(issuer).fetch(transport)
@@ -197,7 +201,7 @@ async def test_environment_is_not_asked(serve, transport, tmp_path, monkeypatch)
 
 async def test_passing_trouble(serve, transport) -> None:
     """A provider that fails twice is asked three times."""
-    issuer = await serve(answers=[lambda: web.Response(status=503), lambda: web.Response(status=429)])
+    issuer = await serve(answers=[lambda _request: web.Response(status=503), lambda _request: web.Response(status=429)])
 
     token = await application(issuer).fetch(transport)
     assert token.secret.reveal() == "t0ken3"
@@ -215,7 +219,7 @@ async def test_provider_that_is_not_there(serve, transport) -> None:
 async def test_refusal_in_any_words(serve, transport) -> None:
     """An Entra-like refusal, with line breaks and letters that Authlib refuses, comes out whole on one line."""
     said = {"error": "invalid_client", "error_description": 'AADSTS7000215: "Invalid"\r\nTrace: \u00e9'}
-    issuer = await serve(answers=[lambda: web.json_response(said, status=401)])
+    issuer = await serve(answers=[lambda _request: web.json_response(said, status=401)])
 
     with pytest.raises(OAuthError) as caught:
         await application(issuer).fetch(transport)
@@ -226,7 +230,7 @@ async def test_refusal_in_any_words(serve, transport) -> None:
 async def test_answer_in_drips(serve, transport) -> None:
     """An answer that comes in pieces is read to its end."""
     issuer = await serve()
-    issuer.answers.append(Drips)
+    issuer.answers.append(lambda _request: Drips())
 
     assert (await application(issuer).fetch(transport)).secret.reveal() == "dr1p"
 
@@ -241,13 +245,38 @@ class Drips(web.StreamResponse):
         return writer
 
 
+async def test_refused_requests_share_one_renewal(serve, transport, monkeypatch) -> None:
+    """Statement 13: a hundred requests whose token is refused cost one token request and are sent once more each."""
+    issuer = await serve()
+    seen = []
+
+    def api(request: web.Request) -> web.Response:
+        seen.append(request.headers["Authorization"])
+        return web.Response(status=401 if seen[-1] == "Bearer t0ken1" else 200)
+
+    service = await serve(answers=[api] * 200)
+    source = TokenSource(application(issuer), transport)
+    await source.token()
+    later = _clock.wall() + 60
+    monkeypatch.setattr(_clock, "wall", lambda: later)
+    sender = Sender(transport, source, headers={}, retry=Retrying(), emit=lambda _event: None)
+
+    answers = await asyncio.gather(
+        *(sender.send(Request(name="x", method="POST", url=service.url)) for _ in range(100))
+    )
+    await source.aclose()
+    assert {answer.status for answer in answers} == {200}
+    assert len(issuer.requests) == 2
+    assert Counter(seen) == {"Bearer t0ken1": 100, "Bearer t0ken2": 100}
+
+
 async def test_log_holds_no_secret(serve, transport, caplog) -> None:
     """Statement 20: at the lowest level, nobody logs a token or secret, be it success or failure."""
     caplog.set_level(logging.DEBUG)
     issuer = await serve()
     for method in ("client_secret_post", "client_secret_basic"):
         await application(issuer, auth_method=method).fetch(transport)
-    issuer.answers.append(lambda: web.json_response({"error": "invalid_client"}, status=401))
+    issuer.answers.append(lambda _request: web.json_response({"error": "invalid_client"}, status=401))
     with pytest.raises(OAuthError):
         await application(issuer).fetch(transport)
 

@@ -6,8 +6,11 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 
 import pytest
+
+from aiocdf.local import instance
 
 FOREVER = """
     import os, subprocess, time
@@ -140,7 +143,18 @@ async def test_process_that_cannot_start_fails_the_call(stage, monkeypatch):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert "could not be started" in outcome.message
+    assert outcome.message == "the function's process could not be started: it exited with code 1 before it began"
+
+
+async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):
+    """A process that hangs before its first word is killed and told."""
+    monkeypatch.setattr(instance, "_START_LIMIT", 0.01)
+    stage.write("def handle(): return 1")
+
+    outcome = await stage.run()
+
+    assert (outcome.status, outcome.response) == ("Failed", None)
+    assert "it did not begin within 0.01 seconds" in outcome.message
 
 
 async def test_folder_that_is_gone_fails_the_call(stage):
@@ -153,7 +167,7 @@ async def test_folder_that_is_gone_fails_the_call(stage):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert "FileNotFoundError" in outcome.message
+    assert "could not be started: [Errno 2] No such file or directory" in outcome.message
 
 
 async def test_cancelled_call_is_killed(stage):
@@ -168,6 +182,23 @@ async def test_cancelled_call_is_killed(stage):
 
     await stage.end_of(*pids)
     assert (await stage.run()).status == "Completed"
+
+
+async def test_cancelled_while_its_process_starts(stage):
+    """The process ends, and the traceback, with its locals, holds neither token nor secret."""
+    stage.write("def handle(): return 1", settings="secrets = { key = 'the-secret' }")
+    call = stage.start()
+    while not stage.runtime._busy:
+        await asyncio.sleep(0)
+
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await call
+
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "in _start" in shown
+    assert "token-of-the-session" not in shown
+    assert "the-secret" not in shown
 
 
 async def test_cancelled_while_in_line(stage):
@@ -198,8 +229,9 @@ async def test_close_in_the_middle_fails_running_and_waiting_calls(stage):
     assert (await stage.run()).message == "the local server was stopped"
 
 
-async def test_close_ends_idle_processes_that_will_not_go(stage):
-    """A process kept by a thread of the function's is killed after a second, with what the function started."""
+async def test_close_ends_idle_processes_that_will_not_go(stage, monkeypatch):
+    """A process kept by a thread of the function's is killed after a while, with what the function started."""
+    monkeypatch.setattr(instance, "_GOODBYE_LIMIT", 0.1)
     stage.write("""
         import os, subprocess, threading, time
         def handle():

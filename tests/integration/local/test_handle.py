@@ -294,3 +294,13 @@ async def test_client_without_the_sdk_says_what_to_install(stage):
     outcome = await stage.run(use=True)
     assert outcome.message.startswith("ImportError: client.time_series needs the package cognite-sdk")
     assert "worker.py" not in outcome.trace
+
+
+async def test_broken_sdk_is_not_taken_for_a_missing_one(stage):
+    """When cognite-sdk is there but cannot be imported, the call fails with the reason."""
+    stage.write("def handle(client): return 1")
+    package = stage.root / "f" / "cognite" / "client"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import no_such_module")
+
+    assert (await stage.run()).message == "ModuleNotFoundError: No module named 'no_such_module'"

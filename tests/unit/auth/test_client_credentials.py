@@ -162,6 +162,23 @@ def test_refused_with_reason(changes, message, shown) -> None:
     assert "s3cr3t" not in shown(caught.value)
 
 
+@pytest.mark.parametrize(
+    "make_bad",
+    [
+        lambda: ClientCredentials.entra(tenant="t", client_id="app", client_secret="s3cr3t", cluster="https://api"),
+        lambda: ClientCredentials.entra(tenant="t", client_id="", client_secret="s3cr3t", cluster="api"),
+        lambda: ClientCredentials.cognite(client_id="", client_secret="s3cr3t"),
+    ],
+    ids=["entra cluster", "entra id", "cognite id"],
+)
+def test_refused_without_showing(make_bad, shown) -> None:
+    """Statement 17: nor does a refusal show the secret where the provider's name made the URL."""
+    with pytest.raises(ConfigError, match=r"cluster|client_id") as caught:
+        make_bad()
+
+    assert "s3cr3t" not in shown(caught.value)
+
+
 def test_loopback_may_be_plain() -> None:
     """Statement 24: plain http is for loopback."""
     assert make(token_url="http://127.0.0.1:8080/token").token_url == "http://127.0.0.1:8080/token"

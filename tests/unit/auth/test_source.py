@@ -230,6 +230,17 @@ async def test_failed_renewal_keeps_the_token(source, issuer, caplog) -> None:
     assert "down" in caplog.text
 
 
+async def test_failure_that_waiters_see_is_not_logged(source, issuer, caplog) -> None:
+    """Where the old token is of no use any more, the error goes to who waits and not to the log."""
+    await source.token()
+    await asyncio.sleep(995)
+    issuer.error = AuthError("down")
+
+    with pytest.raises(AuthError, match="down"):
+        await source.token()
+    assert caplog.records == []
+
+
 async def test_recovery_starts_afresh(source, issuer, caplog) -> None:
     """After a success the next failure is the first again: logged, and tried anew after 5 s."""
     await source.token()
@@ -318,12 +329,12 @@ async def test_close_ends_the_fetch(source) -> None:
     waiting = asyncio.create_task(source.token())
     await asyncio.sleep(0.1)
     await source.aclose()
+    assert "aiocdf token" not in {task.get_name() for task in asyncio.all_tasks()}
 
     with pytest.raises(ClientClosed, match="the client is closed"):
         await waiting
     with pytest.raises(ClientClosed):
         await source.token()
-    assert {task.get_name() for task in asyncio.all_tasks()} & {"aiocdf token"} == set()
 
 
 async def test_close_forgets_the_token(source) -> None:

@@ -1,0 +1,44 @@
+"""How far many calls are."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+__all__ = ["shown_progress"]
+
+
+@contextlib.contextmanager
+def shown_progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
+    """Give what to call when one more is done.
+
+    Args:
+        console: A terminal gets a bar that moves; anything else a line a quarter.
+        total: How many there are.
+    """
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _quarters(console, total)
+        return
+    columns = TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=total)
+        yield lambda: progress.advance(bar)
+
+
+def _quarters(console: Console, total: int) -> Callable[[], None]:
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if 4 * done // total > 4 * (done - 1) // total:
+            console.print(f"{done} of {total} calls done")
+
+    return one_more

@@ -1,0 +1,81 @@
+"""`aiocdf serve`: the local server, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from aiocdf.cli.console import open_console
+from aiocdf.cli.env_file import env_file as kept_env_file
+from aiocdf.config import check_project
+from aiocdf.local import serve
+from aiocdf.local.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from aiocdf.local import LocalServer
+    from aiocdf.local.calls import ErrorShape
+    from aiocdf.local.catalogue import Function
+
+__all__ = ["run_server"]
+
+
+async def run_server(
+    folder: Path, *, port: int, host: str, project: str, env_file: Path | None, error_shape: ErrorShape
+) -> None:
+    """Serve the functions below *folder* until cancelled.
+
+    Args:
+        folder: Where the functions are.
+        port: The TCP port; 0 for a free one.
+        host: The address to listen at.
+        project: The name of the one project.
+        env_file: Where to keep the environment for clients, if anywhere.
+        error_shape: What `error` of a failed call is.
+
+    Raises:
+        UsageError: There is no such folder, or no functions in it.
+        ConfigError: The port is taken, the project cannot be a project's name, or the file cannot be written.
+    """
+    check_project(project)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("aiocdf.local").setLevel(logging.INFO)
+    server = serve(folder, port=port, host=host, project=project, error_shape=error_shape)
+    async with server:
+        kept = kept_env_file(env_file, server.environment()) if env_file else contextlib.nullcontext()
+        with kept:
+            functions = await Catalogue(folder).functions()
+            _show(open_console(), server, functions.values(), env_file)
+            await asyncio.Event().wait()
+
+
+def _show(console: Console, server: LocalServer, functions: Iterable[Function], env_file: Path | None) -> None:
+    console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
+    console.print(_table(functions))
+    console.print("\nClients find it by these variables. The secret is made for this run and opens nothing else.\n")
+    for name, value in server.environment().items():
+        console.out(f"export {name}={shlex.quote(value)}")
+    if env_file:
+        console.print("\nUntil the server ends, this sets them too:\n")
+        console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
+    console.print("\nCtrl-C ends the server. Calls are logged below as they end.")
+
+
+def _table(functions: Iterable[Function]) -> Table:
+    table = Table("function", box=None, pad_edge=False, padding=(0, 3))
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("status")
+    for function in functions:
+        error = function.deployment.error
+        status = "Ready" if error is None else f"Failed: {error}"
+        table.add_row(function.deployment.external_id, str(function.id), status, style=None if error is None else "red")
+    return table

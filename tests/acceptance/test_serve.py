@@ -1,0 +1,209 @@
+"""`aiocdf serve`, and clients that find it by what it says."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import attrs
+import pytest
+
+DOUBLE = """
+def handle(data):
+    return 2 * data["x"]
+"""
+SLOW = """
+import time
+
+def handle():
+    time.sleep(600)
+"""
+CALL = """
+import asyncio, aiocdf
+
+async def main():
+    async with aiocdf.Client.from_env() as client:
+        print(await client.call("double", data={"x": 21}).response())
+
+asyncio.run(main())
+"""
+START_SLOW = """
+import asyncio, aiocdf
+
+async def main():
+    async with aiocdf.Client.from_env() as client:
+        handles = [client.call("slow") for _ in range(3)]
+        await asyncio.gather(*(handle.submitted() for handle in handles))
+
+asyncio.run(main())
+"""
+
+
+@attrs.frozen
+class Served:
+    """A server that runs, and where to read what it says."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def screen(self) -> str:
+        return (self.folder / "screen").read_text()
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def env_file(self) -> Path:
+        return self.folder / "local.env"
+
+    def environment(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.env_file().read_text().splitlines())
+
+
+def deploy(folder: Path, name: str, source: str) -> None:
+    """Write a function."""
+    function = folder / "functions" / name
+    function.mkdir(parents=True, exist_ok=True)
+    (function / "handler.py").write_text(source)
+
+
+def wait_for(condition) -> None:
+    """Look until it is so."""
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it took too long")
+
+
+def serve(shell) -> Served:
+    """Start a server of three functions, one of them broken, and wait until it says that it is ready."""
+    deploy(shell.folder, "double", DOUBLE)
+    deploy(shell.folder, "slow", SLOW)
+    deploy(shell.folder, "[red]typo", "def handle(:\n")
+    with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
+        process = shell.start("serve", "functions", "--env-file", "local.env", stdout=screen, stderr=log)
+    server = Served(process, shell.folder)
+    wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
+    return server
+
+
+@pytest.fixture(scope="module")
+def server(module_shell):
+    """A server for tests that leave it running."""
+    server = serve(module_shell)
+    yield server
+    server.process.terminate()
+    server.process.wait()
+
+
+def test_tells_address_and_functions(server):
+    """It says where it is and what it runs; for a function that cannot be deployed, why, and names are no markup."""
+    rows = {line.split()[0]: line.split()[2:] for line in server.screen().splitlines() if len(line.split()) > 2}
+
+    assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
+    assert rows["double"] == ["Ready"]
+    assert rows["[red]typo"][:5] == ["Failed:", "handler.py", "is", "no", "Python:"]
+
+
+def test_writes_no_control_codes_to_a_file(server):
+    """What is not a terminal gets plain text."""
+    assert "\x1b" not in server.screen() + server.log()
+    assert "\r" not in server.screen() + server.log()
+
+
+def test_prints_the_environment_to_paste(server):
+    """The export lines, run by a shell, give what the environment file has."""
+    exports = "".join(line + "\n" for line in server.screen().splitlines() if line.startswith("export "))
+
+    seen = subprocess.run(["sh", "-c", exports + "env"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {f"{name}={value}" for name, value in server.environment().items()} <= set(seen)
+    assert "Ctrl-C" in server.screen()
+
+
+def test_environment_file_is_for_its_owner_only(server):
+    """It has a secret, so others cannot read it."""
+    assert stat.S_IMODE(server.env_file().stat().st_mode) == 0o600
+
+
+def test_client_in_another_process_finds_it(server, module_shell):
+    """A program that reads the environment calls a function, and the server logs the call in one line."""
+    before = server.log()
+
+    assert module_shell.python(CALL, server.environment()) == "42\n"
+    (line,) = server.log().removeprefix(before).splitlines()
+    assert " of double: Completed in " in line
+
+
+def test_next_call_runs_changed_code(server, module_shell):
+    """Code that is changed while the server runs is what the next call runs."""
+    module_shell.python(CALL, server.environment())
+    deploy(server.folder, "double", DOUBLE.replace("2 *", "200 *"))
+    try:
+        assert module_shell.python(CALL, server.environment()) == "4200\n"
+    finally:
+        deploy(server.folder, "double", DOUBLE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_it_with_calls_running(shell, number):
+    """Ctrl-C and its like end server, running calls and environment file, at once and without a word."""
+    server = serve(shell)
+    shell.python(START_SLOW, server.environment())
+    wait_for(lambda: len(shell.processes()) == 4)
+
+    server.process.send_signal(number)
+    server.process.send_signal(number)  # from someone impatient
+    status = server.process.wait(timeout=5)
+
+    assert status == 0
+    assert shell.processes() == []
+    assert not server.env_file().exists()
+    assert [line for line in server.log().splitlines() if " of slow: Failed in " not in line] == []
+
+
+def test_keeps_the_environment_file_of_another_server(shell):
+    """A server that ends removes its own file only."""
+    server = serve(shell)
+    server.env_file().write_text("CDF_URL=http://127.0.0.1:1\n")
+
+    shell.press_ctrl_c(server.process)
+
+    assert server.process.wait(timeout=5) == 0
+    assert server.env_file().read_text() == "CDF_URL=http://127.0.0.1:1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nowhere"], "there is no folder 'nowhere'"),
+        (["functions/double"], "there are no functions in 'functions/double'"),
+        (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
+        (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
+        (["functions", "--project", "a/b"], "project 'a/b' is no project's name"),
+    ],
+)
+def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
+    """What cannot be served is told in one line, and leaves nothing behind."""
+    deploy(shell.folder, "double", DOUBLE)
+
+    status, out, err = shell.run("serve", *arguments)
+
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {reason}")
+    assert [path.name for path in shell.folder.iterdir()] == ["functions"]
+
+
+def test_taken_port_is_told(shell):
+    """A port that another program has is told with what to do."""
+    deploy(shell.folder, "double", DOUBLE)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, out, err = shell.run("serve", "functions", "--port", str(port))
+
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: cannot listen at 127.0.0.1 port {port}: ")
+    assert "choose another port" in err

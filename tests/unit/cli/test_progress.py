@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from aiocdf.cli.progress import shown_progress
+
+
+@pytest.mark.parametrize(
+    ("total", "lines"),
+    [
+        (1, ["1 of 1"]),
+        (3, ["1 of 3", "2 of 3", "3 of 3"]),
+        (10, ["3 of 10", "5 of 10", "8 of 10", "10 of 10"]),
+        (400, ["100 of 400", "200 of 400", "300 of 400", "400 of 400"]),
+    ],
+)
+def test_pipe_gets_a_line_a_quarter(total, lines):
+    """What is not a terminal gets at most four lines, and the last of them says that all is done."""
+    console = Console(file=io.StringIO())
+
+    with shown_progress(console, total) as one_more:
+        for _ in range(total):
+            one_more()
+
+    assert console.file.getvalue().splitlines() == [f"{line} calls done" for line in lines]
+
+
+def test_dumb_terminal_gets_lines(monkeypatch):
+    """A terminal that cannot move its cursor is treated as a pipe."""
+    monkeypatch.setenv("TERM", "dumb")
+    console = Console(file=io.StringIO(), force_terminal=True)
+
+    with shown_progress(console, 1) as one_more:
+        one_more()
+
+    assert console.file.getvalue() == "1 of 1 calls done\n"

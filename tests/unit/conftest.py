@@ -1,0 +1,285 @@
+"""The service without sockets: what a client needs of it, in the loop's own time, with faults on demand.
+
+What a call does is in its data: `seconds` it runs, `value` it returns, `error` it fails with, `timeout` to be stopped,
+and `fields` to replace in what the service says of it once it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import re
+from collections import Counter, defaultdict, deque
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from aiocdf import BearerToken, Client, Settings
+from aiocdf._wire.http import Response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiocdf._wire.http import Request
+
+EPOCH = 1_700_000_000.0
+FUNCTION = re.compile(r"/functions/(\d+)/call")
+KINDS = {
+    "token": r"/token$",
+    "session": r"/sessions$",
+    "lookup": r"/functions/byids$",
+    "limits": r"/functions/limits$",
+    "start": r"/functions/\d+/call$",
+    "poll": r"/functions/\d+/calls/byids$",
+    "response": r"/calls/\d+/response$",
+    "logs": r"/calls/\d+/logs$",
+}
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@attrs.frozen
+class Answer:
+    """A fault: the service does nothing and answers this."""
+
+    status: int
+    body: Any = ""
+    headers: dict[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Late:
+    """A fault: the service does what it was asked to, and then this comes instead of its answer."""
+
+    outcome: Exception | Answer
+
+
+@attrs.define(eq=False)
+class Call:
+    """A call at the service."""
+
+    id: int
+    function: int
+    data: dict[str, Any]
+    started: float
+
+    @property
+    def ends(self) -> float:
+        return self.started + self.data.get("seconds", 1.0)
+
+    @property
+    def running(self) -> bool:
+        return now() < self.ends
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The call as the service tells of it."""
+        seen = {"id": self.id, "functionId": self.function, "status": "Running", "startTime": _ms(self.started)}
+        if self.running:
+            return seen
+        status = "Failed" if "error" in self.data else "Timeout" if "timeout" in self.data else "Completed"
+        seen |= {"status": status, "endTime": _ms(self.ends)}
+        if "error" in self.data:
+            seen["error"] = self.data["error"]
+        seen |= self.data.get("fields", {})
+        return {name: value for name, value in seen.items() if value is not None}
+
+
+@attrs.frozen
+class Seen:
+    """A request that the service got."""
+
+    kind: str
+    at: float
+    function: int | None
+    body: Any
+    headers: dict[str, str]
+    url: str
+
+
+@attrs.define(slots=False, eq=False)
+class Service:
+    """The service, in the place of a client's transport."""
+
+    #: By external id.
+    functions: dict[str, int] = attrs.field(factory=lambda: {"double": 1, "other": 2})
+    status: str = "Ready"
+    latency: float = 0.01
+    function_limit: int = 100
+    project_limit: int = 250
+    nonce_life: float = 60.0
+    #: Places that somebody else's calls take.
+    others: Counter[int] = attrs.field(factory=Counter)
+    refused_grants: set[str] = attrs.field(factory=set)
+    forgotten: set[int] = attrs.field(factory=set)
+    seen: list[Seen] = attrs.field(factory=list)
+    calls: dict[int, Call] = attrs.field(factory=dict)
+    peak: Counter[int | str] = attrs.field(factory=Counter)
+    nonces: dict[str, float] = attrs.field(factory=dict)
+    #: Seconds from a nonce's making to its use, one for each call.
+    nonce_ages: list[float] = attrs.field(factory=list)
+    _faults: dict[str, deque[Any]] = attrs.field(factory=lambda: defaultdict(deque))
+    _always: dict[str, Any] = attrs.field(factory=dict)
+    _ids: Any = attrs.field(factory=lambda: itertools.count(1000))
+
+    answer = staticmethod(Answer)
+    late = staticmethod(Late)
+
+    @staticmethod
+    def error(status: int, message: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
+        """A fault: the service does nothing and answers this error."""
+        return attrs.evolve(error(status, message, **more), headers=headers or {})
+
+    def client(self, **arguments: Any) -> Client:
+        """A client of this service, not open yet; settings may stand among the arguments."""
+        changes = {a.name: arguments.pop(a.name) for a in attrs.fields(Settings) if a.name in arguments}
+        given = {"credentials": BearerToken("token"), "base_url": "https://cdf.test", "settings": Settings(**changes)}
+        return Client("acme", **(given | arguments))
+
+    def fault(self, kind: str, *outcomes: Any) -> None:
+        """Let the next requests of a kind end so, one after the other; None for a good one."""
+        self._faults[kind].extend(outcomes)
+
+    def always(self, kind: str, outcome: Any) -> None:
+        """Let every request of a kind end so; None for no more."""
+        self._always[kind] = outcome
+
+    def count(self, kind: str) -> int:
+        return sum(seen.kind == kind for seen in self.seen)
+
+    def of(self, kind: str) -> list[Seen]:
+        return [seen for seen in self.seen if seen.kind == kind]
+
+    def start(self, function: int = 1, **data: Any) -> Call:
+        """Somebody else starts a call."""
+        call = Call(next(self._ids), function, data, now())
+        self.calls[call.id] = call
+        return call
+
+    async def __aenter__(self) -> Service:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.always("token", ConnectionError("used after it was closed"))
+
+    async def send(self, request: Request) -> Response:
+        """Answer as the service would, or as a fault says."""
+        sent_at = now()
+        kind = next(kind for kind, path in KINDS.items() if re.search(path, request.url))
+        number = FUNCTION.search(request.url)
+        body = json.loads(request.body) if request.body and kind != "token" else None
+        seen = Seen(kind, sent_at, int(number[1]) if number else None, body, dict(request.headers), request.url)
+        self.seen.append(seen)
+        fault = self._faults[kind].popleft() if self._faults[kind] else self._always.get(kind)
+        await asyncio.sleep(self.latency / 2)
+        answer = getattr(self, f"_{kind}")(seen) if fault is None or isinstance(fault, Late) else fault
+        if isinstance(fault, Late):
+            answer = fault.outcome
+        await asyncio.sleep(self.latency / 2)
+        if isinstance(answer, Exception):
+            raise answer
+        text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+        date = format_datetime(datetime.fromtimestamp(EPOCH + now(), UTC), usegmt=True)
+        headers = {"date": date, "content-type": "application/json"} | answer.headers
+        return Response(
+            status=answer.status, headers=headers, body=text.encode(), sent_at=sent_at, received_at=now()
+        )
+
+    def _token(self, _: Seen) -> Answer:
+        return Answer(200, {"access_token": "token", "token_type": "Bearer", "expires_in": 3600})
+
+    def _session(self, seen: Seen) -> Answer:
+        (item,) = seen.body["items"]
+        if self.refused_grants & item.keys():
+            return error(400, "this grant is not for you")
+        nonce = f"nonce-{next(self._ids)}"
+        self.nonces[nonce] = now()
+        return items({"id": next(self._ids), "status": "READY", "nonce": nonce})
+
+    def _lookup(self, seen: Seen) -> Answer:
+        (item,) = seen.body["items"]
+        known = {"externalId": self.functions, "id": {number: number for number in self.functions.values()}}
+        ((key, name),) = item.items()
+        if name not in known[key]:
+            return error(400, "unknown functions", missing=[item])
+        return items({"id": known[key][name], "name": "f", "status": self.status, "error": {"message": "no numpy"}})
+
+    def _limits(self, _: Seen) -> Answer:
+        return Answer(200, {"timeoutMinutes": 10})
+
+    def _start(self, seen: Seen) -> Answer:
+        function = seen.function or 0
+        if function not in self.functions.values() or self.status != "Ready":
+            return error(400, f"function {function} cannot be called")
+        if now() - self.nonces.pop(seen.body["nonce"], float("-inf")) > self.nonce_life:
+            return error(400, "invalid nonce")
+        running = Counter(call.function for call in self.calls.values() if call.running) + self.others
+        if running[function] >= self.function_limit:
+            return error(429, "too many running calls of this function")
+        if running.total() >= self.project_limit:
+            return error(429, "too many running calls in this project")
+        self.peak |= Counter({function: running[function] + 1, "project": running.total() + 1})
+        return Answer(201, self.start(function, **seen.body["data"]).wire)
+
+    def _poll(self, seen: Seen) -> Answer:
+        wanted = [item["id"] for item in seen.body["items"]]
+        known = [call for call in map(self.calls.get, wanted) if call and call.id not in self.forgotten]
+        return items(*(call.wire for call in known if call.function == seen.function))
+
+    def _response(self, seen: Seen) -> Answer:
+        call = self._call(seen)
+        said = {"response": call.data["value"]} if "value" in call.data else {}
+        return Answer(200, {"callId": call.id, "functionId": call.function, **said})
+
+    def _logs(self, seen: Seen) -> Answer:
+        call = self._call(seen)
+        seconds = int(min(now(), call.ends) - call.started)
+        return items(*({"message": f"second {n}", "timestamp": _ms(call.started + n)} for n in range(seconds + 1)))
+
+    def _call(self, seen: Seen) -> Call:
+        return self.calls[int(seen.url.split("/")[-2])]
+
+
+def _ms(time: float) -> int:
+    return int(1000 * (EPOCH + time))
+
+
+def items(*found: Any) -> Answer:
+    return Answer(200, {"items": found})
+
+
+def error(status: int, message: str, **more: Any) -> Answer:
+    return Answer(status, {"error": {"code": status, "message": message, **more}})
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The service that all clients of this test have for a transport."""
+    service = Service()
+    monkeypatch.setattr("aiocdf.client.Transport", lambda *_, **__: service)
+    return service
+
+
+@pytest.fixture
+async def client(service: Service, reports: list[dict[str, Any]]) -> AsyncIterator[Client]:
+    """An open client of the service."""
+    async with service.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def reports() -> AsyncIterator[list[dict[str, Any]]]:
+    """What the loop's exception handler was told; a test that expects something takes it out."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    yield told
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []
