@@ -16,6 +16,7 @@ from aiocdf._engine import CallSpec, Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
 from aiocdf._policy.secrecy import looks_secret
+from aiocdf._wire.identifiers import check_function, check_id
 from aiocdf._wire.payload import encode, strings
 from aiocdf.auth import TokenSource, credentials_from
 from aiocdf.bound_function import BoundFunction
@@ -37,7 +38,6 @@ from aiocdf.errors import (
     WrongState,
 )
 from aiocdf.handle import CallHandle, CallRef
-from aiocdf.models.functions import Function
 from aiocdf.resources import Calls, Functions, Sessions
 from aiocdf.secret import Secret
 from aiocdf.telemetry import RequestDone
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from aiocdf.auth import Credentials
+    from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
     from aiocdf.telemetry import Event, Observer
 
@@ -60,8 +61,6 @@ Out = TypeVar("Out")
 
 _log = logging.getLogger("aiocdf.client")
 
-_LARGEST_ID = 2**53 - 1
-_LONGEST_EXTERNAL_ID = 255
 _API_VERSION = "20230101"
 _EXCHANGES = ({"tokenExchange": True}, {"oneshotTokenExchange": True})
 _TOO_MANY = 429
@@ -236,7 +235,7 @@ class Client:
         if timeout is not None and not timeout > 0:
             raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
         spec = CallSpec(
-            function=_function(function),
+            function=check_function(function),
             data=encoded,
             nonce=None if nonce is None else Secret(nonce),
             timeout=timeout,
@@ -265,13 +264,13 @@ class Client:
         if call_id is not None:
             if isinstance(function, CallRef):
                 raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
-            return engine.attach(_function(function), _id(call_id, "call"))
+            return engine.attach(check_function(function), check_id(call_id, "call"))
         ref = CallRef.from_token(function) if isinstance(function, str) else function
         if not isinstance(ref, CallRef):
             raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
         if (ref.cluster, ref.project) != (self._cluster, self.project):
             raise InvalidArgument(f"{ref} belongs to another project than this client's {self._cluster}:{self.project}")
-        return engine.attach(_id(ref.function_id, "function"), _id(ref.call_id, "call"))
+        return engine.attach(check_id(ref.function_id, "function"), check_id(ref.call_id, "call"))
 
     @overload
     def function(self, function: int | str | Function) -> BoundFunction[object, Any]: ...
@@ -300,7 +299,7 @@ class Client:
             Input: The type of its data; other data is refused.
             Output: The type to build from what it returns; None for plain JSON values.
         """
-        return BoundFunction(client=self, function=_function(function), input=Input, output=Output)
+        return BoundFunction(client=self, function=check_function(function), input=Input, output=Output)
 
     async def as_completed(self, handles: Iterable[CallHandle]) -> AsyncIterator[CallHandle]:
         """Give handles in the order in which their calls end.
@@ -398,22 +397,3 @@ class Client:
             SecretInDataWarning,
             stacklevel=depth,
         )
-
-
-def _function(function: int | str | Function) -> int | str:
-    """Return what a function is known by, if it can be one."""
-    if isinstance(function, Function):
-        return function.id
-    if isinstance(function, str):
-        if not 0 < len(function) <= _LONGEST_EXTERNAL_ID:
-            raise InvalidArgument(f"an external id has 1 to {_LONGEST_EXTERNAL_ID} characters, not {len(function)}")
-        return function
-    return _id(function, "function")
-
-
-def _id(number: object, what: str) -> int:
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise InvalidType(f"a {what}'s id is a whole number, not {type(number).__name__}")
-    if not 0 < number <= _LARGEST_ID:
-        raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
-    return number

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import attrs
 
-from aiocdf.errors import CallFailed, CallTimedOut, InvalidArgument, WrongState
+from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, InvalidArgument, WrongState
 from aiocdf.models.calls import FunctionCall
 
 if TYPE_CHECKING:
@@ -185,9 +185,11 @@ class CallHandle(asyncio.Future[FunctionCall]):
         """
         try:
             return await self._call.accepted()
-        finally:
-            if self.done() and not self.cancelled() and self._call.call_id is None:
-                self.exception()  # it is the error that was raised here: nobody has to be told of it again
+        except AiocdfError:
+            # Who hears of it here need not be told again by the loop's exception handler.
+            if self.done() and not self.cancelled():
+                self.exception()
+            raise
 
     @overload
     async def response(self, kind: None = None) -> Any: ...

@@ -243,6 +243,7 @@ class Engine:
     async def read_logs(self, record: CallRecord, *, follow: bool) -> AsyncIterator[LogEntry]:
         """Read what a call prints; with *follow* until it has ended."""
         first = await record.accepted()
+        record = record.adopter or record
         shown, over = 0, False
         while not over:
             over = not follow or record.stage is Stage.ENDED

@@ -80,6 +80,7 @@ class CallRecord:
     __slots__ = (
         "_acceptance",
         "abandoned",
+        "adopter",
         "attempts",
         "call",
         "call_id",
@@ -115,6 +116,8 @@ class CallRecord:
         self.handles: list[CallHandle] = []
         #: The last handle was cancelled, not detached: if the call has not started, it need not.
         self.abandoned = False
+        #: The record that has taken over our handles, for it follows the same call.
+        self.adopter: CallRecord | None = None
         self.attempts = 0
         self.misses = 0
         # Looked at also when the loop no longer runs: `repr` must work then.
@@ -167,15 +170,21 @@ class CallRecord:
         """Let go of *handle*; with *withdraw*, a call that still waits never starts."""
         self.handles.remove(handle)
         self.abandoned = withdraw and not self.handles
-        if self.stage is not Stage.QUEUED:
+        if self.call_id is not None:
             return f"stopped following {self.which}, which goes on: client.attach finds it again"
         if not self.abandoned:
             return f"stopped following {self.which}, which will start when its turn comes"
+        if self.stage is Stage.SUBMITTING:
+            return f"stopped following {self.which} while it was being submitted: it may start"
         self.owner.withdraw(self)
+        self.withdrawn()
+        return f"{self.which} was cancelled in the queue and never started"
+
+    def withdrawn(self) -> None:
+        """End a call that nobody wants any more before it has started."""
         self._end()
         if self._acceptance is not None:
             self._acceptance.cancel()
-        return f"{self.which} was cancelled in the queue and never started"
 
     def seen(self, call: FunctionCall, *, started_at: float) -> None:
         """Take note of what the service says of the call.
@@ -233,6 +242,9 @@ class CallRecord:
         for handle in other.handles:
             handle._call = self  # noqa: SLF001 - a handle's call is changed here and nowhere else
         self.handles += other._end()
+        other.adopter = self
+        if other._acceptance is not None:
+            other._acceptance.cancel()  # wakes who waits there, to wait with us
 
     def _end(self) -> list[CallHandle]:
         """Close the books and return the handles that are to be told."""
@@ -261,7 +273,7 @@ class CallRecord:
             if self.stage is Stage.ENDED:
                 self._acceptance.cancel()
         await Settled(self._acceptance)
-        return self._acceptance.result()
+        return self._acceptance.result() if self.adopter is None else await self.adopter.accepted()
 
     async def response(self, kind: Any) -> Any:
         """Return what the ended call returned."""

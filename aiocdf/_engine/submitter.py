@@ -13,7 +13,6 @@ from aiocdf.errors import (
     AiocdfError,
     ApiError,
     BadRequest,
-    ClientClosed,
     ConnectError,
     DecodeError,
     NotFound,
@@ -166,6 +165,7 @@ class Submitter:
     async def _nonce(self, record: CallRecord) -> Secret | None:
         """Return a nonce for the next attempt; None if there is none, or nobody wants the call any more."""
         assert record.spec is not None  # noqa: S101 - kept until the call has started
+        assert record.function_id is not None  # noqa: S101 - it could not have been queued
         try:
             nonce = record.spec.nonce or await self._nonces.fresh()
         except RateLimited as error:
@@ -175,7 +175,8 @@ class Submitter:
         else:
             if not record.abandoned:
                 return nonce
-            self._drop(record, ClientClosed(f"{record.which} was cancelled and never started"))
+            self._admission.put_back(record.function_id)
+            record.withdrawn()
         return None
 
     async def _attempt(self, record: CallRecord, nonce: Secret) -> float | None:
@@ -244,7 +245,7 @@ class Submitter:
         record.attempts = 0
         self._report(function, cause, now, error)
         if record.abandoned:
-            record.fail(error)
+            record.withdrawn()
         else:
             self.enqueue(record)
 

@@ -32,17 +32,28 @@ class Window:
     limit: int
     size: float = attrs.field(default=attrs.Factory(lambda self: float(self.limit), takes_self=True))
     running: int = 0
-    #: Nothing starts before this time, or before a call ends.
+    #: Nothing starts before this time, or before a call ends; 0 where the service has not turned anything away since.
     closed_until: float = 0.0
+    _patience: float = 0.0
     _shrunk_at: float = float("-inf")
 
     def open(self, now: float) -> bool:
-        """Tell whether one more call may start."""
-        return now >= self.closed_until and self.running < int(self.size)
+        """Tell whether one more call may start: others' calls end unseen, so one may try when the window reopens."""
+        if now < self.closed_until or self.running >= self.limit:
+            return False
+        return self.running < int(self.size) or self.closed_until > 0.0
+
+    def take(self, now: float) -> None:
+        """Take note that a call starts; if that is to try, the next may try after as long again."""
+        if self.closed_until > 0.0:
+            self.size = max(self.size, self.running + 1.0)
+            self.closed_until = now + self._patience
+        self.running += 1
 
     def full(self, now: float, reopen: float) -> None:
         """Take note that the service turned a call away, and try again at *reopen* unless a call ends before."""
         self.closed_until = reopen
+        self._patience = reopen - now
         if now - self._shrunk_at >= _SHRINK_EVERY:
             self._shrunk_at = now
             self.size = max(1.0, min(self.size, self.running + 1) * _SHRINK)
@@ -111,7 +122,7 @@ class Admission(Generic[T]):
             self._turn.rotate(-1)
             queue = self._queues[function]
             if queue.window.open(now):
-                return self._take(function, queue)
+                return self._take(function, queue, now)
         return None
 
     def occupy(self, function: int) -> None:
@@ -173,12 +184,12 @@ class Admission(Generic[T]):
             self._queues[function] = _Queue(Window(limit=self._function_limit))
         return self._queues[function]
 
-    def _take(self, function: int, queue: _Queue[T]) -> T:
+    def _take(self, function: int, queue: _Queue[T], now: float) -> T:
         item = queue.pop()
         if not queue.waiting:
             self._retire(function, queue)
-        queue.window.running += 1
-        self._project.running += 1
+        queue.window.take(now)
+        self._project.take(now)
         return item
 
     def _retire(self, function: int, queue: _Queue[T]) -> None:

@@ -25,7 +25,7 @@ __all__ = ["COGNITE_TOKEN_URL", "ClientCredentials", "entra_token_url"]
 
 AuthMethod = Literal["client_secret_post", "client_secret_basic"]
 
-COGNITE_TOKEN_URL = "https://auth.cognite.com/oauth2/token"  # noqa: S105 - an address
+COGNITE_TOKEN_URL = "https://auth.cognite.com/oauth2/token"
 
 _OWN_FIELDS = frozenset({"grant_type", "client_id", "client_secret", "scope", "audience", "resource"})
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -71,7 +71,7 @@ def _show(console: Console, server: LocalServer, functions: Iterable[Function], 
 
 
 def _table(functions: Iterable[Function]) -> Table:
-    table = Table("function", box=None, pad_edge=False, padding=(0, 3))
+    table = Table("function", box=None, padding=(0, 3, 0, 0))
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("status")
     for function in functions:

@@ -29,6 +29,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         self.strangers: Counter[int] = Counter()
         #: None stands for the project.
         self.closed_until: defaultdict[int | None, float] = defaultdict(float)
+        self.patience: dict[int | None, float] = {}
         #: How often others were served since a function that could have been was.
         self.passed: defaultdict[int, Counter[int]] = defaultdict(Counter)
 
@@ -37,10 +38,14 @@ class AdmissionMachine(RuleBasedStateMachine):
         return len(running) if function is None else running.count(function)
 
     def open(self, function: int | None) -> bool:
-        """Whether a window has a free place, by what the policy says of its size and by our own count."""
-        windows = self.admission.function_windows
-        size = self.admission.project_window if function is None else windows[function]
-        return self.now >= self.closed_until[function] and self.count(function) < size
+        """Whether a window has a free place, or one may try for it, by the policy's sizes and by our own counts."""
+        limit = PROJECT_LIMIT if function is None else FUNCTION_LIMIT
+        if self.now < self.closed_until[function] or self.count(function) >= limit:
+            return False
+        return self.count(function) < self.size(function) or self.closed_until[function] > 0
+
+    def size(self, function: int | None) -> int:
+        return self.admission.project_window if function is None else self.admission.function_windows[function]
 
     def servable(self) -> set[int]:
         return {f for f, waiting in self.waiting.items() if waiting and self.open(f)} if self.open(None) else set()
@@ -63,7 +68,10 @@ class AdmissionMachine(RuleBasedStateMachine):
         assert number == min(self.waiting[function]), "first come, first served"
         self.waiting[function].remove(number)
         self.running.append(item)
-        del self.passed[function]
+        for window in (None, function):
+            if self.closed_until[window]:
+                self.closed_until[window] = self.now + self.patience[window]
+        self.passed.pop(function, None)
         for other in [f for f, waiting in self.waiting.items() if waiting and f != function]:
             self.passed[other] = self.passed[other] + Counter([function]) if other in servable else Counter()
             assert max(self.passed[other].values(), default=0) <= 1, "each other function goes first once at the most"
@@ -97,6 +105,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         reopen = self.now + seconds
         self.admission.turned_away(function, self.now, whole_project=whole_project, reopen=reopen)
         self.closed_until[None if whole_project else function] = reopen
+        self.patience[None if whole_project else function] = reopen - self.now
         self.requeue(function, number)
 
     @precondition(lambda self: self.running)
@@ -117,7 +126,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         self.admission.withdraw(function, number)
         self.waiting[function].discard(number)
         if not self.waiting[function]:
-            del self.passed[function]
+            self.passed.pop(function, None)
 
     @rule(seconds=st.floats(0.01, 3.0))
     def pass_time(self, seconds) -> None:
@@ -208,7 +217,7 @@ def test_refused_call_keeps_its_place() -> None:
 
     assert queue.admit(4.9) is None
     assert queue.reopens_at(4.9) == 5.0
-    assert admit_all(queue, 5.0) == [1, 3]
+    assert admit_all(queue, 5.0) == [1]
 
 
 def test_an_end_reopens_at_once() -> None:
@@ -238,7 +247,21 @@ def test_one_closed_function_leaves_the_others_alone() -> None:
     queue.enqueue(2, 2, 2)
     queue.enqueue(3, 3, 3)
     assert admit_all(queue, 4.9) == []
-    assert admit_all(queue, 5.0) == [2, 3]
+    assert admit_all(queue, 5.0) == [2]
+
+
+def test_one_tries_each_time_a_window_reopens() -> None:
+    """Others' calls end unseen: while ours run on, one may try whenever the window reopens, up to the limit."""
+    queue = admission(function_limit=5)
+    for number in range(9):
+        queue.enqueue(1, number, number)
+    admit_all(queue)
+    for number in (4, 3, 2):
+        queue.turned_away(1, 0.0, whole_project=False, reopen=2.0)
+        queue.enqueue(1, number, number)
+    started = {now: admit_all(queue, now) for now in (1.9, 2.0, 3.9, 4.0, 6.0, 8.0)}
+
+    assert started == {1.9: [], 2.0: [2], 3.9: [], 4.0: [3], 6.0: [4], 8.0: []}
 
 
 def test_burst_of_refusals_shrinks_a_window_once() -> None:
@@ -286,7 +309,7 @@ def test_window_recovers_after_others_leave(whole_project) -> None:
         queue.leave(1)
         ends += 1
         running += len(admit_all(queue, 200.0)) - 1
-    assert 99 <= ends <= 110
+    assert 98 <= ends <= 110
     assert running == 100
 
 

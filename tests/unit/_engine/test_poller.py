@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aiocdf import CallLost, ConnectError, DecodeError, Polling, ProtocolError, TransportTimeout, WaitExpired
+
+pytestmark = pytest.mark.looptime
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+class TestSharing:
+    async def test_one_request_for_all_calls_of_a_function(self, client, service):
+        """The number of polls depends on the functions and the time, not on the number of calls."""
+        handles = [client.call(function, data={"seconds": 30}) for function in (1, 2) for _ in range(100)]
+        await asyncio.gather(*handles)
+        polls = service.of("poll")
+        assert max(len(seen.body["items"]) for seen in polls) == 100
+        assert len(polls) < 2 * 31 / 0.25
+        assert client.stats().polls == len(polls)
+
+    async def test_never_faster_than_the_floor(self, client, service):
+        """Two polls of a function are never nearer than the floor, jitter aside, while calls come and go."""
+        await asyncio.gather(*(client.call(1, data={"seconds": n % 7}) for n in range(300)))
+        times = [seen.at for seen in service.of("poll")]
+        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        assert min(gaps) >= 0.9 * Polling().floor
+
+    async def test_old_calls_are_asked_after_rarely(self, client, service):
+        """A call that runs for minutes costs a poll every few seconds, and its end is seen within the cap."""
+        call = await client.call(1, data={"seconds": 300})
+        assert service.count("poll") < 110
+        assert now() - service.calls[call.id].ends < 1.1 * Polling().cap + 1
+
+    async def test_budget_holds_over_all_functions(self, service):
+        """However many functions have running calls, polls stay within the budget of the project."""
+        service.functions = {f"f{number}": number for number in range(1, 201)}
+        async with service.client(polling=Polling(budget=20.0)) as client:
+            await asyncio.gather(*(client.call(number, data={"seconds": 20}) for number in range(1, 201)))
+        assert service.count("poll") / now() < 21
+
+    async def test_large_functions_are_asked_in_chunks(self, service):
+        """More than a thousand running calls of a function take more than one request."""
+        service.function_limit = service.project_limit = 2500
+        async with service.client(function_limit=2500, project_limit=2500, submitters=500) as client:
+            await asyncio.gather(*(client.call(1, data={"seconds": 9}) for _ in range(2500)))
+        assert max(len(seen.body["items"]) for seen in service.of("poll")) == 1000
+
+    async def test_idle_client_asks_nothing(self, client, service):
+        """Once all calls have ended, nothing is sent any more."""
+        await asyncio.gather(client.call(1), client.call(2))
+        before = len(service.seen)
+        await asyncio.sleep(600)
+        assert len(service.seen) == before
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            ConnectError("no route"),
+            TransportTimeout("slow"),
+            ProtocolError("reset"),
+            (500, "oops"),
+            (502, "bad gateway"),
+            (503, "busy"),
+            (429, "slow down"),
+            (401, "who are you?"),
+            (403, "not you"),
+            (400, "what?"),
+            (404, "where?"),
+        ],
+        ids=str,
+    )
+    async def test_a_failed_poll_fails_no_call(self, client, service, fault):
+        """Two polls that end badly do not end the call."""
+        fault = service.error(*fault) if isinstance(fault, tuple) else fault
+        service.fault("poll", fault, fault)
+        assert (await client.call(1, data={"seconds": 3})).status == "Completed"
+
+    @pytest.mark.parametrize("body", ["<html>Hello</html>", "[]", '{"items": 5}', '{"items": [5, null]}', '{"items": [{"id": [1]}]}', '{"items": [{"id": 12345, "status": "Failed"}]}'])
+    async def test_nonsense_fails_no_call(self, client, service, body):
+        """Two answers that make no sense do not end the call."""
+        nonsense = service.answer(200, body, {"content-type": "text/html"})
+        service.fault("poll", nonsense, nonsense)
+        assert (await client.call(1, data={"seconds": 3})).status == "Completed"
+
+    @pytest.mark.parametrize("fault", [ConnectError("no route"), (503, "busy"), (401, "who are you?")], ids=str)
+    async def test_short_outage(self, client, service, caplog, fault):
+        """An outage of minutes is survived, with one warning that says what is happening."""
+        handle = client.call(1, data={"seconds": 120})
+        await asyncio.sleep(1)
+        service.always("poll", service.error(*fault) if isinstance(fault, tuple) else fault)
+        await asyncio.sleep(200)
+        service.always("poll", None)
+        assert (await handle).runtime == 120
+        warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert "no poll was answered for 1" in warnings[0]
+
+    async def test_long_outage(self, client, service):
+        """A service that is not reached for five minutes loses the calls, with the references to find them again."""
+        handle = client.call("double", data={"seconds": 1000})
+        await asyncio.sleep(1)
+        service.always("poll", ConnectError("no route"))
+        with pytest.raises(CallLost, match=r"no poll was answered for 3\d\d s: no route.*client\.attach\('cdf:") as caught:
+            await handle
+        assert caught.value.ref == handle.ref
+        assert isinstance(caught.value.__cause__, ConnectError)
+        assert 300 <= now() < 320
+        service.always("poll", None)
+        assert (await client.attach(caught.value.ref)).runtime == 1000
+
+    async def test_outage_is_counted_from_the_last_answer(self, client, service):
+        """An answer in between starts the count anew."""
+        handle = client.call(1, data={"seconds": 900})
+        for _ in range(4):
+            await asyncio.sleep(1)
+            service.always("poll", ConnectError("no route"))
+            await asyncio.sleep(200)
+            service.always("poll", None)
+            await asyncio.sleep(10)
+        assert (await handle).status == "Completed"
+
+    async def test_rate_limit_is_obeyed(self, client, service):
+        """A poll that is turned away with `Retry-After` is not sent again before."""
+        handle = client.call(1, data={"seconds": 30})
+        service.fault("poll", service.error(429, "too many requests", headers={"retry-after": "7"}))
+        await handle
+        first, second = service.of("poll")[:2]
+        assert 7 <= second.at - first.at < 8
+        assert client.stats().throttled == 1
+
+    async def test_missing_capability(self, client, service):
+        """Without the right to read calls, a call is lost soon, and the capability is named."""
+        service.always("poll", service.error(403, "forbidden"))
+        with pytest.raises(CallLost, match="functionsAcl:READ"):
+            await client.call(1, data={"seconds": 60})
+        assert now() < 15
+
+
+class TestUnknown:
+    async def test_lost_after_grace(self, client, service):
+        """A call that polls no longer tell of is lost, but not before three of them in five seconds."""
+        handle = client.call(1, data={"seconds": 60})
+        service.forgotten.add((await handle.submitted()).id)
+        with pytest.raises(CallLost, match="no longer knows it"):
+            await handle
+        assert 5 <= now() < 8
+        assert service.count("poll") >= 3
+        assert client._opened.engine._admission.use(1) == (0, 0)
+
+    async def test_late_to_show(self, client, service):
+        """A new call that shows up in polls only after seconds is not lost."""
+        handle = client.call(1, data={"seconds": 10})
+        call = await handle.submitted()
+        service.forgotten.add(call.id)
+        await asyncio.sleep(4)
+        service.forgotten.clear()
+        assert (await handle).status == "Completed"
+
+    async def test_late_to_show_after_a_long_wait(self, client, service):
+        """The time of grace begins with the call's start, not with its wait in the queue."""
+        first = [client.call(1, data={"seconds": 60}) for _ in range(100)]
+        handle = client.call(1, data={"seconds": 10})
+        call = await handle.submitted()
+        service.forgotten.add(call.id)
+        await asyncio.sleep(4)
+        service.forgotten.clear()
+        assert (await handle).status == "Completed"
+        await asyncio.gather(*first)
+
+    async def test_others_live(self, client, service):
+        """One unknown call takes no other with it, whether the service leaves it out or refuses the poll for it."""
+        gone, stays = client.call(1, data={"seconds": 30}), client.call(1, data={"seconds": 30})
+        missing = [{"id": (await gone.submitted()).id}]
+        refusal = service.error(400, "unknown calls", missing=missing)
+        real, service._poll = service._poll, lambda seen: refusal if missing[0] in seen.body["items"] else real(seen)
+        with pytest.raises(CallLost):
+            await gone
+        assert (await stays).status == "Completed"
+
+
+class TestUnreadable:
+    async def test_call_that_cannot_be_read(self, client):
+        """A call whose end cannot be read raises what was wrong with it, and gives its place back."""
+        with pytest.raises(DecodeError, match="startTime"):
+            await client.call(1, data={"fields": {"startTime": "yesterday"}})
+        assert client.stats().running == 0
+
+    async def test_ended_without_end_time(self, client):
+        """A completed call without an end time is completed."""
+        assert (await client.call(1, data={"fields": {"endTime": None}})).runtime is None
+
+    async def test_unknown_status_runs_on(self, client, service):
+        """A status nobody has heard of is no end without an end time, and shows as the call's status."""
+        handle = client.call(1, data={"seconds": 1, "fields": {"status": "Paused", "endTime": None}})
+        await asyncio.sleep(5)
+        assert handle.status == "Paused"
+        service.calls[handle.call_id].data["fields"] = {}
+        assert (await handle).status == "Completed"
+
+
+class TestTimeLimit:
+    async def test_past_every_limit(self, client, service):
+        """A call that counts as running past the functions' limit, which is asked for once, is lost."""
+        handles = [client.call(1, data={"seconds": 5000}) for _ in range(3)]
+        await asyncio.wait(handles)
+        assert 660 <= now() < 670
+        for handle in handles:
+            assert "660 s after its start" in str(handle.exception())
+            assert isinstance(handle.exception(), CallLost)
+        assert service.count("limits") == 1
+
+    async def test_limit_unknown(self, client, service):
+        """Without an answer about the limit, a usual one stands."""
+        service.always("limits", service.error(403, "forbidden"))
+        with pytest.raises(CallLost, match="960 s"):
+            await client.call(1, data={"seconds": 5000})
+
+    async def test_limit_given(self, service):
+        """A limit among the settings is not asked for."""
+        async with service.client(time_limit=100.0, grace=10.0) as client:
+            with pytest.raises(CallLost, match="110 s"):
+                await client.call(1, data={"seconds": 5000})
+        assert service.count("limits") == 0
+
+    async def test_start_at_the_beginning_of_time(self, service):
+        """A call that starts at time 0 of the loop is no exception."""
+        service.latency = 0.0
+        async with service.client(time_limit=100.0, grace=10.0) as client:
+            with pytest.raises(CallLost, match="110 s"):
+                await client.call(1, data={"seconds": 5000})
+
+
+class TestWaitExpired:
+    async def test_ends_the_handle_not_the_call(self, client, service):
+        """`timeout` counts from the call's start, ends the handle, and leaves its place taken until its real end."""
+        handle = client.call(1, data={"seconds": 20}, timeout=5)
+        with pytest.raises(WaitExpired, match="attach") as caught:
+            await handle
+        assert now() == pytest.approx(5.02, abs=0.05)
+        assert isinstance(caught.value, TimeoutError)
+        assert client.stats().running == 1
+        assert client._opened.engine._admission.use(1)[0] == 0.01
+        assert (await client.attach(caught.value.ref)).runtime == 20
+        assert client._opened.engine._admission.use(1)[0] == 0
+        assert client.stats().ended == 1
+
+    async def test_does_not_count_the_queue(self, service):
+        """Time in the queue does not count."""
+        async with service.client(function_limit=1) as client:
+            handles = [client.call(1, data={"seconds": 4}, timeout=5) for _ in range(4)]
+            assert [call.status for call in await asyncio.gather(*handles)] == ["Completed"] * 4
+
+    async def test_later_than_the_end(self, client):
+        """A call that ends in time is not bothered, and its timer is gone."""
+        await client.call(1, timeout=500)
+        timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
+        assert timers == []
