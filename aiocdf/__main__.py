@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -9,6 +10,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line, or say what to install for it."""
+    # Until a command handles it, Ctrl-C is no more than the end: nobody needs to see which import it came in.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         # Only here can its absence be told in a line: what it needs is an extra.
         from aiocdf.cli.app import run

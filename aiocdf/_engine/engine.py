@@ -137,7 +137,7 @@ class Engine:
         """End everything here; calls that run go on at the service, and their handles end with `ClientClosed`."""
         self._poller.close()
         self._submitter.close()
-        left = self._open.union(self._poller.records)
+        left = list(self._open)
         for record in left:
             goes_on = "it goes on: attach to its ref" if record.call_id is not None else "it may not have started"
             if record.stage is Stage.QUEUED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -11,7 +10,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf._policy.polling import Budget, gap, lost_after_misses
 from aiocdf._wire.converter import structure
-from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, RateLimited, ServerError
+from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, RateLimited, ServerError, Unauthorized
 from aiocdf.models.calls import CallStatus, FunctionCall
 
 if TYPE_CHECKING:
@@ -129,6 +128,7 @@ class Poller:
         """Ask no more."""
         if self._timer is not None:
             self._timer.cancel()
+        self._watches.clear()
 
     def _arm(self) -> None:
         """Set the one timer to the function that is due first."""
@@ -176,7 +176,7 @@ class Poller:
     def _gap(self, watch: _Watch) -> float:
         now = _clock.monotonic()
         return gap(
-            [now - (record.started_at or record.created_at) for record in watch.records.values()],
+            [now - record.since for record in watch.records.values()],
             functions=len(self._watches),
             polling=self._settings.polling,
             jitter=_clock.jitter(0.9, 1.1),
@@ -203,10 +203,11 @@ class Poller:
         """Take in what an answer says; return the ids it speaks of."""
         known = set()
         for item in items:
-            record = watch.records.get(item.get("id", 0)) if isinstance(item, dict) else None
+            call_id = item.get("id") if isinstance(item, dict) else None
+            record = watch.records.get(call_id) if isinstance(call_id, int) else None
             if record is None:
                 continue
-            known.add(item["id"])
+            known.add(call_id)
             record.misses = 0
             # Most calls still run, and we knew that: nothing to build.
             if record.call is None or item.get("status") != CallStatus.Running:
@@ -227,8 +228,9 @@ class Poller:
 
     def _unanswered(self, watch: _Watch, ids: Sequence[int], error: AiocdfError) -> None:
         """Take note of a poll without an answer that can be used; that alone ends no call."""
-        if isinstance(error, ApiError) and not isinstance(error, ServerError):
-            self._missed(watch, ids, error)
+        if isinstance(error, ApiError) and not isinstance(error, ServerError | Unauthorized):
+            named = [item.get("id") for item in error.missing]
+            self._missed(watch, [call_id for call_id in ids if call_id in named] or ids, error)
             return
         now = _clock.monotonic()
         watch.silent_since = now if watch.silent_since is None else watch.silent_since
@@ -255,14 +257,14 @@ class Poller:
             if record is None:
                 continue
             record.misses += 1
-            if lost_after_misses(record.misses, now - record.created_at):
+            if lost_after_misses(record.misses, now - record.since):
                 reason = f"the service would not tell of it: {cause}" if cause else "the service no longer knows it"
                 self._lose(record, self._lost(record, reason, cause))
 
     def _review(self, watch: _Watch) -> None:
         """Give up on calls that have outrun the functions' time limit and still run, by what the service says."""
         now = _clock.monotonic()
-        oldest = min((record.started_at or math.inf for record in watch.records.values()), default=math.inf)
+        oldest = min((record.since for record in watch.records.values()), default=now)
         if now - oldest > _ASK_LIMIT_AFTER and self._time_limit is None and not self._asked_limit:
             self._asked_limit = True
             self._tasks.spawn(self._ask_limit())
@@ -270,7 +272,7 @@ class Poller:
         if now - oldest <= limit:
             return
         for record in list(watch.records.values()):
-            if record.started_at is not None and now - record.started_at > limit:
+            if now - record.since > limit:
                 reason = f"it still counts as running {limit:.0f} s after its start, past every time limit"
                 self._lose(record, self._lost(record, reason, None))
 

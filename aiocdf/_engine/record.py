@@ -145,8 +145,12 @@ class CallRecord:
         """Seconds the call has run, or has waited if it does not run yet."""
         if self.call is not None and self.call.runtime is not None:
             return self.call.runtime
-        until = self.loop.time() if self.ended_at is None else self.ended_at
-        return until - (self.created_at if self.started_at is None else self.started_at)
+        return (self.loop.time() if self.ended_at is None else self.ended_at) - self.since
+
+    @property
+    def since(self) -> float:
+        """When the call started by our clock; before that is known, when we heard of it."""
+        return self.created_at if self.started_at is None else self.started_at
 
     @property
     def ref(self) -> CallRef | None:

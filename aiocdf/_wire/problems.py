@@ -57,9 +57,9 @@ def api_error(request: Request, response: Response) -> ApiError:
     request_id = response.headers.get("x-request-id")
     parts = [
         f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
-        _named("It does not know", missing) or _named("Taken already:", duplicated),
+        _clean(_named("It does not know", missing) or _named("Taken already:", duplicated)),
         _advice(kind, request.capability),
-        f"[request {request_id}]" if request_id else "",
+        _clean(f"[request {request_id}]") if request_id else "",
     ]
     code = body.get("code")
     return kind(
@@ -108,8 +108,7 @@ def _body(response: Response) -> Mapping[str, Any]:
 
 def _excerpt(response: Response) -> str:
     """Say what came instead of an error object."""
-    kind = response.headers.get("content-type", "").partition(";")[0] or "no content type"
-    if "html" in kind:
+    if "html" in response.headers.get("content-type", "").lower():
         return f"an HTML page of {len(response.body)} bytes came instead of JSON: is this the address of the API?"
     return response.body[:_DETAIL_SHOWN].decode(errors="replace")
 

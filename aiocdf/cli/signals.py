@@ -15,23 +15,28 @@ __all__ = ["run_until_signal"]
 def run_until_signal(work: Coroutine[Any, Any, None]) -> signal.Signals | None:
     """Run *work* in an event loop, and return the signal that ended it, if one did.
 
-    The first of SIGINT, SIGTERM and SIGHUP cancels *work*. Any that follow are ignored: they could only cut short the
-    work's own cleaning up.
+    The first of SIGINT, SIGTERM and SIGHUP cancels *work*. Any that follow are ignored, from then on to the end of the
+    process: they could only cut short its cleaning up.
     """
-    return asyncio.run(_run(work))
+    try:
+        return asyncio.run(_run(work))
+    finally:
+        for number in _asking_to_end():
+            signal.signal(number, signal.SIG_IGN)
 
 
 async def _run(work: Coroutine[Any, Any, None]) -> signal.Signals | None:
-    task = asyncio.create_task(work)
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(work)
     caught: list[signal.Signals] = []
 
-    def end(number: signal.Signals) -> None:
-        if not caught:
-            caught.append(number)
-            task.cancel()
+    def end(number: int, _: object) -> None:
+        if not caught and not loop.is_closed():
+            caught.append(signal.Signals(number))
+            loop.call_soon_threadsafe(task.cancel)
 
     for number in _asking_to_end():
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
+        # Not `loop.add_signal_handler`: the loop takes that back as it closes, a while before the process ends.
+        signal.signal(number, end)
     try:
         await task
     except asyncio.CancelledError:

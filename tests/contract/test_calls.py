@@ -222,6 +222,7 @@ async def test_bad_body(api, data, encoding):
     headers = {"Content-Type": "application/json"} | ({"Content-Encoding": encoding} if encoding else {})
     answer = await api.post("/functions/1/call", data=data, headers=headers)
     assert 400 == answer.status
+    assert answer.error["message"].startswith("The request body ")
 
 
 async def test_by_ids(api):
@@ -264,6 +265,7 @@ async def test_list(api):
         pages.append([call["id"] for call in by_get.body["items"]])
         cursor = {"cursor": by_get.body["nextCursor"]} if "nextCursor" in by_get.body else None
     assert [ids[:2], ids[2:4], ids[4:]] == pages
+    assert "nextCursor" not in (await api.get("/functions/1/calls?limit=5")).body
 
 
 async def test_filter(api, tmp_path):

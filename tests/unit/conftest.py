@@ -122,9 +122,10 @@ class Service:
     seen: list[Seen] = attrs.field(factory=list)
     calls: dict[int, Call] = attrs.field(factory=dict)
     peak: Counter[int | str] = attrs.field(factory=Counter)
+    #: When each nonce was made, and which have been used.
     nonces: dict[str, float] = attrs.field(factory=dict)
-    #: Seconds from a nonce's making to its use, one for each call.
-    nonce_ages: list[float] = attrs.field(factory=list)
+    bound: set[str] = attrs.field(factory=set)
+    _running: list[Call] = attrs.field(factory=list)
     _faults: dict[str, deque[Any]] = attrs.field(factory=lambda: defaultdict(deque))
     _always: dict[str, Any] = attrs.field(factory=dict)
     _ids: Any = attrs.field(factory=lambda: itertools.count(1000))
@@ -161,6 +162,7 @@ class Service:
         """Somebody else starts a call."""
         call = Call(next(self._ids), function, data, now())
         self.calls[call.id] = call
+        self._running.append(call)
         return call
 
     async def __aenter__(self) -> Service:
@@ -218,13 +220,16 @@ class Service:
         function = seen.function or 0
         if function not in self.functions.values() or self.status != "Ready":
             return error(400, f"function {function} cannot be called")
-        if now() - self.nonces.pop(seen.body["nonce"], float("-inf")) > self.nonce_life:
+        nonce = seen.body["nonce"]
+        if nonce in self.bound or now() - self.nonces.get(nonce, float("-inf")) > self.nonce_life:
             return error(400, "invalid nonce")
-        running = Counter(call.function for call in self.calls.values() if call.running) + self.others
+        self._running = [call for call in self._running if call.running]
+        running = Counter(call.function for call in self._running) + self.others
         if running[function] >= self.function_limit:
             return error(429, "too many running calls of this function")
         if running.total() >= self.project_limit:
             return error(429, "too many running calls in this project")
+        self.bound.add(nonce)
         self.peak |= Counter({function: running[function] + 1, "project": running.total() + 1})
         return Answer(201, self.start(function, **seen.body["data"]).wire)
 

@@ -167,7 +167,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         assert self.admission.admit(self.now) is None
 
 
-AdmissionMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+AdmissionMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 TestAdmissionMachine = AdmissionMachine.TestCase
 
 

@@ -8,8 +8,19 @@ import pytest
 
 from aiocdf.cli.signals import run_until_signal
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Give the signals back: a command keeps them, for its process ends with it."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signal_cancels_the_work(number):
     """The work can clean up, undisturbed by further signals, and the signal is told."""
     cleaned = []
@@ -20,10 +31,12 @@ def test_signal_cancels_the_work(number):
             await asyncio.Event().wait()
         finally:
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0.01)
+            for _ in range(3):
+                await asyncio.sleep(0)
             cleaned.append(True)
 
     assert run_until_signal(work()) is number
+    os.kill(os.getpid(), number)
     assert cleaned == [True]
 
 
@@ -55,13 +68,11 @@ def test_cancellation_from_within_is_no_signal():
 
 def test_ignored_hangup_stays_ignored():
     """Under `nohup` the work outlives its terminal."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def work():
         os.kill(os.getpid(), signal.SIGHUP)
-        await asyncio.sleep(0.01)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
-    try:
-        assert run_until_signal(work()) is None
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    assert run_until_signal(work()) is None

@@ -1,0 +1,145 @@
+"""What all contenders have in common: they are told what to do, do it, and say what it took.
+
+A contender's process prints `ready` once its imports are done, reads one line of JSON and prints another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+_BEAT = 0.002
+
+
+class Caller(Protocol):
+    """A contender's open client."""
+
+    async def call(self, function: int, key: int) -> Any:
+        """Call a function with `{"key": key}`, wait for its end, and return its response."""
+
+    def pend(self, function: int, key: int) -> asyncio.Future[Any]:
+        """Make the same call in the cheapest way that leaves it pending and lets it be awaited later."""
+
+
+class Concurrent:
+    """A contender to whom a pending call is a task."""
+
+    async def call(self, function: int, key: int) -> Any:
+        """Make a call; see `Caller`."""
+        raise NotImplementedError
+
+    def pend(self, function: int, key: int) -> asyncio.Future[Any]:
+        """Make a call in a task."""
+        return asyncio.ensure_future(self.call(function, key))
+
+
+class Heart:
+    """Finds how long the event loop stood still, and how much CPU the process used in the busiest such time."""
+
+    def __init__(self) -> None:
+        self.longest = self.busiest = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._beat(time.perf_counter(), time.process_time())
+
+    def _beat(self, last: float, cpu: float) -> None:
+        now, used = time.perf_counter(), time.process_time()
+        self.longest = max(self.longest, now - last - _BEAT)
+        self.busiest = max(self.busiest, used - cpu)
+        self._timer = self._loop.call_later(_BEAT, self._beat, now, used)
+
+    def stop(self) -> dict[str, float]:
+        """Stop, and return what was found, in seconds."""
+        self._timer.cancel()
+        return {"gap": self.longest, "gap_cpu": self.busiest}
+
+
+def contend(client: Callable[[str], AbstractAsyncContextManager[Caller]]) -> None:
+    """Take part: open a client on the address given, make the calls, and print what it took.
+
+    Args:
+        client: Opens the contender's client on the service's address.
+    """
+    imported = time.process_time()
+    print("ready", flush=True)
+    task = json.loads(sys.stdin.readline())
+    began = time.time()
+    found = asyncio.run(_run(client, task))
+    cpu = time.process_time()
+    print(json.dumps(found | {"cpu": cpu - imported, "cpu_with_imports": cpu, "began": began}), flush=True)
+
+
+def _run(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> Coroutine[Any, Any, dict[str, Any]]:
+    if task["hold"]:
+        return _hold(client, task)
+    if task["fresh"]:
+        return _one_by_one(client, task)
+    return _all(client, task)
+
+
+async def _all(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
+    """Make all calls on one client, each at its moment, and await all their responses."""
+    async with client(task["url"]) as caller:
+        heart = Heart() if task["gaps"] else None
+        began = time.perf_counter()
+
+        async def timed(function: int, key: int, moment: float) -> Any:
+            if moment:
+                await asyncio.sleep(began + moment - time.perf_counter())
+            return await caller.call(function, key)
+
+        values = await asyncio.gather(*(timed(*call) for call in task["calls"]), return_exceptions=True)
+        wall = time.perf_counter() - began
+        found = heart.stop() if heart else {}
+    wrong = [value for value, call in zip(values, task["calls"], strict=True) if not _is_right(value, call[1])]
+    return {"wall": wall, "wrong": len(wrong), "example": repr(wrong[:1])[:300], **found}
+
+
+async def _one_by_one(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
+    """Make each call on a client of its own; the time to open and close it counts."""
+    walls, wrong = [], 0
+    for function, key, _ in task["calls"]:
+        began = time.perf_counter()
+        async with client(task["url"]) as caller:
+            wrong += not _is_right(await caller.call(function, key), key)
+        walls.append(time.perf_counter() - began)
+    return {"wall": sum(walls), "walls": walls, "wrong": wrong}
+
+
+async def _hold(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
+    """Make all calls, and measure what they take while they are pending."""
+    async with client(task["url"]) as caller:
+        await caller.call(1, 0)  # what every client needs once is no part of what a call takes
+        gc.collect()
+        before, began = _resident(), time.perf_counter()
+        pending = [caller.pend(function, key) for function, key, _ in task["calls"]]
+        made = time.perf_counter() - began
+        await asyncio.sleep(0)
+        heart = Heart()
+        await asyncio.sleep(task["hold"])
+        found = heart.stop()
+        taken = _resident() - before
+        open_calls = sum(not future.done() for future in pending)
+        for future in pending:
+            future.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+    data = sum(len(json.dumps({"key": key})) for _, key, _ in task["calls"])
+    return {"wall": made, "wrong": 0, "pending": open_calls, "bytes": (taken - data) / len(pending), **found}
+
+
+def _resident() -> int:
+    """Return how many bytes of memory the process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def _is_right(value: Any, key: int) -> bool:
+    return bool(value == {"key": key, "twice": 2 * key})

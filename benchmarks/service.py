@@ -1,0 +1,168 @@
+"""The simulated service: HTTP over raw sockets, so that clients and not the service are what a benchmark measures.
+
+Run by `run.py`: it reads a plan as one line of JSON, prints its port and serves until it is stopped.
+
+Every request but those to `/stats` takes a latency of 20 to 40 ms: half of it goes by before the request is looked at,
+the other half before the answer is sent. The time at which a client is told of a call's end is when the answer is sent,
+so it holds the way back; only loopback's own microseconds are missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import json
+import random
+import resource
+import sys
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, cast
+
+from simulation import Answer, Plan, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    import uvloop as loops
+except ImportError:
+    loops = asyncio  # type: ignore[assignment]  # slower, and good enough for a try
+
+LATENCY = (0.020, 0.040)
+PREFIX = "/api/v1/projects/benchmark/"
+_BEAT = 0.01
+_REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many"}
+
+
+class Service:
+    """What all connections share.
+
+    Args:
+        project: What is asked about.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.loop = asyncio.get_running_loop()
+        self.requests = 0
+        self._random = random.Random(1)
+        self._offset = time.time() - time.monotonic()
+        self._date = (0, b"")
+        self._gaps: list[float] = []
+        self._beat(self.loop.time())
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch; it does not jump."""
+        return time.monotonic() + self._offset
+
+    def date(self) -> bytes:
+        """Return the time as a Date header has it."""
+        second = int(self.now())
+        if self._date[0] != second:
+            self._date = (second, formatdate(second, usegmt=True).encode())
+        return self._date[1]
+
+    def handle(
+        self, method: str, path: str, body: bytes, token: str, send: Callable[[int, bytes], None]
+    ) -> None:
+        """Answer a request after its latency."""
+        if path == "/stats":
+            send(200, json.dumps(self.stats()).encode())
+            return
+        self.requests += 1
+        is_token = path == "/token"
+        half = self._random.uniform(*LATENCY) / 2
+        before = half + self.project.plan.token_delay if is_token else half
+
+        def process() -> None:
+            now = self.now()
+            if is_token:
+                answer = self.project.token(now)
+            else:
+                answer = self.project.answer(method, path.removeprefix(PREFIX), body, token, now)
+            self.loop.call_later(half, self._send, answer, json.dumps(answer.body).encode(), send)
+
+        self.loop.call_later(before, process)
+
+    def _send(self, answer: Answer, body: bytes, send: Callable[[int, bytes], None]) -> None:
+        send(answer.status, body)
+        now = self.now()
+        for call in answer.ended:
+            if call.seen is None:
+                call.seen = now
+
+    def stats(self) -> dict[str, Any]:
+        """Return what was counted and measured so far."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        gaps = sorted(self._gaps)
+        calls = self.project.calls.values()
+        return {
+            "requests": self.requests,
+            "counts": self.project.counts,
+            "twice": len(calls) - len({call.key for call in calls}),
+            "calls": [(call.key, call.function, call.start, call.end, call.seen) for call in calls],
+            "cpu": usage.ru_utime + usage.ru_stime,
+            "lag_p99": gaps[int(0.99 * (len(gaps) - 1))],
+            "lag_max": gaps[-1],
+        }
+
+    def _beat(self, due: float) -> None:
+        now = self.loop.time()
+        self._gaps.append(now - due)
+        self.loop.call_at(now + _BEAT, self._beat, now + _BEAT)
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with lengths and keep-alive; a client that sends a request before the last answer is not expected."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._received = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to answer."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came, and handle the request once it is whole."""
+        self._received += data
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        first, *lines = self._received[:end].decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        after = end + 4 + int(headers.get("content-length", 0))
+        if len(self._received) < after:
+            return
+        body = bytes(self._received[end + 4 : after])
+        del self._received[:after]
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        method, path, _ = first.split(" ")
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        self._service.handle(method, path, body, token, self._send)
+
+    def _send(self, status: int, body: bytes) -> None:
+        head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %s\r\n\r\n" % (
+            status,
+            _REASONS[status].encode(),
+            len(body),
+            self._service.date(),
+        )
+        if not self._transport.is_closing():
+            self._transport.write(head + body)
+
+
+async def main() -> None:
+    """Serve until stopped."""
+    service = Service(Project(Plan(**json.loads(sys.stdin.readline()))))
+    server = await service.loop.create_server(lambda: Connection(service), "127.0.0.1", 0, backlog=4096)
+    gc.disable()  # calls are kept to the end, and a pause of the collector would be latency nobody asked for
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    loops.run(main())

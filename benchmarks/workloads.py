@@ -1,0 +1,73 @@
+"""What the contenders are given to do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Calls to make; the key of each is its index.
+
+    Args:
+        durations: Seconds that each call runs.
+        functions: How many functions there are; calls go to each in turn.
+        spread: Seconds over which calls are made at equal distances; 0 to make all at once.
+        fresh: Make one call after the other, each on a client of its own.
+        hold: Seconds to let pending calls wait, and stop then; 0 to see all of them through.
+        clients: Between how many clients, each in a process of its own, the calls are dealt in turn.
+        gaps: Measure how long the event loop stands still.
+        token_life: Seconds that an access token is good for.
+        token_delay: Seconds that the token endpoint takes beyond the usual latency.
+    """
+
+    durations: tuple[float, ...]
+    functions: int
+    spread: float = 0.0
+    fresh: bool = False
+    hold: float = 0.0
+    clients: int = 1
+    gaps: bool = False
+    token_life: float = 3600.0
+    token_delay: float = 0.0
+
+    @property
+    def calls(self) -> list[tuple[int, int, float]]:
+        """Function, key and moment in seconds of every call."""
+        step = self.spread / len(self.durations)
+        return [(key % self.functions + 1, key, key * step) for key in range(len(self.durations))]
+
+
+def _dealt(seed: int, count: int, draw: Callable[[random.Random], float]) -> tuple[float, ...]:
+    """Return the same *count* durations in every run."""
+    source = random.Random(seed)
+    return tuple(draw(source) for _ in range(count))
+
+
+def _over(count: int) -> tuple[float, ...]:
+    return _dealt(1, count, lambda source: source.uniform(0.5, 3.5))
+
+
+WORKLOADS = {
+    # About 2 s and never the same twice, so that no poll schedule meets the end by luck.
+    "single": Workload(durations=(1.8, 1.9, 2.0, 2.1, 2.2), functions=1, fresh=True),
+    "within": Workload(durations=_dealt(2, 200, lambda source: 3 * source.lognormvariate(0, 0.6)), functions=4),
+    "over": Workload(durations=_over(2000), functions=8),
+    "long": Workload(durations=_dealt(3, 60, lambda source: source.uniform(25, 45)), functions=4),
+    "many": Workload(durations=_over(1000), functions=50),
+    "queue": Workload(durations=_over(20_000), functions=8, hold=10.0, gaps=True),
+    "expiry": Workload(
+        durations=_dealt(4, 200, lambda source: source.uniform(0.5, 1.5)),
+        functions=4,
+        spread=60.0,
+        gaps=True,
+        token_life=20.0,
+        token_delay=0.5,
+    ),
+    "shared": Workload(durations=_over(2000), functions=8, clients=2),
+}

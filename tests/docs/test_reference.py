@@ -1,0 +1,151 @@
+"""The reference is complete: what the code has, docs/reference.md names, in the section where one would look."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import pytest
+import typer.main
+
+import aiocdf
+from aiocdf import config, errors, local, resources
+from aiocdf.cli.app import app
+from aiocdf.local import settings
+
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+CODE = re.compile(r"`([^`\n]+)`")
+ROW = re.compile(r"^\| `(?P<name>\w+)` \| `(?P<default>[^`]+)` \|", re.MULTILINE)
+MODELS = ["Function", "FunctionCall", "FunctionError", "FunctionLimits", "LogEntry", "Session", "Stats"]
+ENUMERATIONS = [aiocdf.CallStatus, aiocdf.FunctionStatus, aiocdf.SessionStatus, aiocdf.SessionType]
+RESOURCES = [resources.Calls, resources.Functions, resources.Sessions]
+COMMANDS = typer.main.get_command(app).commands
+
+
+def _section(heading: str) -> str:
+    """Return what stands below a heading, up to the next of its rank."""
+    start = re.search(rf"^(#+) {re.escape(heading)}$", REFERENCE, re.MULTILINE)
+    assert start, f"there is no heading {heading!r}"
+    end = re.search(rf"^#{{1,{len(start[1])}}} ", REFERENCE[start.end() :], re.MULTILINE)
+    return REFERENCE[start.end() :][: end.start() if end else None]
+
+
+def _words(section: str) -> set[str]:
+    """Return the words that are set as code."""
+    return {word for code in CODE.findall(section) for word in re.findall(r"-*\w[\w-]*", code)}
+
+
+def _heads(section: str) -> set[str]:
+    """Return the words that are set as code in the first cells of tables."""
+    return _words("\n".join(line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")))
+
+
+def _members(kind: type) -> set[str]:
+    """Return the public attributes that a class defines itself, fields included."""
+    fields = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set()
+    return {name for name in vars(kind).keys() | fields if not name.startswith("_")}
+
+
+def _defaults(kind: type) -> dict[str, str]:
+    """Return the fields of settings with what they are if nobody sets them."""
+    return {field.name: repr(getattr(kind(), field.name)) for field in attrs.fields(kind)}
+
+
+def test_it_names_all_that_is_public() -> None:
+    """Each public name of `aiocdf` and `aiocdf.local` is in the reference."""
+    assert {*aiocdf.__all__, *local.__all__} - _words(REFERENCE) == set()
+
+
+@pytest.mark.parametrize(
+    "kind", [aiocdf.Client, aiocdf.CallHandle, aiocdf.CallRef, aiocdf.BoundFunction], ids=lambda kind: kind.__name__
+)
+def test_it_names_all_members(kind: type) -> None:
+    """Each public attribute of a client, a handle, its reference and a bound function is in the class's section."""
+    assert _members(kind) - _heads(_section(kind.__name__)) == set()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [aiocdf.Client, local.serve, aiocdf.ClientCredentials, aiocdf.Client.call],
+    ids=lambda kind: kind.__qualname__,
+)
+def test_it_names_all_arguments(kind) -> None:
+    """Each argument that users give to what takes many is in the reference."""
+    section = _section({"serve": "serve", "ClientCredentials": "Credentials"}.get(kind.__name__, "Client"))
+
+    assert set(inspect.signature(kind).parameters) - {"self"} - _heads(section) == set()
+
+
+def test_it_names_all_requests() -> None:
+    """Each method of the resources that a client has is in the reference as one calls it."""
+    section = _section("Requests to the service")
+
+    methods = {f"client.{kind.__name__.lower()}.{name}(" for kind in RESOURCES for name in _members(kind)}
+    assert {method for method in methods if method not in section} == set()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_names_all_fields_of_models(name: str) -> None:
+    """Each field and property of a model is in the model's section."""
+    assert _members(getattr(aiocdf, name)) - _words(_section(name)) == set()
+
+
+@pytest.mark.parametrize("kind", ENUMERATIONS, ids=lambda kind: kind.__name__)
+def test_it_names_all_known_values(kind) -> None:
+    """Each value of an enumeration that aiocdf knows is among the models."""
+    assert {str(value) for value in kind} - _words(_section("Models")) == set()
+
+
+def test_it_explains_all_errors() -> None:
+    """Each exception and warning has its row among the errors."""
+    assert set(errors.__all__) - _heads(_section("Errors")) == set()
+
+
+@pytest.mark.parametrize("heading", ["Settings", "Polling", "Retrying", "Limits"])
+def test_it_has_all_settings_with_their_defaults(heading: str) -> None:
+    """The table of a group of settings has exactly its fields, each with its default."""
+    table = _section(heading).partition("\n#")[0]
+
+    kind = getattr(aiocdf, heading, None) or getattr(local, heading)
+    defaults = _defaults(kind) | ({"polling": "Polling()", "retrying": "Retrying()"} if heading == "Settings" else {})
+    assert dict(ROW.findall(table)) == defaults
+
+
+def test_it_names_all_events_with_their_fields() -> None:
+    """Each event has a row, and each of its fields is in it."""
+    rows = {line.split("`")[1]: _words(line) for line in _section("Events").splitlines() if line.startswith("| `")}
+
+    assert rows.keys() == {event.__name__ for event in get_args(aiocdf.Event)}
+    for event in get_args(aiocdf.Event):
+        assert _members(event) - rows[event.__name__] == set()
+
+
+def test_it_names_all_environment_variables() -> None:
+    """Each variable that config.py reads is in the section on the environment, and no other."""
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(config)))
+
+    rows = [line.split("|")[1] for line in _section("Environment variables").splitlines() if line.startswith("| `")]
+    assert set(CODE.findall("".join(rows))) == read
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_names_all_commands_with_their_options(command: str) -> None:
+    """Each command has a section with its arguments and options."""
+    section = _words(_section(f"aiocdf {command}"))
+
+    names = {name for option in COMMANDS[command].params for name in option.opts if option.param_type_name == "option"}
+    assert names - section == set()
+
+
+def test_it_names_all_keys_of_function_settings() -> None:
+    """Each key that a function.toml may have is in the section on it."""
+    assert settings._RULES.keys() - _words(_section("function.toml")) == set()
+
+
+def test_it_names_all_members_of_the_local_server() -> None:
+    """Each public attribute of a local server and of its clients is in the class's section."""
+    for kind in (local.LocalServer, local.OAuthClient):
+        assert _members(kind) - _words(_section(kind.__name__)) == set()

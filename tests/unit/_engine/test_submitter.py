@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import groupby
+
+import pytest
+
+from aiocdf import (
+    AuthError,
+    BadRequest,
+    BearerToken,
+    CallsThrottled,
+    ClientCredentials,
+    ConnectError,
+    DecodeError,
+    PermissionDenied,
+    ProtocolError,
+    Retrying,
+    ServerError,
+    SubmissionUncertain,
+    TransportTimeout,
+    Unauthorized,
+)
+
+pytestmark = pytest.mark.looptime
+
+NO_ROUTE = ConnectError("no route")
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+def use(client, function=1):
+    """How full the client counts the function and the project."""
+    return client._opened.engine._admission.use(function)
+
+
+class TestAdmission:
+    async def test_never_above_the_limits(self, client, service):
+        """5,000 calls of five functions never run more than 100 a function and 250 a project, and lose none to a 429."""
+        service.functions = {f"f{number}": number for number in range(1, 6)}
+        handles = [client.call(n % 5 + 1, data={"seconds": 1 + n % 4}) for n in range(5000)]
+        calls = await asyncio.gather(*handles)
+        assert len({call.id for call in calls}) == len(service.calls) == 5000
+        assert service.peak["project"] == 250
+        assert max(service.peak[number] for number in range(1, 6)) <= 100
+        assert client.stats().throttled == 0
+
+    async def test_function_limit(self, client, service):
+        """One function gets as many places as the service gives it, and no more."""
+        await asyncio.gather(*(client.call(1, data={"seconds": 5}) for _ in range(300)))
+        assert service.peak[1] == 100
+        assert client.stats().throttled == 0
+
+    async def test_fair_over_functions(self, client, service):
+        """A function with few calls does not wait for one with many that came first."""
+        many = [client.call(1, data={"seconds": 10}) for _ in range(1000)]
+        few = [client.call(2, data={"seconds": 1}) for _ in range(10)]
+        await asyncio.gather(*few)
+        assert now() < 3
+        for handle in many:
+            handle.cancel()
+
+    async def test_turns(self, service):
+        """Where places are scarce, functions take turns."""
+        async with service.client(project_limit=1, submitters=1) as client:
+            handles = [client.call(function) for function in (1, 1, 1, 2, 2, 2)]
+            await asyncio.gather(*handles)
+        assert [key for key, _ in groupby(seen.function for seen in service.of("start"))] == [1, 2, 1, 2, 1, 2]
+
+    async def test_first_come_first_served(self, service):
+        """Calls of a function start in the order they were made."""
+        async with service.client(submitters=1) as client:
+            await asyncio.gather(*(client.call(1, data={"n": n}) for n in range(300)))
+        assert [seen.body["data"]["n"] for seen in service.of("start")] == list(range(300))
+
+    async def test_no_task_for_each_call(self, client, service):
+        """10,000 queued calls are 10,000 records, not tasks."""
+        handles = [client.call("double", data={"seconds": 60}) for _ in range(10_000)]
+        await asyncio.sleep(5)
+        assert client.stats().queued == 9900
+        assert len(asyncio.all_tasks()) < 25
+        for handle in handles:
+            handle.cancel()
+        await asyncio.sleep(100)
+        assert len(service.calls) == 100
+
+
+class TestConcurrencyLimit:
+    async def test_never_reaches_the_user(self, client, service):
+        """Where others take most places, calls are turned away, stay queued in their order, and all complete."""
+        service.others[1] = 90
+        calls = await asyncio.gather(*(client.call(1, data={"n": n, "seconds": 2}) for n in range(60)))
+        assert {call.status for call in calls} == {"Completed"}
+        assert service.peak[1] <= 100
+        assert client.stats().throttled > 0
+        assert "running calls of the function" in client.stats().throttle_cause
+        assert client.stats().function_windows[1] < 100
+        assert use(client) == (0, 0)
+
+    async def test_project_limit(self, client, service):
+        """A full project is no full function: its cause is told, and all calls complete."""
+        service.others[7] = 245
+        calls = await asyncio.gather(*(client.call(n % 2 + 1) for n in range(20)))
+        assert {call.status for call in calls} == {"Completed"}
+        assert "running calls of the project" in client.stats().throttle_cause
+
+    async def test_full_of_others(self, client, service):
+        """With every place taken by others, the client tries now and then, and goes on when there is one."""
+        service.others[1] = 100
+        handle = client.call(1)
+        await asyncio.sleep(60)
+        assert handle.status == "Queued"
+        assert 20 <= service.count("start") <= 60
+        service.others.clear()
+        assert (await handle).status == "Completed"
+
+    async def test_keeps_its_place(self, service):
+        """A call that was turned away starts before those that came after it."""
+        service.fault("start", service.error(429, "too many running calls of this function"))
+        async with service.client(submitters=1) as client:
+            await asyncio.gather(*(client.call(1, data={"n": n}) for n in range(5)))
+        assert [seen.body["data"]["n"] for seen in service.of("start")] == [0, 0, 1, 2, 3, 4]
+
+    async def test_warns_with_the_cause_and_not_too_often(self, service, caplog):
+        """Being turned away is logged about twice a minute and told to observers each time."""
+        service.others[1] = 100
+        told = []
+        async with service.client(observers=[told.append]) as client:
+            handle = client.call(1)
+            await asyncio.sleep(100)
+            handle.cancel()
+        warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert 3 <= len(warnings) <= 4
+        assert "It stays queued" in warnings[0].getMessage()
+        assert sum(isinstance(event, CallsThrottled) for event in told) == service.count("start")
+
+    async def test_cancelled_on_its_way(self, client, service):
+        """A call that is cancelled while its POST is turned away is not queued again, and nobody is told of a 429."""
+        service.others[1] = 100
+        handle = client.call(1)
+        task = asyncio.create_task(handle.submitted())
+        await asyncio.sleep(0.015)
+        handle.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(60)
+        assert service.count("start") == 1
+        assert client.stats().queued == 0
+
+
+class TestRateLimit:
+    async def test_retry_after_is_obeyed(self, client, service):
+        """A POST that is turned away for the rate of requests holds all POSTs for as long as the service asks."""
+        service.fault("start", service.error(429, "too many requests", headers={"retry-after": "20"}))
+        first = client.call(1)
+        await asyncio.sleep(1)
+        second = client.call(2)
+        assert {call.status for call in await asyncio.gather(first, second)} == {"Completed"}
+        starts = [seen.at for seen in service.of("start")]
+        assert len(starts) == 3
+        assert min(starts[1:]) >= 20
+        assert client.stats().throttled == 1
+
+    async def test_of_sessions(self, client, service):
+        """Sessions that are turned away for good keep the call in the queue instead of failing it."""
+        service.always("session", service.error(429, "too many requests"))
+        handle = client.call(1)
+        await asyncio.sleep(300)
+        assert handle.status in {"Queued", "Submitting"}
+        service.always("session", None)
+        assert (await handle).status == "Completed"
+
+    async def test_longer_than_we_like_to_wait(self, client, service):
+        """Ten minutes of `Retry-After` are waited for, in the queue."""
+        service.fault("session", service.error(429, "too many requests", headers={"retry-after": "600"}))
+        assert (await client.call(1)).status == "Completed"
+        assert now() >= 600
+
+
+class TestNonce:
+    async def test_fresh_for_each_attempt(self, client, service):
+        """Each POST has a nonce of its own, seconds old, however long the queue is."""
+        service.fault("start", NO_ROUTE, NO_ROUTE, service.error(429, "too many running calls of this function"))
+        await asyncio.gather(*(client.call(1, data={"seconds": 30}) for _ in range(1000)))
+        used = [seen.body["nonce"] for seen in service.of("start")]
+        assert len(set(used)) == len(used) == 1003
+        assert max(seen.at - service.nonces[seen.body["nonce"]] for seen in service.of("start")) < 1
+
+    async def test_died_on_the_way(self, client, service):
+        """A nonce that the service calls invalid means that the call has not started: another one is made."""
+        service.fault("start", service.error(400, "Invalid nonce."))
+        assert (await client.call(1)).status == "Completed"
+        assert (service.count("session"), service.count("start")) == (2, 2)
+
+    async def test_of_the_caller(self, client, service):
+        """A nonce of the caller's is used as it is, and is not replaced when the service refuses it."""
+        service.nonces["mine"] = now()
+        await client.call(1, nonce="mine")
+        assert service.count("session") == 0
+        with pytest.raises(BadRequest, match="invalid nonce"):
+            await client.call(1, nonce="mine")
+        assert service.count("start") == 2
+
+    async def test_capability(self, client, service):
+        """Who may not make sessions is told which capability that takes."""
+        service.always("session", service.error(403, "forbidden"))
+        with pytest.raises(PermissionDenied, match="sessionsAcl:CREATE"):
+            await client.call(1)
+        assert use(client) == (0, 0)
+
+    async def test_retried(self, client, service):
+        """A session is asked for again after faults that may pass."""
+        service.fault("session", NO_ROUTE, service.error(503, "busy"), ProtocolError("reset"))
+        assert (await client.call(1)).status == "Completed"
+
+    async def test_no_session_to_be_had(self, client, service):
+        """A service that makes no sessions fails the call with its own error, and the place is free again."""
+        service.always("session", service.error(500, "oops"))
+        with pytest.raises(ServerError, match="create a session"):
+            await client.call(1)
+        assert use(client) == (0, 0)
+
+    async def test_nonsense_instead_of_a_session(self, client, service):
+        """HTML instead of a session says that this is not the API."""
+        service.always("session", service.answer(200, "<html>", {"content-type": "text/html"}))
+        with pytest.raises(DecodeError, match="an HTML page"):
+            await client.call(1)
+
+    async def test_falls_back_to_one_shot(self, client, service):
+        """Where token exchange is refused, one-shot exchange is used, and remembered."""
+        service.refused_grants = {"tokenExchange"}
+        for _ in range(3):
+            await client.call(1)
+        grants = [next(iter(seen.body["items"][0])) for seen in service.of("session")]
+        assert grants == ["tokenExchange", "oneshotTokenExchange", "oneshotTokenExchange", "oneshotTokenExchange"]
+
+    async def test_no_grant_at_all(self, client, service):
+        """Where every grant is refused, the service's own words are raised."""
+        service.refused_grants = {"tokenExchange", "oneshotTokenExchange"}
+        with pytest.raises(BadRequest, match="not for you"):
+            await client.call(1)
+
+    async def test_own_credentials(self, service):
+        """A client with an id and a secret makes sessions with them."""
+        own = ClientCredentials(token_url="https://idp.test/token", client_id="app", client_secret="hush")
+        async with service.client(credentials=own) as client:
+            await client.call(1)
+        assert service.of("session")[0].body["items"] == [{"clientId": "app", "clientSecret": "hush"}]
+
+
+class TestFaultsOfThePost:
+    async def test_never_arrived(self, client, service):
+        """A POST without a connection is sent again with a new nonce: the service has seen nothing of it."""
+        service.fault("start", NO_ROUTE, NO_ROUTE)
+        assert (await client.call(1)).status == "Completed"
+        assert (service.count("start"), service.count("session"), len(service.calls)) == (3, 3, 1)
+
+    async def test_never_arrives(self, client, service):
+        """Without a connection in all attempts, the call fails with that."""
+        service.always("start", NO_ROUTE)
+        with pytest.raises(ConnectError):
+            await client.call(1)
+        assert service.count("start") == Retrying().attempts
+        assert use(client) == (0, 0)
+
+    @pytest.mark.parametrize("done", [True, False], ids=["started", "not started"])
+    @pytest.mark.parametrize(
+        "fault",
+        [ProtocolError("reset"), TransportTimeout("slow"), (500, "oops"), (502, "gateway"), (503, "busy"), "<html>"],
+        ids=str,
+    )
+    async def test_uncertain(self, client, service, fault, done):
+        """A POST that may have started a call is not sent again: the error says so and what to do."""
+        if isinstance(fault, tuple):
+            fault = service.error(*fault)
+        elif isinstance(fault, str):
+            fault = service.answer(201, fault, {"content-type": "text/html"})
+        service.fault("start", service.late(fault) if done else fault)
+        handle = client.call("double")
+        with pytest.raises(SubmissionUncertain, match=r"function 'double' may or may not have started.*retry=True") as caught:
+            await handle
+        assert caught.value.__cause__ is not None
+        assert service.count("start") == 1
+        with pytest.raises(SubmissionUncertain):
+            await handle.submitted()
+        assert use(client) == (0, 0)
+
+    async def test_repeatable(self, client, service):
+        """With `retry=True`, a POST whose fate is not known is sent again, with a new nonce."""
+        service.fault("start", service.late(ProtocolError("reset")), TransportTimeout("slow"), service.error(503, "busy"))
+        assert (await client.call(1, retry=True)).status == "Completed"
+        assert (service.count("start"), service.count("session"), len(service.calls)) == (4, 4, 2)
+
+    async def test_repeated_in_vain(self, client, service):
+        """With `retry=True`, the attempts still end some time."""
+        service.always("start", ProtocolError("reset"))
+        with pytest.raises(SubmissionUncertain):
+            await client.call(1, retry=True)
+        assert service.count("start") == Retrying().attempts
+
+    async def test_safe_by_the_services_own_word(self, client, service):
+        """A 503 that the service itself calls safe to send again is."""
+        service.fault("start", service.error(503, "busy", headers={"cdf-is-auto-retryable": "true"}))
+        assert (await client.call(1)).status == "Completed"
+        assert service.count("start") == 2
+
+    async def test_missing_capability(self, client, service):
+        """Who may not call functions is told which capability that takes."""
+        service.always("start", service.error(403, "forbidden"))
+        with pytest.raises(PermissionDenied, match="functionsAcl:RUN"):
+            await client.call(1)
+
+    async def test_unauthorized(self, client, service):
+        """A token that the service does not accept fails the call, sent once."""
+        service.always("start", service.error(401, "who are you?"))
+        with pytest.raises(Unauthorized):
+            await client.call(1)
+        assert service.count("start") == 1
+
+    async def test_no_token(self, service):
+        """Calls without a token fail with the reason, and hold no places."""
+
+        def token():
+            raise ValueError("the safe is closed")
+
+        async with service.client(credentials=BearerToken(token)) as client:
+            ended = await asyncio.gather(*(client.call(1) for _ in range(300)), return_exceptions=True)
+            assert {type(error) for error in ended} == {AuthError}
+            assert use(client) == (0, 0)
+
+    async def test_fault_of_our_own(self, client, service, reports):
+        """A fault in aiocdf itself ends the call instead of leaving it for ever, and costs no place."""
+        service.fault("start", RuntimeError("a bug"))
+        with pytest.raises(Exception, match="a fault of aiocdf.*a bug"):
+            await client.call(1)
+        assert reports.pop()["message"] == "a background task of aiocdf failed"
+        assert use(client) == (0, 0)
+        assert (await client.call(1)).status == "Completed"
