@@ -384,7 +384,7 @@ class Client:
         path = next((path for path, key, text in strings(data) if looks_secret(key, text)), None)
         if path is None:
             return
-        depth, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings has no other way before Python 3.12
+        depth, frame = 2, sys._getframe(1)  # noqa: SLF001 - warnings has no other way before Python 3.12
         while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("aiocdf."):
             depth, frame = depth + 1, frame.f_back
         site = (frame.f_code.co_filename, frame.f_lineno)

@@ -93,6 +93,8 @@ def _rebuild(kind: type[AiocdfError], args: tuple[Any, ...], state: dict[str, An
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)
+    if "__notes__" in state:
+        error.__notes__ = list(state["__notes__"])  # a note on one of several copies is not for all
     return error
 
 

@@ -1,122 +1,107 @@
 """Let the contenders do the workloads, one after the other, and print what each took.
 
-`nox -s bench` builds what the contenders need and runs this; `--workload over --contender aiocdf` runs one alone.
+`nox -s bench` builds the environments and runs all of it; `--workload over --contender aiocdf` runs one thing alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import statistics
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ideal import ideal_makespan
-from simulation import PER_FUNCTION, PER_PROJECT
-from workloads import WORKLOADS, Workload
+from report import target_table, workload_table
+from trial import ideal, measure
+from workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).parent / "results"
+
+# The settings of the peers are those, of what was tried, with which `over` takes them the least time.
 CONTENDERS = {
     "aiocdf": ["aiocdf_client.py"],
     "sdk": ["sdk_client.py"],
-    "sdk20": ["sdk_client.py", "20"],
-    "sdk50": ["sdk_client.py", "50"],
-    "sdk100": ["sdk_client.py", "100"],
-    "l1": ["loop_client.py", "100", "1"],
-    "l2": ["loop_client.py", "100", "2"],
-    "l4": ["loop_client.py", "100", "4"],
-    "l8": ["loop_client.py", "100", "8"],
-    "loop50": ["loop_client.py", "50"],
-    "loop100": ["loop_client.py", "100"],
-    "loop250": ["loop_client.py", "250"],
-    "loop0": ["loop_client.py", "0"],
+    "sdk raised": ["sdk_client.py", "--concurrency=50", "--longest-backoff=2"],
+    "loop": ["loop_client.py", "--longest-wait=2"],
+    "loop patient": ["loop_client.py", "--longest-wait=4"],
 }
+CONTESTS = {
+    "single": ["aiocdf", "sdk", "loop"],
+    "within": ["aiocdf", "sdk", "sdk raised", "loop"],
+    "over": ["aiocdf", "sdk", "sdk raised", "loop", "loop patient"],
+    "long": ["aiocdf", "sdk", "loop"],
+    "many": ["aiocdf", "sdk", "sdk raised", "loop"],
+    "queue": ["aiocdf", "loop"],
+    "expiry": ["aiocdf", "sdk", "loop"],
+    "shared": ["aiocdf", "sdk raised", "loop"],
+}
+QUICK = {"single": ["aiocdf"], "within": ["aiocdf", "sdk"], "over": ["aiocdf", "loop"]}
 
 
-@contextmanager
-def process(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a process to talk with, and end it on leaving."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
+def chosen(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """Give the workloads to run, each with its contenders."""
+    contests = QUICK if asked.quick else CONTESTS
+    for workload in asked.workload or contests:
+        contenders = asked.contender or contests.get(workload, CONTESTS[workload])
+        runnable = [name for name in contenders if asked.sdk_python or not name.startswith("sdk")]
+        if skipped := set(contenders) - set(runnable):
+            print(f"{workload}: without {', '.join(sorted(skipped))}, for there is no --sdk-python\n")
+        yield workload, runnable
 
 
-def tell(whom: subprocess.Popen[str], what: Any) -> None:
-    """Send a line of JSON."""
-    assert whom.stdin
-    print(json.dumps(what), file=whom.stdin, flush=True)
+def seconds_of_work() -> float:
+    """Return how long the same work takes now: how it varies over a run is the machine's noise."""
+    began = time.perf_counter()
+    sum(number * number for number in range(2_000_000))
+    return time.perf_counter() - began
 
 
-def hear(whom: subprocess.Popen[str]) -> str:
-    """Read a line."""
-    assert whom.stdout
-    line = whom.stdout.readline()
-    if not line:
-        sys.exit(f"{whom.args} ended without an answer")
-    return line
+def import_seconds() -> float:
+    """Return how long `import aiocdf` takes where aiohttp is imported already: the median of fresh processes."""
+    code = "import aiohttp, time; t = time.perf_counter(); import aiocdf; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(9)]
+    return statistics.median(float(run.stdout) for run in runs)
 
 
-def measure(workload: Workload, contender: str, python: str) -> dict[str, Any]:
-    """Let a contender do a workload against a fresh service, and return the figures."""
-    plan = {name: getattr(workload, name) for name in ("durations", "token_life", "token_delay")}
-    script, *options = CONTENDERS[contender]
-    with ExitStack() as stack:
-        service = stack.enter_context(process(sys.executable, HERE / "service.py"))
-        tell(service, plan)
-        url = f"http://127.0.0.1:{hear(service).strip()}"
-        clients = [
-            stack.enter_context(process(python, HERE / "contenders" / script, *options))
-            for _ in range(workload.clients)
-        ]
-        for client in clients:
-            hear(client)
-        began = time.time()
-        for number, client in enumerate(clients):
-            task = {name: getattr(workload, name) for name in ("hold", "fresh", "gaps")}
-            tell(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
-        told = [json.loads(hear(client)) for client in clients]
-        wall = time.time() - began if workload.clients > 1 else told[0]["wall"]
-        with urllib.request.urlopen(f"{url}/stats") as answer:
-            stats = json.load(answer)
-    return figures(workload, wall, told, stats)
+def versions(sdk_python: str | None) -> str:
+    """Say what was measured."""
+    code = "from importlib.metadata import distributions; print(*(f'{d.name} {d.version}' for d in distributions()), sep='\\n')"
+    found = [f"Python {platform.python_version()}"]
+    for python, wanted in ((sys.executable, ("aiocdf", "aiohttp", "uvloop")), (sdk_python, ("cognite-sdk", "httpx2"))):
+        if python:
+            lines = subprocess.check_output([python, "-c", code], text=True).splitlines()
+            found += sorted(line for line in lines if line.partition(" ")[0] in wanted)
+    return ", ".join(found)
 
 
-def figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run comes to."""
-    calls = len(stats["calls"])
-    counts = stats["counts"]
-    lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in stats["calls"] if seen)
-    ideal = sum(workload.durations) if workload.fresh else ideal_makespan(
-        workload.calls, workload.durations, per_function=PER_FUNCTION, per_project=PER_PROJECT
-    )
-    return {
-        "wall": wall,
-        "ideal": ideal,
-        "ratio": wall / ideal,
-        "requests": stats["requests"] / calls,
-        "polls": counts.get("polls", 0) / calls,
-        "lag_median": statistics.median(lags),
-        "lag_p95": lags[int(0.95 * (len(lags) - 1))],
-        "cpu_ms": 1000 * sum(one["cpu"] for one in told) / calls,
-        "throttled": counts.get("throttled", 0),
-        "counts": counts,
-        "wrong": sum(one["wrong"] for one in told),
-        "twice": stats["twice"],
-        "told": told,
-        "service_cpu": stats["cpu"],
-        "service_lag_p99": stats["lag_p99"],
-        "service_lag_max": stats["lag_max"],
-    }
+def compare(
+    contests: Iterable[tuple[str, list[str]]], asked: argparse.Namespace, say: Callable[..., None]
+) -> dict[str, Any]:
+    """Run everything, and say what comes out as it does."""
+    results: dict[str, Any] = {}
+    work = [seconds_of_work()]
+    for name, contenders in contests:
+        workload = WORKLOADS[name]
+        results[name] = {}
+        for contender in contenders:
+            script, *options = CONTENDERS[contender]
+            python = asked.sdk_python if script == "sdk_client.py" else sys.executable
+            results[name][contender] = measure(workload, python, script, *options)
+        work.append(seconds_of_work())
+        say(f"{name}: {workload.describe()}, ideal {ideal(workload):.2f} s")
+        say(*workload_table(name, results[name]), "")
+    results["import"] = import_seconds()
+    say(*target_table(results), "")
+    say(f"noise: the same work took {min(work):.3f} to {max(work):.3f} s, {max(work) / min(work) - 1:.0%} apart")
+    say(versions(asked.sdk_python))
+    return results
 
 
 def main() -> None:
@@ -124,13 +109,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workload", action="append", choices=WORKLOADS)
     parser.add_argument("--contender", action="append", choices=CONTENDERS)
+    parser.add_argument("--quick", action="store_true", help="under two minutes: " + str(QUICK))
+    parser.add_argument("--sdk-python", help="an interpreter that has cognite-sdk; without it the SDK takes no part")
     asked = parser.parse_args()
-    for name in asked.workload or WORKLOADS:
-        for contender in asked.contender or CONTENDERS:
-            found = measure(WORKLOADS[name], contender, "/tmp/w/venv-sdk/bin/python" if contender.startswith("sdk") else sys.executable)
-            print(name, contender)
-            for key, value in found.items():
-                print("   ", key, value)
+    lines: list[str] = []
+
+    def say(*more: str) -> None:
+        lines.extend(more)
+        print(*more, sep="\n", flush=True)
+
+    if asked.quick:
+        left_out = {name: sorted(set(all_) - set(QUICK.get(name, []))) for name, all_ in CONTESTS.items()}
+        say(
+            "quick; left out: " + "; ".join(f"{name}: {', '.join(them)}" for name, them in left_out.items() if them), ""
+        )
+    results = compare(list(chosen(asked)), asked, say)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.json").write_text(json.dumps(results))
+    (RESULTS / "latest.txt").write_text("\n".join([*lines, ""]))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,15 @@ class Workload:
         step = self.spread / len(self.durations)
         return [(key % self.functions + 1, key, key * step) for key in range(len(self.durations))]
 
+    def describe(self) -> str:
+        """Say in short what it is."""
+        asked = (
+            f"asked for over {self.spread:.0f} s" if self.spread else "one after the other" if self.fresh else "at once"
+        )
+        shared = f", dealt to {self.clients} clients" if self.clients > 1 else ""
+        shortest, longest = min(self.durations), max(self.durations)
+        return f"{len(self.durations):,} calls of {shortest:.1f} to {longest:.1f} s, functions: {self.functions}, {asked}{shared}"
+
 
 def _dealt(seed: int, count: int, draw: Callable[[random.Random], float]) -> tuple[float, ...]:
     """Return the same *count* durations in every run."""

@@ -204,8 +204,7 @@ class Poller:
         known = set()
         for item in items:
             call_id = item.get("id") if isinstance(item, dict) else None
-            record = watch.records.get(call_id) if isinstance(call_id, int) else None
-            if record is None:
+            if not isinstance(call_id, int) or (record := watch.records.get(call_id)) is None:
                 continue
             known.add(call_id)
             record.misses = 0

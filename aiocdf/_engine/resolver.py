@@ -46,10 +46,12 @@ class Resolver:
         self._known.pop(function, None)
 
     async def _look_up(self, function: str) -> None:
-        found: int | AiocdfError
+        found: int | AiocdfError = AiocdfError(f"function {function!r} was not looked up, by a fault of aiocdf")
         try:
             found = self._known[function] = (await self._functions.retrieve(function)).id
         except AiocdfError as error:
             found = error
-        for tell in self._waiting.pop(function):
-            tell(found)
+        finally:
+            # Even after a fault of ours: whoever waits here would wait for ever.
+            for tell in self._waiting.pop(function):
+                tell(found)

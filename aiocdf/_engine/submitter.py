@@ -44,6 +44,8 @@ _log = logging.getLogger("aiocdf.engine")
 
 _BACKSTOP = 2.0
 _WARN_EVERY = 30.0
+# A loop may call a timer a clock tick too early, when the window it waits for is still closed.
+_TICK = 1e-6
 
 
 class _Engine(Protocol):
@@ -135,7 +137,7 @@ class Submitter:
             when = max(when or 0.0, self._paused_until)
         if self._backstop is not None:
             self._backstop.cancel()
-        self._backstop = None if when is None else self._tasks.at(when, self.wake)
+        self._backstop = None if when is None else self._tasks.at(when + _TICK, self.wake)
 
     async def _work(self, record: CallRecord) -> None:
         """Submit one call after the other until none may start."""
@@ -147,7 +149,7 @@ class Submitter:
         except Exception as error:
             # A fault of ours must not leave a handle waiting for ever.
             if following is not None:
-                following.fail(AiocdfError(f"{following.which} ended by a fault of aiocdf: {error!r}"))
+                self._drop(following, AiocdfError(f"{following.which} ended by a fault of aiocdf: {error!r}"))
             raise
         finally:
             self._workers -= 1
@@ -199,10 +201,10 @@ class Submitter:
         """Return the seconds until another attempt; or give up, after a look at why if the service refused."""
         if _ambiguous(error):
             error = _uncertain(record, error)
-        wait = self._wait(record, error)
-        if wait is None and isinstance(error, BadRequest | NotFound) and record.function_id is not None:
-            self._admission.put_back(record.function_id)
+        wait, function = self._wait(record, error), record.function_id
+        if wait is None and isinstance(error, BadRequest | NotFound) and function is not None:
             await self._engine.refused(record, error)
+            self._admission.put_back(function)
         elif wait is None:
             self._drop(record, error)
         return wait

@@ -89,8 +89,6 @@ def _check(value: object, path: str, above: set[int]) -> None:
 
     `json.dumps` alone would turn number keys into strings without a word, and names no path.
     """
-    if isinstance(value, _PLAIN):
-        return
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidArgument(f"data has {value!r} at {path}, and JSON has no such number: send null or a string")

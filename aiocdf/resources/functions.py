@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiocdf._wire.json import json_request, read_items, read_value
+from aiocdf.errors import DecodeError
 from aiocdf.models.functions import Function, FunctionLimits
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class Functions:
         Raises:
             NotFound: The project has no such function.
         """
-        (found,) = await self.byids([function])
-        return found
+        found = await self.byids([function])
+        if len(found) != 1:
+            raise DecodeError(f"look up function {function}: the answer has {len(found)} functions", path="$.items")
+        return found[0]
 
     async def byids(self, functions: Sequence[int | str]) -> list[Function]:
         """Return functions by their ids or external ids, in that order; at most ten.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
 import random
-import sys
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -16,17 +17,17 @@ from contender import Concurrent, contend
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-CONNECTIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 POLL_INTERVAL = 1.0
 NONCE_LIFE = 45.0
-LONGEST_WAIT = float(sys.argv[2]) if len(sys.argv) > 2 else 8.0
+CONNECTIONS = 100
 
 
 class Caller(Concurrent):
     """Makes calls with aiohttp alone."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, longest_wait: float) -> None:
         self._url = url
+        self._longest_wait = longest_wait
         self._session = session
         self._token = ""
         self._expires = 0.0
@@ -54,7 +55,7 @@ class Caller(Concurrent):
             if status != 429:
                 return call
             await asyncio.sleep(random.uniform(wait / 2, wait))
-            wait = min(2 * wait, LONGEST_WAIT)
+            wait = min(2 * wait, self._longest_wait)
 
     async def _request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {await self._fresh_token()}"}
@@ -76,12 +77,14 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[Caller]:
+async def client(longest_wait: float, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
-        yield Caller(url, session)
+        yield Caller(url, session, longest_wait)
 
 
 if __name__ == "__main__":
-    contend(client)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--longest-wait", type=float, required=True, help="seconds between two tries to start a call")
+    contend(partial(client, parser.parse_args().longest_wait))

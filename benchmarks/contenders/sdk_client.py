@@ -1,8 +1,8 @@
-"""Cognite's own client: as it ships, or with `raised`, with its documented concurrency settings raised."""
+"""Cognite's own client: as it ships, or with its documented settings for concurrency and retries."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,6 @@ from contender import Concurrent, contend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-RAISED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 
 
 class Caller(Concurrent):
@@ -38,9 +36,16 @@ async def client(url: str) -> AsyncIterator[Caller]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--concurrency", type=int, help="requests at once, of those that read and of those that write")
+    parser.add_argument("--longest-backoff", type=int, help="seconds between two tries, as often as it takes")
+    asked = parser.parse_args()
     global_config.disable_pypi_version_check = True
-    if RAISED:
-        global_config.concurrency_settings.general.read = RAISED
-        global_config.concurrency_settings.general.write = RAISED
-        global_config.max_connection_pool_size = 2 * RAISED
+    if asked.concurrency:
+        global_config.concurrency_settings.general.read = asked.concurrency
+        global_config.concurrency_settings.general.write = asked.concurrency
+        global_config.max_connection_pool_size = 2 * asked.concurrency
+    if asked.longest_backoff:
+        global_config.max_retry_backoff = asked.longest_backoff
+        global_config.max_retries = 100
     contend(client)

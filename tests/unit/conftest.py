@@ -14,16 +14,17 @@ import re
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
+import looptime
 import pytest
 
 from aiocdf import BearerToken, Client, Settings
 from aiocdf._wire.http import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from aiocdf._wire.http import Request
 
@@ -165,7 +166,7 @@ class Service:
         self._running.append(call)
         return call
 
-    async def __aenter__(self) -> Service:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -190,9 +191,7 @@ class Service:
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         date = format_datetime(datetime.fromtimestamp(EPOCH + now(), UTC), usegmt=True)
         headers = {"date": date, "content-type": "application/json"} | answer.headers
-        return Response(
-            status=answer.status, headers=headers, body=text.encode(), sent_at=sent_at, received_at=now()
-        )
+        return Response(status=answer.status, headers=headers, body=text.encode(), sent_at=sent_at, received_at=now())
 
     def _token(self, _: Seen) -> Answer:
         return Answer(200, {"access_token": "token", "token_type": "Bearer", "expires_in": 3600})
@@ -279,8 +278,17 @@ async def client(service: Service, reports: list[dict[str, Any]]) -> AsyncIterat
         yield client
 
 
+@pytest.fixture(scope="session")
+def quick_collections() -> Iterator[None]:
+    """Lets the garbage collector pass over what was there before the first test: thousands of modules' worth."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
-async def reports() -> AsyncIterator[list[dict[str, Any]]]:
+async def reports(quick_collections: None) -> AsyncIterator[list[dict[str, Any]]]:
     """What the loop's exception handler was told; a test that expects something takes it out."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
@@ -288,3 +296,31 @@ async def reports() -> AsyncIterator[list[dict[str, Any]]]:
     gc.collect()
     await asyncio.sleep(0)
     assert told == []
+
+
+@pytest.fixture(scope="module")
+def new_service() -> Iterator[Callable[[], Service]]:
+    """Makes services that take over from one another as the transport of clients, for tests of many examples."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+
+        def make() -> Service:
+            service = Service()
+            monkeypatch.setattr("aiocdf.client.Transport", lambda *_, **__: service)
+            return service
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def virtual() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Runs a coroutine on a loop of its own in virtual time, and fails on what its exception handler is told."""
+
+    def run(scenario: Coroutine[Any, Any, None]) -> None:
+        told: list[dict[str, Any]] = []
+        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(lambda _, context: told.append(context))
+            runner.run(scenario)
+            gc.collect()
+        assert told == []
+
+    return run

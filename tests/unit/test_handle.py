@@ -178,7 +178,14 @@ class TestLooking:
 
         def look():
             before = len(service.seen)
-            seen = (handle.done(), handle.status, handle.function_id, handle.call_id, repr(handle), handle._repr_html_())
+            seen = (
+                handle.done(),
+                handle.status,
+                handle.function_id,
+                handle.call_id,
+                repr(handle),
+                handle._repr_html_(),
+            )
             assert len(service.seen) == before
             return seen
 
@@ -235,7 +242,7 @@ class TestLooking:
         await asyncio.wait([handle])
         assert "&lt;b&gt;no&lt;/b&gt;" in handle._repr_html_()
         assert "<b>" not in handle._repr_html_()
-        assert handle._Future__log_traceback if hasattr(handle, "_Future__log_traceback") else handle._log_traceback
+        assert handle._log_traceback  # it would still be reported
         handle.exception()
 
     async def test_ref_before_acceptance(self, client):
@@ -244,9 +251,7 @@ class TestLooking:
         with pytest.raises(WrongState, match=r"await handle.submitted\(\) first"):
             _ = handle.ref
         await handle.submitted()
-        assert handle.ref == CallRef(
-            cluster="cdf.test", project="acme", function_id=1, call_id=handle.call_id
-        )
+        assert handle.ref == CallRef(cluster="cdf.test", project="acme", function_id=1, call_id=handle.call_id)
 
 
 class TestCallbacks:
@@ -283,7 +288,9 @@ class TestCallbacks:
 
 
 class TestWait:
-    @pytest.mark.parametrize(("data", "status"), [({"error": "no"}, "Failed"), ({"timeout": 1}, "Timeout"), ({}, "Completed")])
+    @pytest.mark.parametrize(
+        ("data", "status"), [({"error": "no"}, "Failed"), ({"timeout": 1}, "Timeout"), ({}, "Completed")]
+    )
     async def test_returns_whatever_the_end(self, client, data, status):
         """`wait()` returns a call that failed or was stopped, where an await would raise."""
         assert (await client.call(1, data=data).wait()).status == status
@@ -414,11 +421,16 @@ class TestErrors:
         assert (type(twin), str(twin), twin.call, twin.ref) == (CallFailed, str(error), error.call, error.ref)
         assert twin.__notes__ == error.__notes__
 
-    async def test_each_handle_has_its_own_error(self, client):
-        """Two handles on a failed call raise two exceptions, so that notes on one are not on the other."""
-        handle = await started(client, error="no")
+    @pytest.mark.parametrize("end", [CallFailed, CallLost, WaitExpired])
+    async def test_each_handle_has_its_own_error(self, client, service, end):
+        """Two handles on one call raise two exceptions, so that what is added to one is not on the other."""
+        handle = client.call(1, data={"seconds": 10, "error": "no"}, timeout=9 if end is WaitExpired else None)
+        call = await handle.submitted()
+        if end is CallLost:
+            service.forgotten.add(call.id)
         other = client.attach(handle.ref)
         errors = await asyncio.gather(handle, other, return_exceptions=True)
+        assert {type(error) for error in errors} == {end}
         assert str(errors[0]) == str(errors[1])
         assert errors[0] is not errors[1]
 
@@ -433,9 +445,7 @@ class TestLogs:
     async def test_follow(self, client):
         """With `follow`, each line comes once, while the call runs, until its end."""
         handle = client.call(1, data={"seconds": 5})
-        seen = []
-        async for entry in handle.logs(follow=True):
-            seen.append((entry.message, handle.status))
+        seen = [(entry.message, handle.status) async for entry in handle.logs(follow=True)]
         assert [message for message, _ in seen] == [f"second {n}" for n in range(6)]
         assert seen[0][1] == "Running"
         assert handle.done()
@@ -618,7 +628,17 @@ class TestAttach:
 
     @pytest.mark.parametrize(
         "token",
-        ["", "cdf", "cdf:a:b:1", "cdf:a:b:0:1", "cdf:a:b:1:x", "cdf::b:1:2", "cdf:a::1:2", "abc:a:b:1:2", "cdf:a:b:²:1"],
+        [
+            "",
+            "cdf",
+            "cdf:a:b:1",
+            "cdf:a:b:0:1",
+            "cdf:a:b:1:x",
+            "cdf::b:1:2",
+            "cdf:a::1:2",
+            "abc:a:b:1:2",
+            "cdf:a:b:²:1",
+        ],
     )
     async def test_bad_token(self, client, token):
         """A text that is no token is refused, and shown what one looks like."""
@@ -684,7 +704,7 @@ class TestNeverRetrieved:
         handle.detach()
         await asyncio.sleep(20)
 
-    async def test_expired_wait_can_be_shown_without_a_loop(self, client, caplog):
+    async def test_expired_wait_can_be_shown_without_a_loop(self, client):
         """The report of a handle whose call still runs works where no loop runs: it is made whenever it is freed."""
         handle = await started(client, seconds=100)
         other = client.call(1, data={"seconds": 100}, timeout=5)

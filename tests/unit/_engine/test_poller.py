@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -27,7 +28,7 @@ class TestSharing:
         """Two polls of a function are never nearer than the floor, jitter aside, while calls come and go."""
         await asyncio.gather(*(client.call(1, data={"seconds": n % 7}) for n in range(300)))
         times = [seen.at for seen in service.of("poll")]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert min(gaps) >= 0.9 * Polling().floor
 
     async def test_old_calls_are_asked_after_rarely(self, client, service):
@@ -82,7 +83,17 @@ class TestFaults:
         service.fault("poll", fault, fault)
         assert (await client.call(1, data={"seconds": 3})).status == "Completed"
 
-    @pytest.mark.parametrize("body", ["<html>Hello</html>", "[]", '{"items": 5}', '{"items": [5, null]}', '{"items": [{"id": [1]}]}', '{"items": [{"id": 12345, "status": "Failed"}]}'])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<html>Hello</html>",
+            "[]",
+            '{"items": 5}',
+            '{"items": [5, null]}',
+            '{"items": [{"id": [1]}]}',
+            '{"items": [{"id": 12345, "status": "Failed"}]}',
+        ],
+    )
     async def test_nonsense_fails_no_call(self, client, service, body):
         """Two answers that make no sense do not end the call."""
         nonsense = service.answer(200, body, {"content-type": "text/html"})
@@ -107,7 +118,9 @@ class TestFaults:
         handle = client.call("double", data={"seconds": 500})
         await asyncio.sleep(1)
         service.always("poll", ConnectError("no route"))
-        with pytest.raises(CallLost, match=r"no poll was answered for 3\d\d s: no route.*client\.attach\('cdf:") as caught:
+        with pytest.raises(
+            CallLost, match=r"no poll was answered for 3\d\d s: no route.*client\.attach\('cdf:"
+        ) as caught:
             await handle
         assert caught.value.ref == handle.ref
         assert isinstance(caught.value.__cause__, ConnectError)

@@ -111,9 +111,9 @@ class TestConcurrencyLimit:
         """With every place taken by others, the client tries now and then, and goes on when there is one."""
         service.others[1] = 100
         handle = client.call(1)
-        await asyncio.sleep(60)
+        await asyncio.sleep(1000)
         assert handle.status == "Queued"
-        assert 20 <= service.count("start") <= 60
+        assert 300 <= service.count("start") <= 600
         service.others.clear()
         assert (await handle).status == "Completed"
 
@@ -280,7 +280,9 @@ class TestFaultsOfThePost:
             fault = service.answer(201, fault, {"content-type": "text/html"})
         service.fault("start", service.late(fault) if done else fault)
         handle = client.call("double")
-        with pytest.raises(SubmissionUncertain, match=r"function 'double' may or may not have started.*retry=True") as caught:
+        with pytest.raises(
+            SubmissionUncertain, match=r"function 'double' may or may not have started.*retry=True"
+        ) as caught:
             await handle
         assert caught.value.__cause__ is not None
         assert service.count("start") == 1
@@ -290,7 +292,9 @@ class TestFaultsOfThePost:
 
     async def test_repeatable(self, client, service):
         """With `retry=True`, a POST whose fate is not known is sent again, with a new nonce."""
-        service.fault("start", service.late(ProtocolError("reset")), TransportTimeout("slow"), service.error(503, "busy"))
+        service.fault(
+            "start", service.late(ProtocolError("reset")), TransportTimeout("slow"), service.error(503, "busy")
+        )
         assert (await client.call(1, retry=True)).status == "Completed"
         assert (service.count("start"), service.count("session"), len(service.calls)) == (4, 4, 2)
 
@@ -334,7 +338,7 @@ class TestFaultsOfThePost:
     async def test_fault_of_our_own(self, client, service, reports):
         """A fault in aiocdf itself ends the call instead of leaving it for ever, and costs no place."""
         service.fault("start", RuntimeError("a bug"))
-        with pytest.raises(Exception, match="a fault of aiocdf.*a bug"):
+        with pytest.raises(Exception, match=r"a fault of aiocdf.*a bug"):
             await client.call(1)
         assert reports.pop()["message"] == "a background task of aiocdf failed"
         assert use(client) == (0, 0)

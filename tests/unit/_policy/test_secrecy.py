@@ -125,7 +125,22 @@ def test_innocent_value(value) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["eyJ", "-eyJ", "eyJaaaaaaaa.", ".eyJaaaaaaaaa", "a:", "https://", "h://a:", "-----BEGIN ", "ghp_", "xoxb-", "Aa", "_", "AKIA", "9"],
+    [
+        "eyJ",
+        "-eyJ",
+        "eyJaaaaaaaa.",
+        ".eyJaaaaaaaaa",
+        "a:",
+        "https://",
+        "h://a:",
+        "-----BEGIN ",
+        "ghp_",
+        "xoxb-",
+        "Aa",
+        "_",
+        "AKIA",
+        "9",
+    ],
 )
 def test_no_text_takes_long(unit) -> None:
     """A megabyte made to mislead costs milliseconds, as key and as value."""

@@ -101,7 +101,12 @@ SESSION = {"items": [{"id": 1, "status": "READY", "nonce": "n"}]}
 @pytest.mark.parametrize(
     ("act", "answer", "path", "method"),
     [
-        (lambda s: Calls(s, PROJECT).start(12, b'{"x":[1]}', Secret('q"')), CALL, "/functions/{functionId}/call", "post"),
+        (
+            lambda s: Calls(s, PROJECT).start(12, b'{"x":[1]}', Secret('q"')),
+            CALL,
+            "/functions/{functionId}/call",
+            "post",
+        ),
         (lambda s: Calls(s, PROJECT).poll(12, [1, 2]), {"items": []}, "/functions/{functionId}/calls/byids", "post"),
         (lambda s: Calls(s, PROJECT).retrieve(12, 1), CALL, "/functions/{functionId}/calls/{callId}", "get"),
         (lambda s: Calls(s, PROJECT).response(12, 1), {}, "/functions/{functionId}/calls/{callId}/response", "get"),

@@ -143,7 +143,9 @@ def test_times(milliseconds) -> None:
     """Times are epoch milliseconds, whole or not."""
     read_time = read(CALL | {"startTime": milliseconds}).start_time
 
-    assert (read_time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1) == pytest.approx(milliseconds, abs=1e-3)
+    assert (read_time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1) == pytest.approx(
+        milliseconds, abs=1e-3
+    )
     assert read_time.tzinfo is UTC
 
 
@@ -194,29 +196,35 @@ def test_path_begins_where_the_value_stands() -> None:
     assert caught.value.path == "$.items[3].id"
 
 
+def fault(value: object, kind: type[Any]) -> str | None:
+    """The path at which a value cannot be read, if it cannot."""
+    try:
+        assert isinstance(read(value, kind), kind)
+    except DecodeError as error:
+        return error.path
+    return None
+
+
 @given(json_values)
 def test_any_json(value) -> None:
     """No JSON whatever gets anything but a model or a DecodeError."""
-    for kind in MODELS:
-        try:
-            assert isinstance(read(value, kind), kind)
-        except DecodeError as error:
-            assert error.path.startswith("$")
+    assert all((fault(value, kind) or "$").startswith("$") for kind in MODELS)
 
 
 @given(st.sampled_from(list(MODELS)), st.data())
 def test_any_json_in_any_field(kind, data) -> None:
     """No value whatever in one of the known fields gets anything but a model or a DecodeError that names the field."""
     name = camel(data.draw(st.sampled_from([field.name for field in attrs.fields(kind)])))
-    try:
-        assert isinstance(read(MODELS[kind] | {name: data.draw(json_values)}, kind), kind)
-    except DecodeError as error:
-        assert error.path.startswith(f"$.{name}")
+    path = fault(MODELS[kind] | {name: data.draw(json_values)}, kind)
+
+    assert path is None or path.startswith(f"$.{name}")
 
 
 def test_limits_without_response_size() -> None:
     """`responseSizeMb` comes from one cloud only."""
-    limits = read({"timeoutMinutes": 9, "cpuCores": {"min": 1, "max": 1, "default": 1}, "runtimes": ["py312"]}, FunctionLimits)
+    limits = read(
+        {"timeoutMinutes": 9, "cpuCores": {"min": 1, "max": 1, "default": 1}, "runtimes": ["py312"]}, FunctionLimits
+    )
 
     assert (limits.timeout_minutes, limits.cpu_cores.max, limits.runtimes) == (9.0, 1.0, ("py312",))
     assert limits.response_size_mb is None

@@ -4,7 +4,7 @@ import collections
 import enum
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, TypedDict
@@ -194,12 +194,13 @@ def test_data_that_holds_itself() -> None:
 
 
 def test_too_deep() -> None:
-    """Nesting beyond what Python can follow is refused, in mappings and in attrs values that hold themselves."""
+    """Nesting beyond what Python can follow is refused, in mappings and in attrs values."""
     deep: Any = None
     for _ in range(100_000):
         deep = [deep]
     node = Node()
-    node.child = node
+    for _ in range(5_000):
+        node = Node(node)
 
     for data in ({"a": deep}, node):
         with pytest.raises(InvalidArgument, match="nested too deeply"):

@@ -1,0 +1,102 @@
+"""One contender doing one workload against a fresh service."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ideal import ideal_makespan
+from simulation import PER_FUNCTION, PER_PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workloads import Workload
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a process to talk with, and end it on leaving."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def _tell(whom: subprocess.Popen[str], what: Any) -> None:
+    print(json.dumps(what), file=whom.stdin, flush=True)
+
+
+def _hear(whom: subprocess.Popen[str]) -> str:
+    line = whom.stdout.readline() if whom.stdout else ""
+    if not line:
+        sys.exit(f"{whom.args!r} ended without an answer")
+    return line
+
+
+def measure(workload: Workload, python: str, script: str, *options: str) -> dict[str, Any]:
+    """Let a contender do a workload, and return what it comes to.
+
+    Args:
+        workload: What to do.
+        python: The interpreter that has what the contender needs.
+        script: The contender's file in `contenders/`.
+        options: Arguments of the script.
+    """
+    plan = {name: getattr(workload, name) for name in ("durations", "token_life", "token_delay")}
+    task = {name: getattr(workload, name) for name in ("hold", "fresh", "gaps")}
+    with ExitStack() as stack:
+        service = stack.enter_context(_process(sys.executable, str(HERE / "service.py")))
+        _tell(service, plan)
+        url = f"http://127.0.0.1:{_hear(service).strip()}"
+        command = (python, str(HERE / "contenders" / script), *options)
+        clients = [stack.enter_context(_process(*command)) for _ in range(workload.clients)]
+        for client in clients:
+            _hear(client)  # it has done its imports
+        began = time.time()
+        for number, client in enumerate(clients):
+            _tell(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
+        told = [json.loads(_hear(client)) for client in clients]
+        wall = time.time() - began if workload.clients > 1 else told[0]["wall"]
+        with urllib.request.urlopen(f"{url}/stats") as answer:
+            stats = json.load(answer)
+    return _figures(workload, wall, told, stats) | {"began": began}
+
+
+def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
+    """Put together what the contender and the service say."""
+    calls, counts = stats.pop("calls"), stats["counts"]
+    lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in calls if seen)
+    return {
+        "makespan": wall,
+        "ideal": ideal(workload),
+        "requests": stats["requests"] / len(calls),
+        "polls": counts["polls"] / len(calls),
+        "lag_median": statistics.median(lags),
+        "lag_p95": lags[math.ceil(0.95 * len(lags)) - 1],
+        "cpu": sum(one["cpu"] for one in told) / len(calls),
+        "throttled": counts.get("throttled", 0),
+        "tokens": counts["token"],
+        "wrong": sum(one["wrong"] for one in told) + stats["twice"],
+        "clients": told,
+        "service": stats,
+        "calls": [[round(moment, 3) for moment in call[2:] if moment] for call in calls],
+    }
+
+
+def ideal(workload: Workload) -> float:
+    """Return the seconds that the workload takes at the least."""
+    if workload.fresh:
+        return sum(workload.durations)
+    return ideal_makespan(workload.calls, workload.durations, per_function=PER_FUNCTION, per_project=PER_PROJECT)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import traceback
+from typing import Any
+
+import pytest
+
+from aiocdf._wire.http import Request, Response
+from aiocdf.errors import DecodeError
+from aiocdf.resources.functions import Functions
+from aiocdf.resources.sessions import Sessions
+
+
+class Answering:
+    """Stands for the sender, and answers everything with 200 and one body."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+    async def send(self, request: Request, *, attempts: int | None = None) -> Response:
+        body = json.dumps(self.body).encode()
+        return Response(status=200, headers={}, body=body, sent_at=0.0, received_at=0.0)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+async def test_other_than_one_function(count) -> None:
+    """An answer that has not just the function that was asked for cannot be read; it says for which."""
+    functions = Functions(Answering({"items": [{"id": 1, "name": "f", "status": "Ready"}] * count}), "https://cdf.test")
+
+    with pytest.raises(DecodeError, match=f"look up function double: the answer has {count} functions"):
+        await functions.retrieve("double")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"nonce": "s3cr3t"},
+        {"id": 1, "nonce": "s3cr3t"},
+        {"id": "s3cr3t", "status": "READY", "nonce": "s3cr3t"},
+        {"id": 1, "status": "READY", "nonce": ["s3cr3t"]},
+    ],
+)
+async def test_odd_session(item) -> None:
+    """Statement 18: a session that cannot be read leaves its nonce in no message and no traceback's locals."""
+    with pytest.raises(DecodeError) as caught:
+        await Sessions(Answering({"items": [item]}), "https://cdf.test").create({"tokenExchange": True})
+    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    frames = [f"{frame.name} {frame.locals}" for frame in stack if "/aiocdf/" in frame.filename]
+
+    assert frames
+    assert "s3cr3t" not in f"{caught.value}{frames}"
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "items", [[], [{"id": 1, "status": "READY"}], [{"id": 1, "status": "READY", "nonce": "n"}] * 2]
+)
+async def test_no_session_with_a_nonce(items) -> None:
+    """An answer without the one session that was asked for, and its nonce, is of no use."""
+    with pytest.raises(DecodeError, match="the answer holds no session with a nonce"):
+        await Sessions(Answering({"items": items}), "https://cdf.test").create({"tokenExchange": True})

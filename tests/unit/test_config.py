@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from aiocdf.config import (
+    Environment,
+    Polling,
+    Retrying,
+    Settings,
+    base_url_of,
+    check_project,
+    cluster_of,
+    payload_limit,
+)
+from aiocdf.errors import ConfigError
+
+CDF = {"CDF_PROJECT": "acme", "CDF_CLUSTER": "westeurope-1"}
+SECRETS = {"CDF_TOKEN": "s3cr3t-token", "IDP_CLIENT_SECRET": "s3cr3t-key"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "read"),
+    [
+        ({}, {"project": "acme", "base_url": "https://westeurope-1.cognitedata.com"}),
+        ({}, {"login_flow": "client_credentials", "provider": "entra_id", "scopes": (), "token": None}),
+        ({"CDF_URL": "https://x.test/"}, {"base_url": "https://x.test/"}),
+        ({"CDF_URL": "  "}, {"base_url": "https://westeurope-1.cognitedata.com"}),
+        ({"LOGIN_FLOW": "TOKEN", "PROVIDER": "CDF"}, {"login_flow": "token", "provider": "cdf"}),
+        ({"CDF_TOKEN": "t"}, {"login_flow": "token"}),
+        ({"CDF_TOKEN": ""}, {"login_flow": "client_credentials", "token": None}),
+        ({"CDF_TOKEN": "t", "LOGIN_FLOW": "client_credentials"}, {"login_flow": "client_credentials"}),
+        ({"IDP_SCOPES": "a,b"}, {"scopes": ("a", "b")}),
+        ({"IDP_SCOPES": " a , b c "}, {"scopes": ("a", "b", "c")}),
+        (
+            {"IDP_TENANT_ID": "t", "IDP_TOKEN_URL": "u", "IDP_CLIENT_ID": " c\n", "IDP_AUDIENCE": "a"},
+            {"tenant": "t", "token_url": "u", "client_id": "c", "audience": "a"},
+        ),
+    ],
+)
+def test_environment(variables, read) -> None:
+    """The variables of Cognite's own tools are read as those read them; an empty one counts as missing."""
+    environment = Environment.read(CDF | variables)
+
+    assert {name: getattr(environment, name) for name in read} == read
+
+
+def test_secrets_of_the_environment() -> None:
+    """Secrets are wrapped as they are read."""
+    environment = Environment.read(CDF | SECRETS)
+
+    assert environment.token.reveal() == "s3cr3t-token"
+    assert environment.client_secret.reveal() == "s3cr3t-key"
+    assert "s3cr3t" not in f"{environment}{attrs.asdict(environment)}"
+
+
+def test_arguments_count_for_more() -> None:
+    """What is given in code counts for more than the environment, and needs none."""
+    assert Environment.read(CDF, project="mine", base_url="https://x.test").project == "mine"
+    assert Environment.read({}, project="mine", base_url="https://x.test").base_url == "https://x.test"
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({}, "CDF_PROJECT and CDF_CLUSTER or CDF_URL"),
+        ({"CDF_PROJECT": "acme"}, "CDF_CLUSTER or CDF_URL"),
+        ({"CDF_URL": "https://x.test"}, "CDF_PROJECT"),
+        ({"CDF_PROJECT": " ", "CDF_URL": "https://x.test"}, "CDF_PROJECT"),
+    ],
+)
+def test_missing_variables(variables, missing) -> None:
+    """What is missing is named, and what of its kind is set; other people's variables and all values are not."""
+    others = SECRETS | {"PATH": "/bin", "HOME": "/root", "MY_CDF_TOKEN": "s3cr3t", "PROVIDERS": "s3cr3t"}
+    with pytest.raises(ConfigError, match=f"the environment does not set {missing} ") as caught:
+        Environment.read(variables | others)
+
+    assert "CDF_TOKEN, " in str(caught.value)
+    for word in ("s3cr3t", "PATH", "HOME", "MY_CDF_TOKEN", "PROVIDERS", "acme"):
+        assert word not in str(caught.value)
+
+
+def test_missing_later() -> None:
+    """What only a certain sign-in needs is asked for in the same words."""
+    message = Environment.read(CDF | {"PATH": "/bin"}).missing("IDP_CLIENT_ID", "IDP_CLIENT_SECRET")
+
+    assert message.startswith(
+        "the environment does not set IDP_CLIENT_ID and IDP_CLIENT_SECRET (set are: CDF_CLUSTER, CDF_PROJECT)."
+    )
+
+
+@pytest.mark.parametrize("cluster", ["api", "westeurope-1", "az-eastus-1", "x.plink.az-eastus-1", "asia-northeast1-1"])
+def test_cluster(cluster) -> None:
+    """A cluster has an address, and the address has the cluster."""
+    assert base_url_of(cluster) == f"https://{cluster}.cognitedata.com"
+    assert cluster_of(base_url_of(cluster)) == cluster
+
+
+def test_cluster_of_other_addresses() -> None:
+    """An address that is none of Cognite's stands for itself."""
+    assert cluster_of("http://127.0.0.1:8080/x") == "127.0.0.1:8080"
+    assert cluster_of("https://cognitedata.com.evil.test") == "cognitedata.com.evil.test"
+
+
+@pytest.mark.parametrize(
+    "cluster", ["", "https://api", "api.cognitedata.com/x", "API", "-api", "api-", "a b", "a@b", "a:1", "a\n", "ä"]
+)
+def test_no_cluster(cluster) -> None:
+    """What cannot be a cluster's name is refused before it is part of an address."""
+    with pytest.raises(ConfigError, match="is no cluster's name; it looks like westeurope-1"):
+        base_url_of(cluster)
+
+
+@pytest.mark.parametrize("project", ["a", "acme", "acme-2", "my_project", "Acme", "a" * 64])
+def test_project(project) -> None:
+    """Projects' names pass as they are."""
+    assert check_project(project) == project
+
+
+@pytest.mark.parametrize(
+    "project", ["", "a/b", "../x", "a b", "-a", "a-", "a?b", "a#b", "a%2fb", "ä", "a\n", "a" * 65, None, 7]
+)
+def test_no_project(project) -> None:
+    """What would change the path of an address is no project's name."""
+    with pytest.raises(ConfigError, match="is no project's name"):
+        check_project(project)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "limit"),
+    [
+        ("api", 9_000_000),
+        ("greenfield", 9_000_000),
+        ("asia-northeast1-1", 9_000_000),
+        ("gc-dsm-gp-001", 9_000_000),
+        ("az-eastus-1", 36_000),
+        ("az-power-no-northeurope", 36_000),
+        ("westeurope-1", 36_000),
+        ("aws-dub-dev", 240_000),
+        ("127.0.0.1:8080", None),
+        ("somewhere-new", None),
+    ],
+)
+def test_payload_limit(cluster, limit) -> None:
+    """A cluster's name tells its cloud, and the cloud how much data a call may carry; unknown ones set no limit."""
+    assert payload_limit(cluster) == limit
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((Polling, name) for name in ("rho", "floor", "cap", "kappa", "budget")),
+        *((Settings, name) for name in ("request_timeout", "connect_timeout", "time_limit", "unreachable_after")),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "5", True, [1]])
+def test_what_must_be_above_zero(kind, name, value) -> None:
+    """A setting that cannot be is refused by its name, with what it must be."""
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a number above 0, not "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Retrying, "base"), (Retrying, "cap"), (Settings, "grace")])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "5", None, False])
+def test_what_must_not_be_negative(kind, name, value) -> None:
+    """Waits may be nothing, not less."""
+    assert getattr(kind(**{name: 0}), name) == 0
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a number of 0 or more, not "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Retrying, "attempts"),
+        *((Settings, name) for name in ("function_limit", "project_limit", "submitters", "readers", "payload_limit")),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, "5", True])
+def test_what_is_counted(kind, name, value) -> None:
+    """Counts are whole and at least one."""
+    assert getattr(kind(**{name: 1}), name) == 1
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a whole number of 1 or more, not "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize("app", ["line\nbreak", "nul\0", "größe", None, 7])
+def test_app(app) -> None:
+    """A name that no header can carry is refused before each request fails of it."""
+    assert Settings(app="my app/1.0").app == "my app/1.0"
+    with pytest.raises(ConfigError, match=r"^setting app travels in a header"):
+        Settings(app=app)
+
+
+def test_defaults() -> None:
+    """The defaults are the design's and the service's, and what is optional may be left out by name."""
+    settings = Settings(payload_limit=None, time_limit=None)
+
+    assert (settings.function_limit, settings.project_limit) == (100, 250)
+    assert attrs.astuple(settings.polling) == (0.10, 0.25, 5.0, 0.5, 50.0)
