@@ -54,7 +54,11 @@ def read_json(request: Request, response: Response) -> Any:
         return json.loads(response.body)
     except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no content type")
-    hint = "an HTML page, so this is probably not the address of the API" if "html" in kind.lower() else f"not JSON ({kind})"
+    hint = (
+        "an HTML page, so this is probably not the address of the API"
+        if "html" in kind.lower()
+        else f"not JSON ({kind})"
+    )
     raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes is {hint}: check base_url or CDF_URL")
 
 
