@@ -14,6 +14,7 @@ from aiocdf._engine import CallSpec, Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
 from aiocdf._wire.identifiers import check_function, check_id
+from aiocdf._wire.json import api_headers
 from aiocdf._wire.payload import encode
 from aiocdf.auth import TokenSource, credentials_from
 from aiocdf.bound_function import BoundFunction
@@ -60,7 +61,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("aiocdf.client")
 
-_API_VERSION = "20230101"
 _EXCHANGES = ({"tokenExchange": True}, {"oneshotTokenExchange": True})
 
 
@@ -156,7 +156,13 @@ class Client:
         )
         await transport.__aenter__()
         source = TokenSource(self._credentials, transport)
-        sender = Sender(transport, source, headers=self._headers(), retry=self.settings.retrying, emit=self._emit)
+        sender = Sender(
+            transport,
+            source,
+            headers=api_headers(self.settings.app, version("aiocdf")),
+            retry=self.settings.retrying,
+            emit=self._emit,
+        )
         url = f"{self.base_url}/api/v1/projects/{self.project}"
         calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
         own = self._credentials.session_item()
@@ -391,15 +397,6 @@ class Client:
         if loop is not self._opened.loop:
             raise WrongState("this client was opened on another event loop: make one for each loop")
         return self._opened
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "accept": "application/json",
-            "content-type": "application/json",
-            "cdf-version": _API_VERSION,
-            "x-cdp-app": self.settings.app,
-            "x-cdp-sdk": f"aiocdf:{version('aiocdf')}",
-        }
 
     def _emit(self, event: Event) -> None:
         """Count, and tell the observers; a fault of theirs is theirs alone."""
