@@ -19,23 +19,9 @@ from aiocdf._wire.payload import encode
 from aiocdf.auth import TokenSource, credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.completion import AsCompleted, map_calls
-from aiocdf.config import (
-    Environment,
-    Settings,
-    base_url_of,
-    check_project,
-    check_url,
-    cluster_of,
-    payload_limit,
-)
+from aiocdf.config import Environment, Settings, base_url_of, check_project, check_url, cluster_of, payload_limit
 from aiocdf.data_warning import DataWarning
-from aiocdf.errors import (
-    ClientClosed,
-    ConfigError,
-    InvalidArgument,
-    InvalidType,
-    WrongState,
-)
+from aiocdf.errors import ClientClosed, ConfigError, InvalidArgument, InvalidType, WrongState
 from aiocdf.handle import CallHandle, CallRef
 from aiocdf.resources import Calls, Functions, Sessions
 from aiocdf.secret import Secret
@@ -150,11 +136,8 @@ class Client:
         if self._opened is not None:
             raise WrongState("this client is open already")
         transport = Transport(
-            self._session,
-            timeout=self.settings.request_timeout,
-            connect_timeout=self.settings.connect_timeout,
+            self._session, timeout=self.settings.request_timeout, connect_timeout=self.settings.connect_timeout
         )
-        await transport.__aenter__()
         source = TokenSource(self._credentials, transport)
         sender = Sender(
             transport,
@@ -176,6 +159,7 @@ class Client:
             project=self.project,
             emit=self._emit,
         )
+        await transport.__aenter__()
         self._opened = _Open(
             loop=asyncio.get_running_loop(),
             transport=transport,
