@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
@@ -135,6 +134,9 @@ class Client:
             raise ClientClosed("this client was closed and cannot be opened again: make a new one")
         if self._opened is not None:
             raise WrongState("this client is open already")
+        # Takes longer to import than all else that is needed only here.
+        from importlib.metadata import version
+
         transport = Transport(
             self._session, timeout=self.settings.request_timeout, connect_timeout=self.settings.connect_timeout
         )
