@@ -5,45 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
-import warnings
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 
 from aiocdf._engine import CallSpec, Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
-from aiocdf._policy.secrecy import looks_secret
 from aiocdf._wire.identifiers import check_function, check_id
-from aiocdf._wire.payload import encode, strings
+from aiocdf._wire.json import api_headers
+from aiocdf._wire.payload import encode
 from aiocdf.auth import TokenSource, credentials_from
 from aiocdf.bound_function import BoundFunction
-from aiocdf.config import (
-    Environment,
-    Settings,
-    base_url_of,
-    check_project,
-    check_url,
-    cluster_of,
-    payload_limit,
-)
-from aiocdf.errors import (
-    ClientClosed,
-    ConfigError,
-    InvalidArgument,
-    InvalidType,
-    SecretInDataWarning,
-    WrongState,
-)
+from aiocdf.completion import AsCompleted, map_calls
+from aiocdf.config import Environment, Settings, base_url_of, check_project, check_url, cluster_of, payload_limit
+from aiocdf.data_warning import DataWarning
+from aiocdf.errors import ClientClosed, ConfigError, InvalidArgument, InvalidType, WrongState
 from aiocdf.handle import CallHandle, CallRef
 from aiocdf.resources import Calls, Functions, Sessions
 from aiocdf.secret import Secret
-from aiocdf.telemetry import RequestDone
+from aiocdf.telemetry import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -58,12 +42,11 @@ __all__ = ["Client"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+T = TypeVar("T")
 
 _log = logging.getLogger("aiocdf.client")
 
-_API_VERSION = "20230101"
 _EXCHANGES = ({"tokenExchange": True}, {"oneshotTokenExchange": True})
-_TOO_MANY = 429
 
 
 @attrs.define
@@ -118,8 +101,8 @@ class Client:
         self._observers = tuple(observers)
         self._opened: _Open | None = None
         self._closed = False
-        self._requests = self._retries = self._throttled = 0
-        self._warned: set[tuple[str, int]] = set()
+        self._tally = Tally()
+        self._data_warning = DataWarning()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -151,14 +134,20 @@ class Client:
             raise ClientClosed("this client was closed and cannot be opened again: make a new one")
         if self._opened is not None:
             raise WrongState("this client is open already")
+        # Takes longer to import than all else that is needed only here.
+        from importlib.metadata import version
+
         transport = Transport(
-            self._session,
-            timeout=self.settings.request_timeout,
-            connect_timeout=self.settings.connect_timeout,
+            self._session, timeout=self.settings.request_timeout, connect_timeout=self.settings.connect_timeout
         )
-        await transport.__aenter__()
         source = TokenSource(self._credentials, transport)
-        sender = Sender(transport, source, headers=self._headers(), retry=self.settings.retrying, emit=self._emit)
+        sender = Sender(
+            transport,
+            source,
+            headers=api_headers(self.settings.app, version("aiocdf")),
+            retry=self.settings.retrying,
+            emit=self._emit,
+        )
         url = f"{self.base_url}/api/v1/projects/{self.project}"
         calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
         own = self._credentials.session_item()
@@ -172,6 +161,7 @@ class Client:
             project=self.project,
             emit=self._emit,
         )
+        await transport.__aenter__()
         self._opened = _Open(
             loop=asyncio.get_running_loop(),
             transport=transport,
@@ -231,7 +221,7 @@ class Client:
         engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
-            self._warn_of_secrets(plain)
+            self._data_warning.check(plain)
         if timeout is not None and not timeout > 0:
             raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
         spec = CallSpec(
@@ -301,22 +291,56 @@ class Client:
         """
         return BoundFunction(client=self, function=check_function(function), input=Input, output=Output)
 
-    async def as_completed(self, handles: Iterable[CallHandle]) -> AsyncIterator[CallHandle]:
-        """Give handles in the order in which their calls end.
+    def as_completed(self, handles: Iterable[CallHandle]) -> AsCompleted:
+        """Give handles in the order in which their calls end, as an async iterator.
 
         Args:
-            handles: Of this client. Each comes out once, done: its `result()` gives the call or raises.
+            handles: Of this client. Each comes out once, done: its `result()` gives the call or raises. More may be
+                added while it runs.
         """
-        waiting = set(handles)
-        ended: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()
-        for handle in waiting:
-            handle.add_done_callback(ended.put_nowait)
-        try:
-            for _ in range(len(waiting)):
-                yield cast("CallHandle", await ended.get())
-        finally:
-            for handle in waiting:
-                handle.remove_done_callback(ended.put_nowait)
+        return AsCompleted(handles)
+
+    def map(
+        self,
+        function: int | str | Function,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        Output: type[Any] | None = None,
+        ordered: bool = False,
+        return_exceptions: bool = False,
+        max_pending: int | None = None,
+    ) -> AsyncIterator[tuple[T, Any]]:
+        """Call a function with each of *items*, and give each item with what the function returned.
+
+        Inputs are taken as there is room for their calls, so that they may be endless. What the inputs raise is raised
+        after the results of the calls that were made. Leaving the loop early lets go of the calls under way: those in
+        the queue never start.
+
+        Args:
+            function: An id, an external id, or a `Function`.
+            items: The data of each call, from any iterable or async iterable.
+            Output: The type to build from what the function returns; None for plain JSON values.
+            ordered: Give results in the order of the inputs, not as they come.
+            return_exceptions: Give the errors of calls in place of their values, instead of raising the first.
+            max_pending: How many calls may have been made whose results were not taken yet; None for twice what the
+                project may run.
+
+        Raises:
+            UsageError: Something of this cannot be.
+        """
+        if max_pending is not None and max_pending < 1:
+            raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
+        name = check_function(function)
+        self._ready()
+        return map_calls(
+            lambda item: self.call(name, item),
+            items,
+            kind=Output,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+            max_pending=max_pending or 2 * self.settings.project_limit,
+            readers=self.settings.readers,
+        )
 
     @property
     def functions(self) -> Functions:
@@ -335,7 +359,9 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
-        return self._ready().engine.stats(requests=self._requests, retries=self._retries, throttled=self._throttled)
+        return self._ready().engine.stats(
+            requests=self._tally.requests, retries=self._tally.retries, throttled=self._tally.throttled
+        )
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""
@@ -358,42 +384,11 @@ class Client:
             raise WrongState("this client was opened on another event loop: make one for each loop")
         return self._opened
 
-    def _headers(self) -> dict[str, str]:
-        return {
-            "accept": "application/json",
-            "content-type": "application/json",
-            "cdf-version": _API_VERSION,
-            "x-cdp-app": self.settings.app,
-            "x-cdp-sdk": f"aiocdf:{version('aiocdf')}",
-        }
-
     def _emit(self, event: Event) -> None:
         """Count, and tell the observers; a fault of theirs is theirs alone."""
-        if isinstance(event, RequestDone):
-            self._requests += 1
-            self._retries += event.attempt > 1
-            self._throttled += event.status == _TOO_MANY
+        self._tally.count(event)
         for observer in self._observers:
             try:
                 observer(event)
             except Exception:  # noqa: BLE001 - whatever it is, calls go on
                 _log.exception("observer %r failed on %s", observer, type(event).__name__)
-
-    def _warn_of_secrets(self, data: object) -> None:
-        """Warn where data looks as if it held a secret, once for each line of code that makes the call."""
-        path = next((path for path, key, text in strings(data) if looks_secret(key, text)), None)
-        if path is None:
-            return
-        depth, frame = 2, sys._getframe(1)  # noqa: SLF001 - warnings has no other way before Python 3.12
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("aiocdf."):
-            depth, frame = depth + 1, frame.f_back
-        site = (frame.f_code.co_filename, frame.f_lineno)
-        if site in self._warned:
-            return
-        self._warned.add(site)
-        warnings.warn(
-            f"data looks as if it held a secret at {path}, and everyone who may read the project's calls can read it. "
-            "Put it into the function's secrets, or silence this with Settings(warn_secrets=False).",
-            SecretInDataWarning,
-            stacklevel=depth,
-        )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["CallAccepted", "CallEnded", "CallQueued", "CallsThrottled", "Event", "Observer", "RequestDone"]
+__all__ = ["CallAccepted", "CallEnded", "CallQueued", "CallsThrottled", "Event", "Observer", "RequestDone", "Tally"]
 
 
 @attrs.frozen(kw_only=True)
@@ -65,3 +65,22 @@ class RequestDone:
 
 Event = CallQueued | CallAccepted | CallEnded | CallsThrottled | RequestDone
 Observer = Callable[[Event], None]
+
+_TOO_MANY_REQUESTS = 429
+
+
+@attrs.define
+class Tally:
+    """Counts of requests."""
+
+    requests: int = 0
+    retries: int = 0
+    #: Answers with status 429.
+    throttled: int = 0
+
+    def count(self, event: Event) -> None:
+        """Add what an event says."""
+        if isinstance(event, RequestDone):
+            self.requests += 1
+            self.retries += event.attempt > 1
+            self.throttled += event.status == _TOO_MANY_REQUESTS

@@ -82,7 +82,7 @@ class Engine:
             self,
             admission=self._admission,
             calls=calls,
-            nonces=Nonces(sessions, grants),
+            nonces=Nonces(sessions, grants, self._tasks),
             settings=settings,
             tasks=self._tasks,
             emit=emit,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from aiocdf import _clock
 from aiocdf._policy.polling import Budget, gap, lost_after_misses
+from aiocdf._policy.runtimes import Runtimes
 from aiocdf._wire.converter import structure
 from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, RateLimited, ServerError, Unauthorized
 from aiocdf.models.calls import CallStatus, FunctionCall
@@ -56,6 +58,7 @@ class _Watch:
 
     function_id: int
     due: float
+    runtimes: Runtimes
     records: dict[int, CallRecord] = attrs.field(factory=dict)
     #: A poll is under way; the next is planned when it is over.
     polling: bool = False
@@ -85,6 +88,8 @@ class Poller:
         self._tasks = tasks
         self._budget = Budget(rate=settings.polling.budget)
         self._watches: dict[int, _Watch] = {}
+        #: Of every function that was called: what was learned outlives the calls.
+        self._runtimes: defaultdict[int, Runtimes] = defaultdict(Runtimes)
         self._timer: asyncio.TimerHandle | None = None
         self._time_limit = settings.time_limit
         self._asked_limit = False
@@ -108,7 +113,9 @@ class Poller:
         due = _clock.monotonic() + due_in
         watch = self._watches.get(record.function_id)
         if watch is None:
-            watch = self._watches[record.function_id] = _Watch(function_id=record.function_id, due=due)
+            watch = self._watches[record.function_id] = _Watch(
+                function_id=record.function_id, due=due, runtimes=self._runtimes[record.function_id]
+            )
         watch.records[record.call_id] = record
         watch.due = min(watch.due, due)
         self._arm()
@@ -153,22 +160,25 @@ class Poller:
         """Ask after all calls of a function, and plan the next time."""
         at_least = 0.0
         ids = list(watch.records)
+        sent_at = _clock.monotonic()
         try:
             for first in range(0, len(ids), _CHUNK):
                 wait = self._budget.wait(_clock.monotonic())
                 if wait:
                     await _clock.sleep(wait)
+                    sent_at = _clock.monotonic()
                 at_least = max(at_least, await self._ask(watch, ids[first : first + _CHUNK]))
             self._review(watch)
         finally:
             # Even after a fault of ours: calls that nobody asks after would never end.
-            self._plan(watch, at_least)
+            self._plan(watch, sent_at, at_least)
 
-    def _plan(self, watch: _Watch, at_least: float) -> None:
+    def _plan(self, watch: _Watch, sent_at: float, at_least: float) -> None:
         """Set the time of a function's next poll, if it has calls left."""
         watch.polling = False
         if watch.records:
-            watch.due = _clock.monotonic() + max(at_least, self._gap(watch))
+            # From poll to poll: the time that the answer took is part of the gap.
+            watch.due = max(sent_at + self._gap(watch), _clock.monotonic() + at_least)
         else:
             self._watches.pop(watch.function_id, None)
         self._arm()
@@ -177,6 +187,7 @@ class Poller:
         now = _clock.monotonic()
         return gap(
             [now - record.since for record in watch.records.values()],
+            watch.runtimes,
             functions=len(self._watches),
             polling=self._settings.polling,
             jitter=_clock.jitter(0.9, 1.1),
@@ -188,8 +199,9 @@ class Poller:
         try:
             items, response = await self._calls.poll(watch.function_id, ids)
         except RateLimited as error:
-            self._budget.throttled(_clock.monotonic(), error.retry_after)
-            return error.retry_after or 0.0
+            pause = min(error.retry_after or 0.0, self._settings.retrying.cap)
+            self._budget.throttled(_clock.monotonic(), pause)
+            return pause
         except AiocdfError as error:
             self._unanswered(watch, ids, error)
             return 0.0
@@ -222,6 +234,8 @@ class Poller:
             return
         record.seen(call, started_at=self._engine.local_start(call))
         if call.ended:
+            if call.runtime is not None:
+                self._runtimes[call.function_id].learn(call.runtime)
             self.forget(record)
             self._engine.ended(record)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from aiocdf import _clock
@@ -43,6 +44,7 @@ __all__ = ["Submitter"]
 _log = logging.getLogger("aiocdf.engine")
 
 _BACKSTOP = 2.0
+_AHEAD = 0.25
 _WARN_EVERY = 30.0
 # A loop may call a timer a clock tick too early, when the window it waits for is still closed.
 _TICK = 1e-6
@@ -90,6 +92,8 @@ class Submitter:
         self._tasks = tasks
         self._emit = emit
         self._workers = 0
+        #: When calls were admitted lately: as many more will soon need a nonce.
+        self._recent: deque[float] = deque()
         self._waking = False
         self._paused_until = 0.0
         self._backstop: asyncio.TimerHandle | None = None
@@ -120,13 +124,17 @@ class Submitter:
         while self._workers < self._settings.submitters and (record := self._next()) is not None:
             self._workers += 1
             self._tasks.spawn(self._work(record))
+        self._nonces.prepare(min(len(self._recent), self._settings.submitters, self._admission.queued))
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:
         now = _clock.monotonic()
         record = self._admission.admit(now) if now >= self._paused_until else None
+        while self._recent and self._recent[0] < now - _AHEAD:
+            self._recent.popleft()
         if record is not None:
             record.stage = Stage.SUBMITTING
+            self._recent.append(now)
         return record
 
     def _arm_backstop(self) -> None:
@@ -238,7 +246,8 @@ class Submitter:
         """Queue the call again in its old place: 429 is no failure of the call."""
         assert record.function_id is not None  # noqa: S101
         function, now = record.function_id, _clock.monotonic()
-        reopen = now + (error.retry_after or _BACKSTOP) * _clock.jitter(1.0, 1.5)
+        # As long as the service asks, but not for ever: nothing here waits without an end.
+        reopen = now + min(error.retry_after or _BACKSTOP, self._settings.retrying.cap) * _clock.jitter(1.0, 1.5)
         if cause is Cause.RATE:
             self._admission.put_back(function)
             self._paused_until = max(self._paused_until, reopen)

@@ -13,36 +13,37 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from aiocdf._policy.runtimes import Runtimes
     from aiocdf.config import Polling
 
 __all__ = ["Budget", "gap", "lost_after_misses"]
 
-_YOUNGEST = 1e-3
+_FEW = 8
+_ENOUGH = 5.0
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
 
 
-def gap(ages: Iterable[float], *, functions: int, polling: Polling, jitter: float) -> float:
-    """Return the seconds until the next poll of a function.
+def gap(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: Polling, jitter: float) -> float:
+    """Return the seconds from one poll of a function to the next.
 
     Args:
         ages: Of the function's running calls, in seconds; at least one.
+        runtimes: What is known of the function's runtimes.
         functions: How many functions have running calls; they share the budget.
         polling: The settings.
         jitter: A random factor, such as one between 0.9 and 1.1.
     """
-    hazard, youngest = 0.0, math.inf
-    for age in ages:
-        # Nothing known of its runtime: of all the calls that reach an age, as many end before e times that age
-        # whatever the age is, so that the hazard falls as 1 / age.
-        hazard += 1.0 / max(age, _YOUNGEST)
-        youngest = min(youngest, age)
-    floor = max(polling.floor, functions / polling.budget)
-    wanted = min(math.sqrt(2.0 * polling.kappa / hazard), polling.rho * youngest)
-    return max(min(wanted, polling.cap), floor) * jitter
+    outlook = runtimes.outlook(ages)
+    wanted = math.sqrt(2.0 * polling.kappa / sum(call.hazard for call in outlook))
+    # Where experience is thin, or few calls are left to wait for, no end is to be seen late by more than a part of
+    # the call's age; else what is late for one is weighed against what is early for the others.
+    bound = (age for age, call in zip(ages, outlook, strict=True) if len(ages) <= _FEW or call.evidence < _ENOUGH)
+    wanted = min(wanted, polling.rho * min(bound, default=math.inf), polling.cap)
+    return max(wanted, polling.floor, functions / polling.budget) * jitter
 
 
 def lost_after_misses(misses: int, age: float) -> bool:

@@ -125,5 +125,5 @@ converter.register_structure_hook(datetime, _read_iso_instant)
 converter.register_unstructure_hook(datetime, datetime.isoformat)
 converter.register_structure_hook(Secret, lambda value, _: Secret(value))
 converter.register_structure_hook(FunctionError, _read_error)
-for model in _MODELS:
-    converter.register_structure_hook(model, _read_model(model))
+# A factory: a model's hook is made when its first answer is read, not when aiocdf is imported.
+converter.register_structure_hook_factory(_MODELS.__contains__, _read_model)

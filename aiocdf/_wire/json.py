@@ -13,9 +13,28 @@ from aiocdf.secret import Secret
 if TYPE_CHECKING:
     from aiocdf._wire.http import Response
 
-__all__ = ["json_request", "member", "read_items", "read_json", "read_value", "server_date"]
+__all__ = ["api_headers", "json_request", "member", "read_items", "read_json", "read_value", "server_date"]
 
 T = TypeVar("T")
+
+
+_API_VERSION = "20230101"
+
+
+def api_headers(app: str, version: str) -> dict[str, str]:
+    """Return the headers that each request to the service carries, beside the token.
+
+    Args:
+        app: How the program names itself.
+        version: Of aiocdf.
+    """
+    return {
+        "accept": "application/json",
+        "content-type": "application/json",
+        "cdf-version": _API_VERSION,
+        "x-cdp-app": app,
+        "x-cdp-sdk": f"aiocdf:{version}",
+    }
 
 
 def json_request(

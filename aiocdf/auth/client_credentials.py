@@ -9,7 +9,6 @@ from urllib.parse import quote
 import attrs
 
 from aiocdf.auth.exchange import exchange
-from aiocdf.auth.oauth import client_credentials_request
 from aiocdf.config import base_url_of, check_url
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
@@ -141,6 +140,9 @@ class ClientCredentials:
 
     def _request(self) -> Request:
         """Build the token request."""
+        # Not with the module: Authlib takes as long to import as a third of aiocdf.
+        from aiocdf.auth.oauth import client_credentials_request
+
         audience = [("audience", self.audience)] if self.audience else []
         return client_credentials_request(
             self.token_url,

@@ -1,0 +1,180 @@
+"""Calls as they end: those one has, and those one makes from a stream of inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf.errors import UsageError
+
+if TYPE_CHECKING:
+    from aiocdf.handle import CallHandle
+
+__all__ = ["AsCompleted", "map_calls"]
+
+T = TypeVar("T")
+
+_TURN = 100
+
+
+class AsCompleted:
+    """Gives handles in the order in which their calls end; made by `client.as_completed`.
+
+    Each handle comes out once, done: its `result()` gives the call or raises. More may be added while it runs.
+    """
+
+    def __init__(self, handles: Iterable[CallHandle]) -> None:
+        self._waiting: set[CallHandle] = set()
+        self._ended: asyncio.Queue[CallHandle] = asyncio.Queue()
+        for handle in handles:
+            self.add(handle)
+
+    def add(self, handle: CallHandle) -> None:
+        """Wait for one more; one that is waited for already still comes out once."""
+        if handle not in self._waiting:
+            self._waiting.add(handle)
+            handle.add_done_callback(partial(self._end, handle))
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> CallHandle:
+        """Return the handle whose call ended next."""
+        if not self._waiting:
+            raise StopAsyncIteration
+        handle = await self._ended.get()
+        self._waiting.discard(handle)
+        return handle
+
+    def _end(self, handle: CallHandle, _: object) -> None:
+        self._ended.put_nowait(handle)
+
+
+async def map_calls(
+    call: Callable[[T], CallHandle],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    kind: type[Any] | None,
+    ordered: bool,
+    return_exceptions: bool,
+    max_pending: int,
+    readers: int,
+) -> AsyncIterator[tuple[T, Any]]:
+    """Call a function with each of *items* and give each with what the function returned; see `Client.map`.
+
+    Args:
+        call: What makes a call.
+        items: The inputs; no more are taken than there is room for.
+        kind: The type to build from what the function returned.
+        ordered: Give results in the order of the inputs.
+        return_exceptions: Give errors in place of results, instead of raising the first.
+        max_pending: How many calls may have been made whose results were not taken.
+        readers: How many responses are read at once.
+    """
+    run = _Run(call=call, kind=kind, room=asyncio.Semaphore(max_pending))
+    tasks = [asyncio.create_task(run.feed(items)), *(asyncio.create_task(run.read()) for _ in range(readers))]
+    early: dict[int, _Job[T]] = {}
+    given, feeding = 0, True
+    try:
+        while feeding or given < run.made:
+            job = await run.results.get()
+            if job is None:
+                feeding = False
+                continue
+            early[job.number if ordered else given] = job
+            while (job := early.pop(given, None)) is not None:
+                if isinstance(job.outcome, BaseException) and not return_exceptions:
+                    raise job.outcome
+                yield job.item, job.outcome
+                given += 1
+                run.room.release()
+        if run.fault is not None:
+            raise run.fault
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        run.drop()
+
+
+@attrs.define(eq=False)
+class _Job(Generic[T]):
+    """One input on its way to a result."""
+
+    number: int
+    item: T
+    handle: CallHandle | None = None
+    outcome: Any = None
+
+
+@attrs.define(kw_only=True)
+class _Run(Generic[T]):
+    """What feeds calls, and reads their responses as they end, for one `map_calls`."""
+
+    call: Callable[[T], CallHandle]
+    kind: type[Any] | None
+    room: asyncio.Semaphore
+    ended: asyncio.Queue[_Job[T]] = attrs.field(factory=asyncio.Queue)
+    #: Finished jobs, and None once there are no more inputs.
+    results: asyncio.Queue[_Job[T] | None] = attrs.field(factory=asyncio.Queue)
+    made: int = 0
+    #: What the inputs raised: told after the results of the calls that were made.
+    fault: Exception | None = None
+    _pending: set[CallHandle] = attrs.field(factory=set)
+
+    async def feed(self, items: Iterable[T] | AsyncIterable[T]) -> None:
+        """Make a call of each input, as there is room."""
+        try:
+            async for item in _each(items):
+                await self.room.acquire()
+                self._make(_Job(self.made, item))
+                self.made += 1
+        except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
+            self.fault = error
+        self.results.put_nowait(None)
+
+    async def read(self) -> None:
+        """Read the responses of calls that have ended, one after the other."""
+        while True:
+            job = await self.ended.get()
+            assert job.handle is not None  # noqa: S101 - it has ended
+            try:
+                job.outcome = await job.handle.response(self.kind)
+            except Exception as error:  # noqa: BLE001 - it goes to who takes the result
+                job.outcome = error
+            self._pending.discard(job.handle)
+            self.results.put_nowait(job)
+
+    def drop(self) -> None:
+        """Let go of the calls whose results nobody will take: those in the queue never start."""
+        for handle in self._pending:
+            if not handle.cancel() and not handle.cancelled():
+                handle.exception()  # nobody is there to be told
+
+    def _make(self, job: _Job[T]) -> None:
+        try:
+            job.handle = self.call(job.item)
+        except UsageError as error:
+            job.outcome = error
+            self.results.put_nowait(job)
+            return
+        self._pending.add(job.handle)
+        job.handle.add_done_callback(lambda _: self.ended.put_nowait(job))
+
+
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    """Give the inputs one at a time, and the loop its turn between many."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+        return
+    for number, item in enumerate(items):
+        if number % _TURN == 0:
+            await _clock.sleep(0)
+        yield item
