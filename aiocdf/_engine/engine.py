@@ -206,6 +206,10 @@ class Engine:
         """Return when a call started, by our clock."""
         return self._server_time.local(call.start_time.timestamp(), _clock.monotonic())
 
+    def polled(self) -> None:
+        """Have nonces made for the calls that will soon start in the place of others."""
+        self._submitter.prepare(self._poller.ends)
+
     def ended(self, record: CallRecord) -> None:
         """Tell the handles of a call whose end was seen, after its place is free for the next."""
         call = record.call

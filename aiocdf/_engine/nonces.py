@@ -20,8 +20,8 @@ __all__ = ["Nonces"]
 
 _log = logging.getLogger("aiocdf.engine")
 
-# Half of what the service gives them, less the time that a POST may take.
-_GOOD_FOR = 25.0
+# Seconds: far less than the minute that the service gives them.
+_GOOD_FOR = 10.0
 
 
 class Nonces:
@@ -42,7 +42,7 @@ class Nonces:
         self._making = 0
 
     async def fresh(self) -> Secret:
-        """Return a nonce made within the last half minute, or just now.
+        """Return a nonce made within the last seconds, or just now.
 
         Raises:
             AiocdfError: No session was to be had.

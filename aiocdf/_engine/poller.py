@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from aiocdf import _clock
-from aiocdf._policy.polling import Budget, gap, lost_after_misses
+from aiocdf._policy.polling import Budget, Plan, lost_after_misses, plan
 from aiocdf._policy.runtimes import Runtimes
+from aiocdf._policy.throttling import LONGEST_PAUSE
 from aiocdf._wire.converter import structure
 from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, RateLimited, ServerError, Unauthorized
 from aiocdf.models.calls import CallStatus, FunctionCall
@@ -45,6 +46,9 @@ class _Engine(Protocol):
     def local_start(self, call: FunctionCall) -> float:
         """Return when a call started, by our clock."""
 
+    def polled(self) -> None:
+        """Take note that more is known of when calls will end."""
+
     def ended(self, record: CallRecord) -> None:
         """Take a call back whose end was seen."""
 
@@ -60,6 +64,8 @@ class _Watch:
     due: float
     runtimes: Runtimes
     records: dict[int, CallRecord] = attrs.field(factory=dict)
+    #: Calls a second that are expected to end.
+    ends: float = 0.0
     #: A poll is under way; the next is planned when it is over.
     polling: bool = False
     #: Since when no poll has had an answer.
@@ -100,6 +106,11 @@ class Poller:
     def records(self) -> list[CallRecord]:
         """The calls that are followed."""
         return [record for watch in self._watches.values() for record in watch.records.values()]
+
+    @property
+    def ends(self) -> float:
+        """Calls a second that are expected to end, over all functions."""
+        return sum(watch.ends for watch in self._watches.values())
 
     def find(self, function_id: int, call_id: int) -> CallRecord | None:
         """Return the record that follows a call already, if there is one."""
@@ -177,15 +188,18 @@ class Poller:
         """Set the time of a function's next poll, if it has calls left."""
         watch.polling = False
         if watch.records:
+            planned = self._next(watch)
+            watch.ends = planned.ends
             # From poll to poll: the time that the answer took is part of the gap.
-            watch.due = max(sent_at + self._gap(watch), _clock.monotonic() + at_least)
+            watch.due = max(sent_at + planned.gap, _clock.monotonic() + at_least)
         else:
             self._watches.pop(watch.function_id, None)
         self._arm()
+        self._engine.polled()
 
-    def _gap(self, watch: _Watch) -> float:
+    def _next(self, watch: _Watch) -> Plan:
         now = _clock.monotonic()
-        return gap(
+        return plan(
             [now - record.since for record in watch.records.values()],
             watch.runtimes,
             functions=len(self._watches),
@@ -199,7 +213,7 @@ class Poller:
         try:
             items, response = await self._calls.poll(watch.function_id, ids)
         except RateLimited as error:
-            pause = min(error.retry_after or 0.0, self._settings.retrying.cap)
+            pause = min(error.retry_after or 0.0, LONGEST_PAUSE)
             self._budget.throttled(_clock.monotonic(), pause)
             return pause
         except AiocdfError as error:

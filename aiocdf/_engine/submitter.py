@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from aiocdf import _clock
 from aiocdf._engine.record import CallRecord, Stage
 from aiocdf._policy import retrying
-from aiocdf._policy.throttling import Cause, cause_of
+from aiocdf._policy.throttling import LONGEST_PAUSE, Cause, cause_of
 from aiocdf.errors import (
     AiocdfError,
     ApiError,
@@ -92,8 +92,6 @@ class Submitter:
         self._tasks = tasks
         self._emit = emit
         self._workers = 0
-        #: When calls were admitted lately: as many more will soon need a nonce.
-        self._recent: deque[float] = deque()
         self._waking = False
         self._paused_until = 0.0
         self._backstop: asyncio.TimerHandle | None = None
@@ -113,6 +111,15 @@ class Submitter:
             self._waking = True
             self._tasks.soon(self._look)
 
+    def prepare(self, ends: float) -> None:
+        """Have nonces in hand for the queued calls whose turn comes soon.
+
+        Args:
+            ends: Running calls a second that are expected to end, each of which lets another start.
+        """
+        soon = math.ceil(ends * _AHEAD)
+        self._nonces.prepare(min(soon, self._settings.submitters, self._admission.queued))
+
     def close(self) -> None:
         """Start nothing any more."""
         if self._backstop is not None:
@@ -124,17 +131,13 @@ class Submitter:
         while self._workers < self._settings.submitters and (record := self._next()) is not None:
             self._workers += 1
             self._tasks.spawn(self._work(record))
-        self._nonces.prepare(min(len(self._recent), self._settings.submitters, self._admission.queued))
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:
         now = _clock.monotonic()
         record = self._admission.admit(now) if now >= self._paused_until else None
-        while self._recent and self._recent[0] < now - _AHEAD:
-            self._recent.popleft()
         if record is not None:
             record.stage = Stage.SUBMITTING
-            self._recent.append(now)
         return record
 
     def _arm_backstop(self) -> None:
@@ -246,8 +249,7 @@ class Submitter:
         """Queue the call again in its old place: 429 is no failure of the call."""
         assert record.function_id is not None  # noqa: S101
         function, now = record.function_id, _clock.monotonic()
-        # As long as the service asks, but not for ever: nothing here waits without an end.
-        reopen = now + min(error.retry_after or _BACKSTOP, self._settings.retrying.cap) * _clock.jitter(1.0, 1.5)
+        reopen = now + min(error.retry_after or _BACKSTOP, LONGEST_PAUSE) * _clock.jitter(1.0, 1.5)
         if cause is Cause.RATE:
             self._admission.put_back(function)
             self._paused_until = max(self._paused_until, reopen)

@@ -1,8 +1,8 @@
 """When to ask after running calls, and what an answer that lacks one means.
 
-One request asks after all running calls of a function. The gap to the next one is the smaller of two: the square-root
-law of optimal inspection (Keller, Management Science 21:256, 1974), in which the hazards of all calls add up, and a part
-of the youngest call's age, which bounds how late the end of any call is seen in proportion to its runtime.
+One request asks after all running calls of a function. Its gap to the next follows the square-root law of optimal
+inspection (Keller, Management Science 21:256, 1974), in which the hazards of all calls add up: what a poll costs is
+weighed against how late news comes. Where little is known, the gap is at the most a part of the youngest call's age.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiocdf._policy.runtimes import Runtimes
     from aiocdf.config import Polling
 
-__all__ = ["Budget", "gap", "lost_after_misses"]
+__all__ = ["Budget", "Plan", "lost_after_misses", "plan"]
 
 _FEW = 8
 _ENOUGH = 5.0
@@ -27,8 +27,18 @@ _SETTLING = 5.0
 _SAVED = 1.0
 
 
-def gap(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: Polling, jitter: float) -> float:
-    """Return the seconds from one poll of a function to the next.
+@attrs.frozen
+class Plan:
+    """What is to be done about a function's running calls."""
+
+    #: Seconds from one poll to the next.
+    gap: float
+    #: Calls a second that are expected to end.
+    ends: float
+
+
+def plan(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: Polling, jitter: float) -> Plan:
+    """Plan the next poll of a function.
 
     Args:
         ages: Of the function's running calls, in seconds; at least one.
@@ -38,12 +48,12 @@ def gap(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: P
         jitter: A random factor, such as one between 0.9 and 1.1.
     """
     outlook = runtimes.outlook(ages)
-    wanted = math.sqrt(2.0 * polling.kappa / sum(call.hazard for call in outlook))
+    ends = sum(call.hazard for call in outlook)
     # Where experience is thin, or few calls are left to wait for, no end is to be seen late by more than a part of
     # the call's age; else what is late for one is weighed against what is early for the others.
     bound = (age for age, call in zip(ages, outlook, strict=True) if len(ages) <= _FEW or call.evidence < _ENOUGH)
-    wanted = min(wanted, polling.rho * min(bound, default=math.inf), polling.cap)
-    return max(wanted, polling.floor, functions / polling.budget) * jitter
+    wanted = min(math.sqrt(2.0 * polling.kappa / ends), polling.rho * min(bound, default=math.inf), polling.cap)
+    return Plan(gap=max(wanted, polling.floor, functions / polling.budget) * jitter, ends=ends)
 
 
 def lost_after_misses(misses: int, age: float) -> bool:

@@ -90,7 +90,8 @@ def _count(numbers: list[float], within: list[float], place: int, age: float) ->
         numbers += [0.0] * missing
         within += [0.0] * missing
     numbers[place] += 1.0
-    within[place] += age - _start(place)
+    # Two clocks are compared here, and by rounding alone an age may come out below 0 or below its class.
+    within[place] += max(0.0, age - _start(place))
 
 
 def _class(age: float) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-__all__ = ["Cause", "cause_of"]
+__all__ = ["LONGEST_PAUSE", "Cause", "cause_of"]
 
 _RATE = re.compile(r"\brequests\b|\brate\b")
+
+
+#: Seconds that we stay away at the service's request: as long as it asks, but no wait is without an end.
+LONGEST_PAUSE = 3600.0
 
 
 class Cause(StrEnum):

@@ -218,6 +218,20 @@ class TestUnreadable:
         assert (await handle).status == "Completed"
 
 
+class TestClocks:
+    async def test_start_in_the_future(self, client, service):
+        """A call that has started in our future, by the service's clock, is followed to its end like any other."""
+        call = service.start(seconds=3)
+        call.started += 2
+        assert (await client.attach(1, call.id)).runtime == 3
+
+    async def test_end_before_the_start(self, client):
+        """A call that has ended before it started, by the service's clock, spoils nothing for the others."""
+        other = client.call(1, data={"seconds": 20})
+        await client.call(1, data={"fields": {"endTime": 1}})
+        assert (await other).runtime == 20
+
+
 class TestTimeLimit:
     async def test_past_every_limit(self, client, service):
         """A call that counts as running past the functions' limit, which is asked for once, is lost."""

@@ -174,20 +174,20 @@ class TestRateLimit:
         assert (await handle).status == "Completed"
 
     async def test_longer_than_we_like_to_wait(self, client, service):
-        """Ten minutes of `Retry-After` are waited for, in the queue."""
+        """Ten minutes of `Retry-After` keep the call in the queue for one, and then it is tried again."""
         service.fault("session", service.error(429, "too many requests", headers={"retry-after": "600"}))
         assert (await client.call(1)).status == "Completed"
-        assert now() >= 600
+        assert 60 <= now() < 100
 
 
 class TestNonce:
     async def test_fresh_for_each_attempt(self, client, service):
-        """Each POST has a nonce of its own, seconds old, however long the queue is."""
+        """Each POST has a nonce of its own, less than half its life old, however long the queue is."""
         service.fault("start", NO_ROUTE, NO_ROUTE, service.error(429, "too many running calls of this function"))
         await asyncio.gather(*(client.call(1, data={"seconds": 30}) for _ in range(1000)))
         used = [seen.body["nonce"] for seen in service.of("start")]
         assert len(set(used)) == len(used) == 1003
-        assert max(seen.at - service.nonces[seen.body["nonce"]] for seen in service.of("start")) < 1
+        assert max(seen.at - service.nonces[seen.body["nonce"]] for seen in service.of("start")) < 30
 
     async def test_died_on_the_way(self, client, service):
         """A nonce that the service calls invalid means that the call has not started: another one is made."""
