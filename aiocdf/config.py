@@ -75,11 +75,11 @@ class Polling:
     #: A short call is found out late by this part of its age at the most.
     rho: float = attrs.field(default=0.10, validator=_above_zero)
     #: Seconds between two polls of a function at the least.
-    floor: float = attrs.field(default=0.10, validator=_above_zero)
+    floor: float = attrs.field(default=0.15, validator=_above_zero)
     #: Seconds between two polls of a function at the most.
     cap: float = attrs.field(default=5.0, validator=_above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth.
-    kappa: float = attrs.field(default=0.2, validator=_above_zero)
+    kappa: float = attrs.field(default=0.3, validator=_above_zero)
     #: Polls a second over the whole project.
     budget: float = attrs.field(default=50.0, validator=_above_zero)
 
@@ -106,7 +106,7 @@ class Settings:
     function_limit: int = attrs.field(default=100, validator=_count)
     project_limit: int = attrs.field(default=250, validator=_count)
     #: Calls that are being submitted at once.
-    submitters: int = attrs.field(default=32, validator=_count)
+    submitters: int = attrs.field(default=40, validator=_count)
     #: Responses and logs that are being read at once.
     readers: int = attrs.field(default=16, validator=_count)
     #: Seconds until a request's whole answer must be there, and until its connection must stand.

@@ -52,10 +52,14 @@ def draw_timeline(contenders: Mapping[str, Any]) -> None:
 
 def draw_lags(results: Mapping[str, Mapping[str, Any]]) -> None:
     """Draw how late the end of each call was seen, against its runtime."""
-    names = [name for name in COLOURS if any(name in results[workload] for workload in ("within", "long"))]
+    names = [name for name in COLOURS if name in results["within"]]
     figure, panels = plt.subplots(1, len(names), sharex=True, sharey=True, figsize=(2.4 * len(names), 3.2))
     for panel, name in zip(panels, names, strict=True):
-        calls = [call for workload in ("within", "long") for call in results[workload].get(name, {}).get("calls", [])]
+        calls = [
+            call
+            for workload in ("within", "long")
+            for call in results.get(workload, {}).get(name, {"calls": []})["calls"]
+        ]
         runtimes, lags = zip(*((end - start, seen - end) for start, end, seen in calls), strict=True)
         panel.loglog(runtimes, lags, ".", color=COLOURS[name], markersize=3, alpha=0.6)
         for part in (0.01, 0.1, 1.0):

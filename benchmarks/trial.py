@@ -77,17 +77,18 @@ def measure(workload: Workload, python: str, script: str, *options: str) -> dict
 def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
     """Put together what the contender and the service say."""
     calls, counts = stats.pop("calls"), stats["counts"]
-    lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in calls if seen)
+    lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in calls if seen) or [math.nan]
+    started = len(calls) or math.nan
     return {
         "makespan": wall,
         "ideal": ideal(workload),
-        "requests": stats["requests"] / len(calls),
-        "polls": counts["polls"] / len(calls),
+        "requests": stats["requests"] / started,
+        "polls": counts.get("polls", 0) / started,
         "lag_median": statistics.median(lags),
         "lag_p95": lags[math.ceil(0.95 * len(lags)) - 1],
-        "cpu": sum(one["cpu"] for one in told) / len(calls),
+        "cpu": sum(one["cpu"] for one in told) / started,
         "throttled": counts.get("throttled", 0),
-        "tokens": counts["token"],
+        "tokens": counts.get("token", 0),
         "wrong": sum(one["wrong"] for one in told) + stats["twice"],
         "clients": told,
         "service": stats,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
-from aiocdf.errors import AiocdfError, BadRequest
+from aiocdf.errors import BadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ class Nonces:
         self._tasks = tasks
         #: Nonces with the time until which they are good, the oldest first.
         self._stock: deque[tuple[Secret, float]] = deque()
+        #: Who waits for one, and how many are being made; never fewer than wait.
+        self._waiting: deque[asyncio.Future[Secret]] = deque()
         self._making = 0
 
     async def fresh(self) -> Secret:
@@ -52,25 +55,43 @@ class Nonces:
             nonce, good_until = self._stock.popleft()
             if now < good_until:
                 return nonce
-        return await self._make()
+        waiter: asyncio.Future[Secret] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self.prepare(0)
+        return await waiter
 
     def prepare(self, count: int) -> None:
-        """See to it that *count* nonces are in hand or being made, for calls that are next in line."""
-        for _ in range(count - len(self._stock) - self._making):
+        """See to it that, beside those waited for, *count* are in hand or being made, for calls next in line."""
+        for _ in range(len(self._waiting) + count - len(self._stock) - self._making):
             self._making += 1
-            self._tasks.spawn(self._keep())
+            self._tasks.spawn(self._make())
 
-    async def _keep(self) -> None:
-        """Make a nonce ahead of need; if there is none to be had, who needs one will hear why."""
+    async def _make(self) -> None:
+        """Make a nonce for whoever has waited longest, or to keep; they also get the error, if there is one."""
         good_until = _clock.monotonic() + _GOOD_FOR
         try:
-            self._stock.append((await self._make(), good_until))
-        except AiocdfError as error:
-            _log.debug("no session was made ahead of need: %s", error)
+            nonce = await self._create()
+        except Exception as error:  # noqa: BLE001 - a fault of ours, too, must not leave anyone waiting
+            if (waiter := self._next_waiter()) is not None:
+                waiter.set_exception(error)
+            else:
+                _log.debug("no session was made ahead of need: %s", error)
+        else:
+            if (waiter := self._next_waiter()) is not None:
+                waiter.set_result(nonce)
+            else:
+                self._stock.append((nonce, good_until))
         finally:
             self._making -= 1
 
-    async def _make(self) -> Secret:
+    def _next_waiter(self) -> asyncio.Future[Secret] | None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    async def _create(self) -> Secret:
         refused: BadRequest | None = None
         for grant in list(self._grants):
             try:

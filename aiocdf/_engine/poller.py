@@ -97,6 +97,7 @@ class Poller:
         #: Of every function that was called: what was learned outlives the calls.
         self._runtimes: defaultdict[int, Runtimes] = defaultdict(Runtimes)
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
         self._time_limit = settings.time_limit
         self._asked_limit = False
         #: Polls sent so far.
@@ -151,15 +152,16 @@ class Poller:
     def _arm(self) -> None:
         """Set the one timer to the function that is due first."""
         due = min((watch.due for watch in self._watches.values() if not watch.polling), default=None)
+        if due == self._armed_for:
+            return
         if self._timer is not None:
-            if self._timer.when() == due and not self._timer.cancelled():
-                return
             self._timer.cancel()
+        self._armed_for = due
         self._timer = None if due is None else self._tasks.at(due, self._tick)
 
     def _tick(self) -> None:
         """Poll the functions that are due."""
-        self._timer = None
+        self._timer = self._armed_for = None
         now = _clock.monotonic()
         for watch in list(self._watches.values()):
             if watch.due <= now and not watch.polling:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "Plan", "lost_after_misses", "plan"]
 
-_FEW = 8
-_ENOUGH = 5.0
+# Calls' worth of experience from which a hazard is trusted.
+_ENOUGH = 3.0
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
@@ -49,10 +49,10 @@ def plan(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: 
     """
     outlook = runtimes.outlook(ages)
     ends = sum(call.hazard for call in outlook)
-    # Where experience is thin, or few calls are left to wait for, no end is to be seen late by more than a part of
-    # the call's age; else what is late for one is weighed against what is early for the others.
-    bound = (age for age, call in zip(ages, outlook, strict=True) if len(ages) <= _FEW or call.evidence < _ENOUGH)
-    wanted = min(math.sqrt(2.0 * polling.kappa / ends), polling.rho * min(bound, default=math.inf), polling.cap)
+    # No end is to be seen late by more than a part of the calls' mean age, and where experience is thin, of that call's.
+    thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
+    bound = polling.rho * min(*thin, sum(ages) / len(ages), math.inf)
+    wanted = min(math.sqrt(2.0 * polling.kappa / ends), bound, polling.cap)
     return Plan(gap=max(wanted, polling.floor, functions / polling.budget) * jitter, ends=ends)
 
 

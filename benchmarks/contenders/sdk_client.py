@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cognite.client import AsyncCogniteClient, ClientConfig, global_config
@@ -27,10 +28,14 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[Caller]:
+async def client(leeway: int, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     credentials = OAuthClientCredentials(
-        token_url=f"{url}/token", client_id="benchmark", client_secret="secret", scopes=["benchmark"]
+        token_url=f"{url}/token",
+        client_id="benchmark",
+        client_secret="secret",
+        scopes=["benchmark"],
+        token_expiry_leeway_seconds=leeway,
     )
     yield Caller(AsyncCogniteClient(ClientConfig("benchmark", "benchmark", credentials, base_url=url)))
 
@@ -38,6 +43,9 @@ async def client(url: str) -> AsyncIterator[Caller]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--concurrency", type=int, help="requests at once, of those that read and of those that write")
+    parser.add_argument(
+        "--leeway", type=int, default=30, help="seconds before a token's end from which a new one is fetched"
+    )
     parser.add_argument("--longest-backoff", type=int, help="seconds between two tries, as often as it takes")
     asked = parser.parse_args()
     global_config.disable_pypi_version_check = True
@@ -48,4 +56,4 @@ if __name__ == "__main__":
     if asked.longest_backoff:
         global_config.max_retry_backoff = asked.longest_backoff
         global_config.max_retries = 100
-    contend(client)
+    contend(partial(client, asked.leeway))
