@@ -83,9 +83,9 @@ def _cpu_beside(*rows: str) -> Callable[[Results], float]:
 
 TARGETS = (
     Target("over: makespan / ideal", 1.06, "{:.3f}", _stretch("over")),
-    Target("over: requests per call", 3.45, "{:.2f}", _ours("over", "requests")),
-    Target("many: requests per call", 4.5, "{:.2f}", _ours("many", "requests")),
-    Target("within: requests per call", 3.7, "{:.2f}", _ours("within", "requests")),
+    Target("over: requests per call", 3.45, "{:.3f}", _ours("over", "requests")),
+    Target("many: requests per call", 4.5, "{:.3f}", _ours("many", "requests")),
+    Target("within: requests per call", 3.7, "{:.3f}", _ours("within", "requests")),
     Target("within: lag / runtime, median", 0.05, "{:.1%}", _ours("within", "lag_median")),
     Target("within: lag / runtime, p95", 0.15, "{:.1%}", _ours("within", "lag_p95")),
     Target("long: lag / runtime, median", 0.03, "{:.1%}", _ours("long", "lag_median")),

@@ -99,7 +99,7 @@ class Engine:
 
     def call(self, spec: CallSpec) -> CallHandle:
         """Queue a call and return its handle; nothing is sent before the loop comes round."""
-        record = self._record(spec.function, spec)
+        record = self._record(spec)
         handle = record.handle()
         self._emit(CallQueued(function=spec.function))
         self._resolver.resolve(spec.function, lambda found: self._resolved(record, found))
@@ -110,7 +110,7 @@ class Engine:
         followed = self._poller.find(function, call_id) if isinstance(function, int) else None
         if followed is not None:
             return followed.handle()
-        record = self._record(function, None)
+        record = self._record(CallSpec(function=function))
         record.call_id = call_id
         record.stage = Stage.RUNNING
         handle = record.handle()
@@ -164,7 +164,7 @@ class Engine:
             received_at=response.received_at,
             resolution=0.001,
         )
-        timeout = record.spec.timeout if record.spec else None
+        timeout = record.timeout
         record.seen(call, started_at=response.sent_at)
         self._emit(
             CallAccepted(function_id=call.function_id, call_id=call.id, waited=response.received_at - record.created_at)
@@ -181,18 +181,17 @@ class Engine:
 
         A function that was deployed anew under the same external id has another id: the call moves there.
         """
-        spec = record.spec
-        assert spec is not None  # noqa: S101 - kept until the call has started
+        asked = record.function
         try:
-            function = await self._functions.retrieve(spec.function)
+            function = await self._functions.retrieve(asked)
         except AiocdfError as unknown:
-            if isinstance(spec.function, str):
-                self._resolver.forget(spec.function)
+            if isinstance(asked, str):
+                self._resolver.forget(asked)
             record.fail(unknown if isinstance(unknown, ApiError) and unknown.missing else error)
         else:
-            if function.id != record.function_id and isinstance(spec.function, str):
-                self._resolver.forget(spec.function)
-                self._resolver.resolve(spec.function, lambda found: self._resolved(record, found))
+            if function.id != record.function_id and isinstance(asked, str):
+                self._resolver.forget(asked)
+                self._resolver.resolve(asked, lambda found: self._resolved(record, found))
                 return
             record.fail(error if function.status is FunctionStatus.Ready else _not_ready(record, error, function))
 
@@ -259,10 +258,9 @@ class Engine:
             if not over:
                 await _clock.sleep(_LOGS_EVERY)
 
-    def _record(self, function: int | str, spec: CallSpec | None) -> CallRecord:
+    def _record(self, spec: CallSpec) -> CallRecord:
         self._made += 1
-        name = repr(function) if isinstance(function, str) else str(function)
-        record = CallRecord(self, name=name, number=self._made, spec=spec)
+        record = CallRecord(self, number=self._made, spec=spec)
         self._open.add(record)
         return record
 

@@ -38,8 +38,8 @@ class CallSpec:
 
     #: An id, or an external id that has to be looked up.
     function: int | str
-    #: The data as JSON text.
-    data: bytes
+    #: The data as JSON text; nothing for a call that was started elsewhere.
+    data: bytes = b""
     #: One of the caller's own, good for one attempt.
     nonce: Secret | None = None
     #: Seconds from its start that the caller wants to follow the call.
@@ -72,9 +72,8 @@ class CallRecord:
 
     Args:
         owner: The engine.
-        name: What the caller called the function.
         number: The call's place among all of this engine.
-        spec: What to start; None for a call that was started elsewhere.
+        spec: What the caller asked for.
     """
 
     __slots__ = (
@@ -85,27 +84,34 @@ class CallRecord:
         "call",
         "call_id",
         "created_at",
+        "data",
         "ended_at",
         "error",
         "first",
+        "function",
         "function_id",
         "handles",
         "loop",
         "misses",
-        "name",
+        "nonce",
         "number",
         "owner",
-        "spec",
+        "repeatable",
         "stage",
         "started_at",
+        "timeout",
         "timer",
     )
 
-    def __init__(self, owner: Owner, *, name: str, number: int, spec: CallSpec | None) -> None:
+    def __init__(self, owner: Owner, *, number: int, spec: CallSpec) -> None:
         self.owner = owner
-        self.name = name
         self.number = number
-        self.spec = spec
+        # Not the spec as it is: of thousands of queued calls, the garbage collector feels each object.
+        self.function = spec.function
+        self.data = spec.data
+        self.nonce = spec.nonce
+        self.timeout = spec.timeout
+        self.repeatable = spec.repeatable
         self.stage = Stage.QUEUED
         self.function_id: int | None = None
         self.call_id: int | None = None
@@ -127,6 +133,11 @@ class CallRecord:
         self.ended_at: float | None = None
         self.timer: asyncio.TimerHandle | None = None
         self._acceptance: asyncio.Future[FunctionCall] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the caller called the function."""
+        return repr(self.function) if isinstance(self.function, str) else str(self.function)
 
     @property
     def which(self) -> str:
@@ -204,7 +215,7 @@ class CallRecord:
         self.call_id = call.id
         self.started_at = started_at
         self.stage = Stage.RUNNING
-        self.spec = None  # megabytes, perhaps
+        self.data, self.nonce = b"", None
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 
@@ -254,7 +265,7 @@ class CallRecord:
         """Close the books and return the handles that are to be told."""
         self.stage = Stage.ENDED
         self.ended_at = _clock.monotonic()
-        self.spec = None
+        self.data, self.nonce = b"", None  # megabytes, perhaps
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

@@ -177,10 +177,9 @@ class Submitter:
 
     async def _nonce(self, record: CallRecord) -> Secret | None:
         """Return a nonce for the next attempt; None if there is none, or nobody wants the call any more."""
-        assert record.spec is not None  # noqa: S101 - kept until the call has started
         assert record.function_id is not None  # noqa: S101 - it could not have been queued
         try:
-            nonce = record.spec.nonce or await self._nonces.fresh()
+            nonce = record.nonce or await self._nonces.fresh()
         except RateLimited as error:
             self._turned_away(record, error, Cause.RATE)
         except AiocdfError as error:
@@ -194,10 +193,9 @@ class Submitter:
 
     async def _attempt(self, record: CallRecord, nonce: Secret) -> float | None:
         """Send the POST once; return the seconds until another attempt, None if there is none to be made."""
-        assert record.spec is not None  # noqa: S101 - kept until the call has started
         assert record.function_id is not None  # noqa: S101 - it could not have been queued
         try:
-            call, response = await self._calls.start(record.function_id, record.spec.data, nonce)
+            call, response = await self._calls.start(record.function_id, record.data, nonce)
         except RateLimited as error:
             function_use, project_use = self._admission.use(record.function_id)
             cause = cause_of(error.detail, function_use=function_use, project_use=project_use)
@@ -222,15 +220,14 @@ class Submitter:
 
     def _wait(self, record: CallRecord, error: AiocdfError) -> float | None:
         """Return how long to wait before another attempt, or None to give up."""
-        assert record.spec is not None  # noqa: S101 - kept until the call has started
         retry = self._settings.retrying
         unstarted = isinstance(error, ConnectError | ServerError) or _nonce_died(record, error)
         uncertain = isinstance(error, SubmissionUncertain)
         return retrying.delay(
             retrying.Outcome(
                 attempt=record.attempts,
-                repeatable=record.spec.repeatable,
-                retryable=unstarted or (uncertain and record.spec.repeatable),
+                repeatable=record.repeatable,
+                retryable=unstarted or (uncertain and record.repeatable),
                 retry_after=error.retry_after if isinstance(error, ApiError) else None,
             ),
             attempts=retry.attempts,
@@ -296,5 +293,4 @@ def _uncertain(record: CallRecord, error: AiocdfError) -> SubmissionUncertain:
 
 def _nonce_died(record: CallRecord, error: AiocdfError) -> bool:
     """Tell whether the service refused our nonce: the call has not started, and a new nonce may do."""
-    own = record.spec is not None and record.spec.nonce is None
-    return own and isinstance(error, BadRequest) and "nonce" in error.detail.lower()
+    return record.nonce is None and isinstance(error, BadRequest) and "nonce" in error.detail.lower()
