@@ -19,6 +19,7 @@ __all__ = ["AsCompleted", "map_calls"]
 
 T = TypeVar("T")
 
+# Calls are made in turns of so many: between two the loop comes round.
 _TURN = 100
 
 
@@ -31,6 +32,8 @@ class AsCompleted:
     def __init__(self, handles: Iterable[CallHandle]) -> None:
         self._waiting: set[CallHandle] = set()
         self._ended: asyncio.Queue[CallHandle] = asyncio.Queue()
+        #: How many loops wait for a handle at this moment: each of those that wait is promised one.
+        self._promised = 0
         for handle in handles:
             self.add(handle)
 
@@ -46,9 +49,13 @@ class AsCompleted:
 
     async def __anext__(self) -> CallHandle:
         """Return the handle whose call ended next."""
-        if not self._waiting:
+        if self._promised == len(self._waiting):
             raise StopAsyncIteration
-        handle = await self._ended.get()
+        self._promised += 1
+        try:
+            handle = await self._ended.get()
+        finally:
+            self._promised -= 1
         self._waiting.discard(handle)
         return handle
 
@@ -91,16 +98,16 @@ async def map_calls(
             while (job := early.pop(given, None)) is not None:
                 if isinstance(job.outcome, BaseException) and not return_exceptions:
                     raise job.outcome
-                yield job.item, job.outcome
                 given += 1
                 run.room.release()
+                yield job.item, job.outcome
         if run.fault is not None:
             raise run.fault
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         run.drop()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @attrs.define(eq=False)
@@ -125,17 +132,21 @@ class _Run(Generic[T]):
     results: asyncio.Queue[_Job[T] | None] = attrs.field(factory=asyncio.Queue)
     made: int = 0
     #: What the inputs raised: told after the results of the calls that were made.
-    fault: Exception | None = None
+    fault: BaseException | None = None
     _pending: set[CallHandle] = attrs.field(factory=set)
 
     async def feed(self, items: Iterable[T] | AsyncIterable[T]) -> None:
         """Make a call of each input, as there is room."""
         try:
-            async for item in _each(items):
-                await self.room.acquire()
-                self._make(_Job(self.made, item))
-                self.made += 1
-        except Exception as error:  # noqa: BLE001 - the caller's own iterator may raise anything
+            await self.room.acquire()
+            if isinstance(items, AsyncIterable):
+                async for item in items:
+                    await self._make(item)
+            else:
+                for item in items:
+                    await self._make(item)
+        # The caller's own iterator may raise anything, also what it got from awaiting something that was cancelled.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self.fault = error
         self.results.put_nowait(None)
 
@@ -157,24 +168,18 @@ class _Run(Generic[T]):
             if not handle.cancel() and not handle.cancelled():
                 handle.exception()  # nobody is there to be told
 
-    def _make(self, job: _Job[T]) -> None:
+    async def _make(self, item: T) -> None:
+        """Make a call of an input, and wait until there is room for the next before that is taken."""
+        job = _Job(self.made, item)
         try:
-            job.handle = self.call(job.item)
+            handle = job.handle = self.call(item)
         except UsageError as error:
             job.outcome = error
             self.results.put_nowait(job)
-            return
-        self._pending.add(job.handle)
-        job.handle.add_done_callback(lambda _: self.ended.put_nowait(job))
-
-
-async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    """Give the inputs one at a time, and the loop its turn between many."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-        return
-    for number, item in enumerate(items):
-        if number % _TURN == 0:
+        else:
+            self._pending.add(handle)
+            handle.add_done_callback(lambda _: self.ended.put_nowait(job))
+        self.made += 1
+        if self.made % _TURN == 0:
             await _clock.sleep(0)
-        yield item
+        await self.room.acquire()

@@ -1,6 +1,6 @@
 """The simulated service: HTTP over raw sockets, so that clients and not the service are what a benchmark measures.
 
-Run by `run.py`: it reads a plan as one line of JSON, prints its port and serves until it is stopped.
+Run by `run.py`: it reads a plan as one line of JSON, prints its port and serves until its input ends.
 
 Every request but those to `/stats` takes a latency of 20 to 40 ms: half of it goes by before the request is looked at,
 the other half before the answer is sent. The time at which a client is told of a call's end is when the answer is sent,
@@ -156,12 +156,12 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Serve until stopped."""
+    """Serve until the input ends, as it does when whoever asked for the service is gone."""
     service = Service(Project(Plan(**json.loads(sys.stdin.readline()))))
     server = await service.loop.create_server(lambda: Connection(service), "127.0.0.1", 0, backlog=4096)
     gc.disable()  # calls are kept to the end, and a pause of the collector would be latency nobody asked for
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    await service.loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ class Engine:
         call = record.call
         assert call is not None  # noqa: S101 - its end was seen
         assert record.function_id is not None  # noqa: S101 - it was started
-        self._admission.leave(record.function_id)
+        self._admission.leave(record.function_id, _clock.monotonic())
         self._submitter.wake()
         self._ended += 1
         lag = None
@@ -231,7 +231,7 @@ class Engine:
     def lost(self, record: CallRecord, error: AiocdfError) -> None:
         """Tell the handles of a call whose end will not be seen; its place counts as free."""
         assert record.function_id is not None  # noqa: S101 - it was followed
-        self._admission.leave(record.function_id)
+        self._admission.leave(record.function_id, _clock.monotonic())
         self._submitter.wake()
         record.fail(error)
 

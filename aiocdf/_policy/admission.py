@@ -2,8 +2,9 @@
 
 The service turns away what is above its limits instead of queueing it, so the queue is here: fair across functions,
 first come first served within one, and never more running calls than the limits, or the windows we have learned, allow.
-A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits) and grows by
-one with a call that ends: additive increase, multiplicative decrease (Chiu and Jain, 1989).
+A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits) and grows
+with the calls that end, hardly at first and by one each when the last refusal was long ago: multiplicative decrease and
+an increase that depends on the time since, as in CUBIC (RFC 9438), so that clients who share a limit seldom collide.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 _SHRINK = 0.9
 _SHRINK_EVERY = 1.0
+# Seconds after a refusal from which a window grows by one with each call that ends.
+_RECOVERY = 5.0
 
 
 @attrs.define(kw_only=True)
@@ -58,13 +61,14 @@ class Window:
             self._shrunk_at = now
             self.size = max(1.0, min(self.size, self.running + 1) * _SHRINK)
 
-    def ended(self) -> None:
+    def ended(self, now: float) -> None:
         """Take note that a call ended: a place is free, and if the window was used it may grow."""
         used = self.running >= self.size / 2
         self.running -= 1
         self.closed_until = 0.0
         if used:
-            self.size = min(float(self.limit), self.size + 1.0)
+            growth = min(1.0, ((now - self._shrunk_at) / _RECOVERY) ** 2)
+            self.size = min(float(self.limit), self.size + growth)
 
 
 @attrs.define
@@ -130,10 +134,10 @@ class Admission(Generic[T]):
         self._queue(function).window.running += 1
         self._project.running += 1
 
-    def leave(self, function: int) -> None:
+    def leave(self, function: int, now: float) -> None:
         """Take note that a running call ended."""
-        self._queue(function).window.ended()
-        self._project.ended()
+        self._queue(function).window.ended(now)
+        self._project.ended(now)
 
     def turned_away(self, function: int, now: float, *, whole_project: bool, reopen: float) -> None:
         """Take note that the service refused an admitted call for want of a place.

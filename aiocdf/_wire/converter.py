@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import attrs
 import cattrs
@@ -55,7 +55,7 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
 
 
 def _name(kind: object) -> str:
-    return getattr(kind, "__name__", str(kind))
+    return str(kind) if get_args(kind) else getattr(kind, "__name__", str(kind))
 
 
 def _respell(fault: str, kind: object) -> str:

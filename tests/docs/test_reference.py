@@ -69,7 +69,7 @@ def test_it_names_all_members(kind: type) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [aiocdf.Client, local.serve, aiocdf.ClientCredentials, aiocdf.Client.call],
+    [aiocdf.Client, local.serve, aiocdf.ClientCredentials, aiocdf.Client.call, aiocdf.Client.map],
     ids=lambda kind: kind.__qualname__,
 )
 def test_it_names_all_arguments(kind) -> None:

@@ -95,7 +95,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         self.leave(function)
 
     def leave(self, function) -> None:
-        self.admission.leave(function)
+        self.admission.leave(function, self.now)
         self.closed_until[function] = self.closed_until[None] = 0.0
 
     @precondition(lambda self: self.running)
@@ -200,7 +200,7 @@ def test_one_slow_giant_does_not_starve_the_small() -> None:
     for number in range(2000, 2003):
         queue.enqueue(2, number, number)
     for _ in range(6):
-        queue.leave(1 if served[-1] < 2000 else 2)
+        queue.leave(1 if served[-1] < 2000 else 2, 0.0)
         served.append(queue.admit(0.0))
 
     assert served[1:] in ([1, 2000, 2, 2001, 3, 2002], [2000, 1, 2001, 2, 2002, 3])
@@ -228,7 +228,7 @@ def test_an_end_reopens_at_once() -> None:
     queue.admit(0.0)
     queue.admit(0.0)
     queue.turned_away(7, 0.0, whole_project=True, reopen=60.0)
-    queue.leave(7)
+    queue.leave(7, 0.1)
 
     assert queue.admit(0.1) == 3
 
@@ -306,11 +306,29 @@ def test_window_recovers_after_others_leave(whole_project) -> None:
     ends = 0
     running = len(admit_all(queue, 200.0))
     while min(queue.project_window, queue.function_windows[1]) < 100:
-        queue.leave(1)
+        queue.leave(1, 200.0)
         ends += 1
         running += len(admit_all(queue, 200.0)) - 1
     assert 98 <= ends <= 110
     assert running == 100
+
+
+def test_window_grows_with_the_time_since_the_last_refusal() -> None:
+    """Soon after a refusal a window hardly grows, so that clients who share a limit seldom collide; later it hurries."""
+    queue = admission()
+    for number in range(300):
+        queue.enqueue(1, number, number)
+    admit_all(queue)
+    queue.turned_away(1, 0.0, whole_project=False, reopen=1.0)
+    squeezed = queue.function_windows[1]
+    sizes = []
+    for now in (0.5, 6.0):
+        for _ in range(5):
+            queue.leave(1, now)
+            admit_all(queue, now)
+        sizes.append(queue.function_windows[1] - squeezed)
+
+    assert sizes == [0, 5]
 
 
 def test_unused_window_does_not_grow() -> None:
@@ -321,12 +339,12 @@ def test_unused_window_does_not_grow() -> None:
     admit_all(queue)
     queue.turned_away(1, 0.0, whole_project=False, reopen=1.0)
     for _ in range(99):
-        queue.leave(1)
+        queue.leave(1, 10.0)
     before = queue.function_windows[1]
     for number in range(50):
         queue.enqueue(1, number, number)
         queue.admit(10.0)
-        queue.leave(1)
+        queue.leave(1, 10.0)
 
     assert queue.function_windows[1] == before
 
@@ -351,7 +369,7 @@ def test_twenty_thousand_calls_of_two_hundred_functions() -> None:
     served: list[int] = []
     while batch := admit_all(queue):
         for number in batch:
-            queue.leave(number % 200)
+            queue.leave(number % 200, 0.0)
         served += batch
     spent = time.process_time() - started
 

@@ -1,0 +1,232 @@
+"""When to ask after calls: our plan beside simpler rules, in simulated time; run it to print the tables.
+
+Nothing is measured here: calls, answers and clocks are arithmetic. Each rule that a poller may follow meets the same
+runtimes, so that what differs is the rule alone. That calls run for a log-normal time is an assumption.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, quantiles
+from typing import TYPE_CHECKING
+
+from ideal import ideal_makespan
+
+from aiocdf._policy.polling import plan
+from aiocdf._policy.runtimes import Runtimes
+from aiocdf.config import Polling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+#: Seconds from a request to its answer; the service acts half way between.
+ROUND_TRIP = 0.08
+#: Calls of a function that may run at once.
+SLOTS = 100
+
+_POLLING = Polling()
+
+#: Tells when to poll next, from when the last request was sent, when it was answered, and how many polls there were.
+#: The first request is the one that started the call.
+Rule = "Callable[[float, float, int], float]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What following a number of calls by a rule came to; lags are in seconds."""
+
+    polls_per_call: float
+    mean_lag: float
+    p95_lag: float
+    longest_lag: float
+    #: The ideal makespan over this one's, where calls queue.
+    throughput: float | None = None
+
+    @classmethod
+    def of(cls, polls: int, lags: Sequence[float], throughput: float | None = None) -> Figures:
+        """Sum up the lags of calls."""
+        return cls(
+            polls_per_call=polls / len(lags),
+            mean_lag=fmean(lags),
+            p95_lag=quantiles(lags, n=20)[-1],
+            longest_lag=max(lags),
+            throughput=throughput,
+        )
+
+
+def log_normal(count: int, *, median: float = 30.0, sigma: float = 1.0, seed: int = 1) -> list[float]:
+    """Return runtimes in seconds: the quantiles of the distribution, shuffled, so that few stand for many."""
+    normal = NormalDist(math.log(median), sigma)
+    runtimes = [math.exp(normal.inv_cdf((place + 0.5) / count)) for place in range(count)]
+    random.Random(seed).shuffle(runtimes)
+    return runtimes
+
+
+def fixed(gap: float) -> Rule:
+    """Ask, sleep *gap* seconds, ask again."""
+    return lambda _, answered, __: answered + gap
+
+
+def full_jitter(*, base: float = 0.3, cap: float = 10.0, seed: int = 2) -> Rule:
+    """Ask at once, then sleep a random part of a time that doubles with each poll."""
+    chance = random.Random(seed)
+    return lambda _, answered, polls: answered + chance.uniform(0.0, min(cap, base * 2.0**polls) if polls else 0.0)
+
+
+def part_of_age(part: float = 0.10, cap: float = 5.0) -> Rule:
+    """Ask when the call is older by a part, whatever is known of others."""
+    return lambda _, answered, __: answered + min(max(part * answered, _POLLING.floor), cap)
+
+
+def planned(runtimes: Runtimes, *, seed: int = 3) -> Rule:
+    """Ask as aiocdf does of a call by itself: its age counts from its POST, and the gap from the last request."""
+    chance = random.Random(seed)
+
+    def rule(sent: float, answered: float, polls: int) -> float:
+        if not polls:
+            return answered + _POLLING.floor
+        age = answered + ROUND_TRIP / 2
+        gap = plan([age], runtimes, functions=1, polling=_POLLING, jitter=chance.uniform(0.9, 1.1)).gap
+        return max(answered, sent + gap)
+
+    return rule
+
+
+def follow(runtime: float, rule: Rule, *, oversleeping: bool = False) -> tuple[int, float]:
+    """Follow one call that starts at 0; return the polls, and how late its end was seen.
+
+    Args:
+        runtime: Seconds that the call runs.
+        rule: When to poll.
+        oversleeping: Sleep once more before the end is told.
+    """
+    sent, polls = rule(-ROUND_TRIP / 2, ROUND_TRIP / 2, 0), 1
+    while sent + ROUND_TRIP / 2 < runtime:
+        sent, polls = rule(sent, sent + ROUND_TRIP, polls), polls + 1
+    seen = sent + ROUND_TRIP
+    return polls, (rule(sent, seen, polls) if oversleeping else seen) - runtime
+
+
+def one_by_one(runtimes: Iterable[float], rule: Rule, *, oversleeping: bool = False) -> Figures:
+    """Follow calls of which none knows of another."""
+    followed = [follow(runtime, rule, oversleeping=oversleeping) for runtime in runtimes]
+    return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed])
+
+
+def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = False) -> Figures:
+    """Follow calls that go through the slots of one function, each with polls of its own."""
+    followed = [follow(runtime, rule, oversleeping=oversleeping) for runtime in runtimes]
+    taken = [ROUND_TRIP / 2 + runtime + lag for runtime, (_, lag) in zip(runtimes, followed, strict=True)]
+    throughput = _ideal(runtimes) / _ideal(taken)
+    return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed], throughput)
+
+
+def together(runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]) -> Figures:
+    """Follow calls that go through the slots of one function, with polls that ask after all of them.
+
+    Args:
+        runtimes: Of the calls, in seconds.
+        gap: Gives the seconds from one poll to the next, from the ages of the calls that are known to run.
+        learn: Told of each runtime when its end is seen.
+    """
+    queue, lags, polls, seen = deque(runtimes), [], 0, 0.0
+    #: Of the calls that run: when their POST was sent, and when they end; and of those whose answer is not here yet.
+    running: list[tuple[float, float]] = []
+    posted: deque[tuple[float, float]] = deque()
+
+    def post(now: float) -> None:
+        while queue and len(running) + len(posted) < SLOTS:
+            posted.append((now, now + ROUND_TRIP / 2 + queue.popleft()))
+
+    def accept(now: float) -> None:
+        while posted and posted[0][0] + ROUND_TRIP <= now:
+            running.append(posted.popleft())
+
+    post(0.0)
+    due = math.inf
+    while running or posted:
+        # A call that was just accepted is asked after when the floor has passed, with all others.
+        sent = min(due, posted[0][0] + ROUND_TRIP + _POLLING.floor if posted else math.inf)
+        accept(sent)
+        asked, polls, seen = len(running), polls + 1, sent + ROUND_TRIP
+        ended = [call for call in running if call[1] <= sent + ROUND_TRIP / 2]
+        for since, end in ended:
+            running.remove((since, end))
+            lags.append(seen - end)
+            learn(end - since - ROUND_TRIP / 2)
+        assert asked
+        accept(seen)
+        post(seen)
+        due = max(seen, sent + gap([seen - since for since, _ in running])) if running else math.inf
+    return Figures.of(polls, lags, _ideal(runtimes) / seen)
+
+
+def planned_together(runtimes: Sequence[float], *, seed: int = 4) -> Figures:
+    """Follow calls as aiocdf does, which at the first call knows nothing of the function."""
+    chance, known = random.Random(seed), Runtimes()
+    return together(
+        runtimes,
+        lambda ages: plan(ages, known, functions=1, polling=_POLLING, jitter=chance.uniform(0.9, 1.1)).gap,
+        known.learn,
+    )
+
+
+def _ideal(runtimes: Sequence[float]) -> float:
+    calls = [(1, key, 0.0) for key in range(len(runtimes))]
+    return ideal_makespan(calls, runtimes, per_function=SLOTS, per_project=SLOTS)
+
+
+def experience(runtimes: Iterable[float]) -> Runtimes:
+    """Return what is known of a function after calls that ran so long."""
+    known = Runtimes()
+    for runtime in runtimes:
+        known.learn(runtime)
+    return known
+
+
+def single_calls(count: int = 1000) -> dict[str, Figures]:
+    """Return the figures of calls made one at a time, by rule."""
+    runtimes = log_normal(count)
+    return {
+        "every 0.5 s": one_by_one(runtimes, fixed(0.5)),
+        "every 5 s": one_by_one(runtimes, fixed(5.0)),
+        "full jitter to 10 s": one_by_one(runtimes, full_jitter()),
+        "the same, and a sleep past the end": one_by_one(runtimes, full_jitter(), oversleeping=True),
+        "a tenth of the age, to 5 s": one_by_one(runtimes, part_of_age()),
+        "aiocdf, nothing known": one_by_one(runtimes, planned(Runtimes())),
+        "aiocdf, after 500 calls": one_by_one(runtimes, planned(experience(log_normal(500, seed=5)))),
+    }
+
+
+def fan_out(count: int = 10_000) -> dict[str, Figures]:
+    """Return the figures of calls of one function through all its slots, by rule."""
+    runtimes = log_normal(count)
+    return {
+        "each every 0.5 s": each_alone(runtimes, fixed(0.5)),
+        "each by full jitter to 10 s": each_alone(runtimes, full_jitter()),
+        "the same, and a sleep past the end": each_alone(runtimes, full_jitter(), oversleeping=True),
+        "all every 1 s": together(runtimes, lambda _: 1.0, lambda _: None),
+        "aiocdf": planned_together(runtimes),
+    }
+
+
+def table(title: str, figures: dict[str, Figures]) -> str:
+    """Return figures as a table in Markdown."""
+    lines = [
+        f"| {title} | polls a call | mean lag, s | p95 | longest | throughput |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, its in figures.items():
+        throughput = "" if its.throughput is None else f"{its.throughput:.1%}"
+        lags = f"{its.mean_lag:.2f} | {its.p95_lag:.2f} | {its.longest_lag:.2f}"
+        lines.append(f"| {name} | {its.polls_per_call:.2f} | {lags} | {throughput} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table("one call at a time", single_calls()))
+    print()
+    print(table("10,000 calls through 100 slots", fan_out()))
