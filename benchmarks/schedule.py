@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, quantiles
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from aiocdf._policy.runtimes import Runtimes
 from aiocdf.config import Polling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 #: Seconds from a request to its answer; the service acts half way between.
 ROUND_TRIP = 0.08
@@ -31,7 +32,7 @@ _POLLING = Polling()
 
 #: Tells when to poll next, from when the last request was sent, when it was answered, and how many polls there were.
 #: The first request is the one that started the call.
-Rule = "Callable[[float, float, int], float]"
+Rule = Callable[[float, float, int], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,9 @@ def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = Fa
     return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed], throughput)
 
 
-def together(runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]) -> Figures:
+def together(
+    runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]
+) -> Figures:
     """Follow calls that go through the slots of one function, with polls that ask after all of them.
 
     Args:
@@ -151,13 +154,12 @@ def together(runtimes: Sequence[float], gap: Callable[[Sequence[float]], float],
         # A call that was just accepted is asked after when the floor has passed, with all others.
         sent = min(due, posted[0][0] + ROUND_TRIP + _POLLING.floor if posted else math.inf)
         accept(sent)
-        asked, polls, seen = len(running), polls + 1, sent + ROUND_TRIP
+        polls, seen = polls + 1, sent + ROUND_TRIP
         ended = [call for call in running if call[1] <= sent + ROUND_TRIP / 2]
         for since, end in ended:
             running.remove((since, end))
             lags.append(seen - end)
             learn(end - since - ROUND_TRIP / 2)
-        assert asked
         accept(seen)
         post(seen)
         due = max(seen, sent + gap([seen - since for since, _ in running])) if running else math.inf
@@ -187,7 +189,7 @@ def experience(runtimes: Iterable[float]) -> Runtimes:
     return known
 
 
-def single_calls(count: int = 1000) -> dict[str, Figures]:
+def single_calls(count: int = 500) -> dict[str, Figures]:
     """Return the figures of calls made one at a time, by rule."""
     runtimes = log_normal(count)
     return {

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import aiohttp
+import attrs
 
 from aiocdf import _clock
 from aiocdf._wire.http import Response
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Request
 
 __all__ = ["Transport"]
-
-_CHUNK = 64 * 1024
 
 
 class Transport:
@@ -42,8 +41,7 @@ class Transport:
     ) -> None:
         self._session = session
         self._owned = session is None
-        self._timeout = timeout
-        self._connect_timeout = connect_timeout
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout)
         self._max_body = max_body
 
     async def __aenter__(self) -> Self:
@@ -82,14 +80,12 @@ class Transport:
                 allow_redirects=False,
                 # Also where the caller's own session says otherwise: an error status is an answer.
                 raise_for_status=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=request.timeout or self._timeout, sock_connect=self._connect_timeout
-                ),
+                timeout=attrs.evolve(self._timeout, total=request.timeout) if request.timeout else self._timeout,
             ) as answer:
                 body = await self._read(answer)
                 return Response(
                     status=answer.status,
-                    headers={name.lower(): value for name, value in answer.headers.items()},
+                    headers=answer.headers,
                     body=body,
                     sent_at=sent_at,
                     received_at=_clock.monotonic(),
@@ -104,7 +100,7 @@ class Transport:
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         """Read the body to its end, or give up where it grows past the limit."""
         chunks, size = [], 0
-        async for chunk in answer.content.iter_chunked(_CHUNK):
+        while chunk := await answer.content.readany():
             size += len(chunk)
             if size > self._max_body:
                 answer.close()

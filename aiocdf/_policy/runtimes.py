@@ -8,6 +8,7 @@ exposure rate of survival analysis, to which the calls that still run contribute
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,7 @@ def _class(age: float) -> int:
     return 0 if age < _FIRST else 1 + int(math.log(age / _FIRST) / _LOG_RATIO)
 
 
+@cache
 def _start(place: int) -> float:
     """Return the age at which a class begins."""
     return 0.0 if place == 0 else float(_FIRST * _RATIO ** (place - 1))

@@ -40,7 +40,7 @@ class Response:
     """An answer, read to its end."""
 
     status: int
-    #: Header names in lower case.
+    #: To be asked by names in lower case.
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     #: Loop time in seconds just before the request was sent and just after the answer was read.
