@@ -72,7 +72,8 @@ def _is_number(value: object) -> TypeGuard[float]:
 class Polling:
     """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
 
-    #: A short call is found out late by this part of its age at the most.
+    #: The gap between two polls is this part of the calls' mean age at the most, and where little is known of a
+    #: function's runtimes, this part of its youngest call's age.
     rho: float = attrs.field(default=0.10, validator=_above_zero)
     #: Seconds between two polls of a function at the least.
     floor: float = attrs.field(default=0.15, validator=_above_zero)

@@ -50,11 +50,9 @@ class Nonces:
         Raises:
             AiocdfError: No session was to be had.
         """
-        now = _clock.monotonic()
-        while self._stock:
-            nonce, good_until = self._stock.popleft()
-            if now < good_until:
-                return nonce
+        self._drop_old()
+        if self._stock:
+            return self._stock.popleft()[0]
         waiter: asyncio.Future[Secret] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self.prepare(0)
@@ -62,6 +60,7 @@ class Nonces:
 
     def prepare(self, count: int) -> None:
         """See to it that, beside those waited for, *count* are in hand or being made, for calls next in line."""
+        self._drop_old()
         for _ in range(len(self._waiting) + count - len(self._stock) - self._making):
             self._making += 1
             self._tasks.spawn(self._make())
@@ -83,6 +82,12 @@ class Nonces:
                 self._stock.append((nonce, good_until))
         finally:
             self._making -= 1
+
+    def _drop_old(self) -> None:
+        """Forget what was made too long ago; such a session dies by itself."""
+        now = _clock.monotonic()
+        while self._stock and self._stock[0][1] <= now:
+            self._stock.popleft()
 
     def _next_waiter(self) -> asyncio.Future[Secret] | None:
         while self._waiting:

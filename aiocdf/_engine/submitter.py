@@ -246,7 +246,7 @@ class Submitter:
         """Queue the call again in its old place: 429 is no failure of the call."""
         assert record.function_id is not None  # noqa: S101
         function, now = record.function_id, _clock.monotonic()
-        reopen = now + min(error.retry_after or _BACKSTOP, LONGEST_PAUSE) * _clock.jitter(1.0, 1.5)
+        reopen = now + min((error.retry_after or _BACKSTOP) * _clock.jitter(1.0, 1.5), LONGEST_PAUSE)
         if cause is Cause.RATE:
             self._admission.put_back(function)
             self._paused_until = max(self._paused_until, reopen)
