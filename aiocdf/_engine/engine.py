@@ -207,7 +207,7 @@ class Engine:
 
     def polled(self) -> None:
         """Have nonces made for the calls that will soon start in the place of others."""
-        self._submitter.prepare(self._poller.ends)
+        self._submitter.expect(self._poller.ends)
 
     def ended(self, record: CallRecord) -> None:
         """Tell the handles of a call whose end was seen, after its place is free for the next."""

@@ -43,6 +43,7 @@ class Nonces:
         #: Who waits for one, and how many are being made; never fewer than wait.
         self._waiting: deque[asyncio.Future[Secret]] = deque()
         self._making = 0
+        self._asked = False
 
     async def fresh(self) -> Secret:
         """Return a nonce made within the last seconds, or just now.
@@ -50,6 +51,7 @@ class Nonces:
         Raises:
             AiocdfError: No session was to be had.
         """
+        self._asked = True
         self._drop_old()
         if self._stock:
             return self._stock.popleft()[0]
@@ -60,6 +62,8 @@ class Nonces:
 
     def prepare(self, count: int) -> None:
         """See to it that, beside those waited for, *count* are in hand or being made, for calls next in line."""
+        if not self._asked:
+            return  # calls may all come with nonces of their caller's, who may have no right to make any
         self._drop_old()
         for _ in range(len(self._waiting) + count - len(self._stock) - self._making):
             self._making += 1

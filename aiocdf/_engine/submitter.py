@@ -93,6 +93,7 @@ class Submitter:
         self._emit = emit
         self._workers = 0
         self._waking = False
+        self._ends = 0.0
         self._paused_until = 0.0
         self._backstop: asyncio.TimerHandle | None = None
         self._warned_at = float("-inf")
@@ -111,14 +112,14 @@ class Submitter:
             self._waking = True
             self._tasks.soon(self._look)
 
-    def prepare(self, ends: float) -> None:
+    def expect(self, ends: float) -> None:
         """Have nonces in hand for the queued calls whose turn comes soon.
 
         Args:
             ends: Running calls a second that are expected to end, each of which lets another start.
         """
-        soon = math.ceil(ends * _AHEAD)
-        self._nonces.prepare(min(soon, self._settings.submitters, self._admission.queued))
+        self._ends = ends
+        self.wake()
 
     def close(self) -> None:
         """Start nothing any more."""
@@ -126,11 +127,16 @@ class Submitter:
             self._backstop.cancel()
 
     def _look(self) -> None:
-        """Give work to idle workers."""
+        """Give work to idle workers, and have nonces made for them and for those that come soon."""
         self._waking = False
+        given = 0
         while self._workers < self._settings.submitters and (record := self._next()) is not None:
             self._workers += 1
+            given += 1
             self._tasks.spawn(self._work(record))
+        soon = min(math.ceil(self._ends * _AHEAD), self._settings.submitters, self._admission.queued)
+        # The workers take theirs when they come round: from what is in hand, which is to last for others too.
+        self._nonces.prepare(given + soon)
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:

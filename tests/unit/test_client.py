@@ -10,7 +10,6 @@ import pytest
 
 from aiocdf import (
     BearerToken,
-    CallFailed,
     Client,
     ClientClosed,
     ConfigError,
@@ -263,44 +262,6 @@ class TestBoundFunction:
         """A value of another type raises, naming the path."""
         with pytest.raises(DecodeError, match=r"\$\.total"):
             await client.function(1, Output=Output)({"value": {"total": "three"}})
-
-
-class TestAsCompleted:
-    async def test_in_the_order_of_ends(self, client):
-        """Handles come out done, in the order in which their calls end, each once."""
-        handles = [client.call(1, {"seconds": n}) for n in (3, 1, 2)]
-        ended = [handle async for handle in client.as_completed([*handles, handles[0]])]
-        assert ended == [handles[1], handles[2], handles[0]]
-        assert all(handle.done() for handle in ended)
-
-    async def test_failed_and_cancelled_ones(self, client):
-        """Handles that failed or were cancelled come out as well."""
-        failing, cancelled, done = client.call(1, {"error": "no"}), client.call(1), client.call(1)
-        await done
-        cancelled.cancel()
-        ended = {handle async for handle in client.as_completed([failing, cancelled, done])}
-        assert ended == {failing, cancelled, done}
-        assert isinstance(failing.exception(), CallFailed)
-
-    async def test_none(self, client):
-        """No handles, no waiting."""
-        assert [handle async for handle in client.as_completed([])] == []
-
-    async def test_left_early(self, client):
-        """Who stops early harms no call."""
-        handles = [client.call(1, {"seconds": n}) for n in (1, 5, 5)]
-        assert await anext(client.as_completed(handles)) is handles[0]
-        assert {call.status for call in await asyncio.gather(*handles)} == {"Completed"}
-
-    async def test_closed_meanwhile(self, service):
-        """When the client closes, all handles come out."""
-        async with service.client() as client:
-            handles = [client.call(1, {"seconds": 50}) for _ in range(3)]
-            ended = client.as_completed(handles)
-            task = asyncio.create_task(anext(ended))
-            await asyncio.sleep(1)
-        assert isinstance((await task).exception(), ClientClosed)
-        assert len([handle async for handle in ended]) == 2
 
 
 class TestFromEnv:

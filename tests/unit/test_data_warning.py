@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from aiocdf import SecretInDataWarning
+from aiocdf.data_warning import DataWarning
+
+LEAK = {"db": [{"password": "hunter2hunter2"}]}
+
+
+@pytest.fixture
+def told():
+    """The warnings of a test, each time they are given."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield told
+
+
+def test_path_through_lists(told) -> None:
+    """The path leads to the secret through lists, too."""
+    DataWarning().check(LEAK)
+
+    (warning,) = told
+    assert warning.category is SecretInDataWarning
+    assert "$.db[0].password" in str(warning.message)
+
+
+def test_once_a_client(told) -> None:
+    """What one client has warned of is news from another."""
+    for _ in range(2):
+        DataWarning().check(LEAK)
+
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("data", [{}, {"x": 2}, {"password": ""}, {"path": "/projects/acme"}, [1, "two"], "text"])
+def test_nothing_to_warn_of(told, data) -> None:
+    """Plain data is passed over."""
+    DataWarning().check(data)
+
+    assert told == []
