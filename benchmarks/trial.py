@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import math
 import statistics
 import subprocess
@@ -26,8 +27,11 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a process to talk with, and end it on leaving."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+    """Start a process to talk with, and end it on leaving; its script finds its neighbours whatever we were told."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as started:
         try:
             yield started
         finally:

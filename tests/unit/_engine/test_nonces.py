@@ -264,9 +264,10 @@ class TestFanOut:
         assert service.count("start") == 200
         assert len(set(service.nonces) - service.bound) <= 12
 
-    async def test_in_hand_when_a_place_is_free(self, service):
+    @pytest.mark.parametrize("latency", [0.02, 0.05, 0.12])
+    async def test_in_hand_when_a_place_is_free(self, service, latency):
         """Once ends have been seen, POSTs go out with the poll's answer: their nonces were made before it came."""
-        service.latency = 0.05
+        service.latency = latency
         async with service.client() as client:
             await asyncio.gather(*(client.call(1, {"seconds": 2 + n % 17 / 10}) for n in range(500)))
         answers = {round(seen.at + service.latency, 3) for seen in service.of("poll")}
