@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,10 +13,11 @@ import nox
 
 HERE = Path(__file__).parent
 DIST = HERE / "dist"
+PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "providers"]
 
 
 def runs(python: Path) -> bool:
@@ -83,7 +85,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python also measures their branch coverage, when it runs them all."""
     install_wheel(session, "tests")
-    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk"]
+    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/providers"]
     if session.posargs or session.python != installed()[0]:
         pytest(session, "pytest", *arguments)
         return
@@ -101,14 +103,36 @@ def sdk(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def providers(session: nox.Session) -> None:
+    """Sign in at an identity provider that nobody here wrote; it runs on Node.js."""
+    node = session.run("node", "--version", external=True, silent=True) if shutil.which("npm") else "none"
+    if not re.match(r"v(18|19|[2-9]\d)\.", str(node)):
+        session.skip("the provider needs Node.js 18 or later, with npm, on the PATH")
+    session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PROVIDER), external=True)
+    install_wheel(session, "tests")
+    pytest(session, "pytest", *(session.posargs or [str(PROVIDER)]))
+
+
+def peer(session: nox.Session) -> str:
+    """Return a Python of its own for Cognite's client: none of what that depends on is to change what ours runs with."""
+    folder = Path(session.create_tmp()) / "sdk"
+    python = str(folder / "bin" / "python")
+    session.run("python", "-m", "venv", str(folder))
+    session.run(
+        python, "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, "sdk"), external=True
+    )
+    return python
+
+
+@nox.session(requires=["package"])
 def bench(session: nox.Session) -> None:
     """Measure the client beside its peers; `nox -s bench -- --quick` takes under two minutes, all of it about twenty."""
     install_wheel(session, "bench")
-    # An environment of its own: none of what the peer depends on is to change what ours runs with.
-    peer = Path(session.create_tmp()) / "sdk"
-    python = peer / "bin" / "python"
-    session.run("python", "-m", "venv", str(peer))
-    session.run(
-        str(python), "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, "sdk"), external=True
-    )
-    session.run("python", "benchmarks/run.py", "--sdk-python", str(python), *session.posargs)
+    session.run("python", "benchmarks/run.py", "--sdk-python", peer(session), *session.posargs)
+
+
+@nox.session(requires=["package"])
+def tokens(session: nox.Session) -> None:
+    """Measure what it costs the client, and its peer, that a token expires; takes three minutes."""
+    install_wheel(session)
+    session.run("python", "benchmarks/tokens.py", "--sdk-python", peer(session))

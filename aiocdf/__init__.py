@@ -13,7 +13,18 @@ Without an account, `aiocdf serve DIR` runs the functions below a folder and spe
 
 from __future__ import annotations
 
-from aiocdf.auth import BearerToken, ClientCredentials
+from aiocdf.auth import (
+    AccessToken,
+    AuthorizationCode,
+    BearerToken,
+    ClientCredentials,
+    DeviceCode,
+    DevicePrompt,
+    FileTokenStore,
+    KeyringTokenStore,
+    MemoryTokenStore,
+    TokenStore,
+)
 from aiocdf.bound_function import BoundFunction
 from aiocdf.client import Client
 from aiocdf.config import Polling, Retrying, Settings
@@ -53,6 +64,7 @@ from aiocdf.errors import (
 from aiocdf.handle import CallHandle, CallRef
 from aiocdf.models import (
     CallStatus,
+    Capability,
     Function,
     FunctionCall,
     FunctionError,
@@ -63,6 +75,8 @@ from aiocdf.models import (
     SessionStatus,
     SessionType,
     Stats,
+    TokenInspection,
+    TokenProject,
 )
 from aiocdf.secret import Secret
 from aiocdf.telemetry import (
@@ -76,9 +90,11 @@ from aiocdf.telemetry import (
 )
 
 __all__ = [
+    "AccessToken",
     "AiocdfError",
     "ApiError",
     "AuthError",
+    "AuthorizationCode",
     "BadRequest",
     "BearerToken",
     "BoundFunction",
@@ -93,6 +109,7 @@ __all__ = [
     "CallStatus",
     "CallTimedOut",
     "CallsThrottled",
+    "Capability",
     "Client",
     "ClientClosed",
     "ClientCredentials",
@@ -100,7 +117,10 @@ __all__ = [
     "Conflict",
     "ConnectError",
     "DecodeError",
+    "DeviceCode",
+    "DevicePrompt",
     "Event",
+    "FileTokenStore",
     "Function",
     "FunctionCall",
     "FunctionError",
@@ -109,8 +129,10 @@ __all__ = [
     "FunctionStatus",
     "InvalidArgument",
     "InvalidType",
+    "KeyringTokenStore",
     "LogEntry",
     "LoginRequired",
+    "MemoryTokenStore",
     "NotFound",
     "OAuthError",
     "Observer",
@@ -129,6 +151,9 @@ __all__ = [
     "Settings",
     "Stats",
     "SubmissionUncertain",
+    "TokenInspection",
+    "TokenProject",
+    "TokenStore",
     "TransportError",
     "TransportTimeout",
     "Unauthorized",

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import attrs
-
-from aiocdf._engine import CallSpec, Engine
-from aiocdf._http.sender import Sender
-from aiocdf._http.transport import Transport
+from aiocdf._engine import CallSpec
 from aiocdf._wire.identifiers import check_function, check_id
-from aiocdf._wire.json import api_headers
 from aiocdf._wire.payload import encode
-from aiocdf.auth import TokenSource, credentials_from
+from aiocdf.auth import credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.completion import AsCompleted, map_calls
-from aiocdf.config import Environment, Settings, base_url_of, check_project, check_url, cluster_of, payload_limit
+from aiocdf.config import Settings, base_url_of, check_project, check_url, cluster_of, payload_limit
 from aiocdf.data_warning import DataWarning
+from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import ClientClosed, ConfigError, InvalidArgument, InvalidType, WrongState
 from aiocdf.handle import CallHandle, CallRef
-from aiocdf.resources import Calls, Functions, Sessions
+from aiocdf.opened import open_project
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
@@ -33,9 +28,11 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from aiocdf.auth import Credentials
+    from aiocdf.auth import AccessToken, Credentials
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
+    from aiocdf.opened import Opened
+    from aiocdf.resources import Calls, Functions, Sessions, Tokens
     from aiocdf.telemetry import Event, Observer
 
 __all__ = ["Client"]
@@ -45,21 +42,6 @@ Out = TypeVar("Out")
 T = TypeVar("T")
 
 _log = logging.getLogger("aiocdf.client")
-
-_EXCHANGES = ({"tokenExchange": True}, {"oneshotTokenExchange": True})
-
-
-@attrs.define
-class _Open:
-    """What exists while a client is open."""
-
-    loop: asyncio.AbstractEventLoop
-    transport: Transport
-    source: TokenSource
-    engine: Engine
-    functions: Functions
-    calls: Calls
-    sessions: Sessions
 
 
 class Client:
@@ -99,27 +81,27 @@ class Client:
         self._credentials = credentials
         self._session = session
         self._observers = tuple(observers)
-        self._opened: _Open | None = None
+        self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
         self._data_warning = DataWarning()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
-        """Make a client of what the environment says.
+        """Make a client of what environment variables say, and an `aiocdf.toml` in the working directory.
 
-        Reads CDF_PROJECT, CDF_URL or CDF_CLUSTER, LOGIN_FLOW (`client_credentials` or `token`), CDF_TOKEN, PROVIDER,
-        IDP_TENANT_ID, IDP_TOKEN_URL, IDP_CLIENT_ID, IDP_CLIENT_SECRET, IDP_SCOPES and IDP_AUDIENCE.
+        The reference lists the variables. In the file, or in one that AIOCDF_CONFIG names, they are in lower case; the
+        environment counts for more.
 
         Args:
-            overrides: Arguments of `Client`, which count for more than the environment.
+            overrides: Arguments of `Client`, which count for more than both.
 
         Raises:
             ConfigError: Something is missing; the message names the variables.
         """
         cluster = overrides.pop("cluster", None)
         address = overrides.pop("base_url", None) or (base_url_of(cluster) if cluster else None)
-        environment = Environment.read(os.environ, project=overrides.pop("project", None), base_url=address)
+        environment = Environment.read(read_variables(), project=overrides.pop("project", None), base_url=address)
         credentials = overrides.pop("credentials", None) or credentials_from(environment)
         return cls(environment.project, credentials=credentials, base_url=environment.base_url, **overrides)
 
@@ -134,54 +116,36 @@ class Client:
             raise ClientClosed("this client was closed and cannot be opened again: make a new one")
         if self._opened is not None:
             raise WrongState("this client is open already")
-        # Takes longer to import than all else that is needed only here.
-        from importlib.metadata import version
-
-        transport = Transport(
-            self._session, timeout=self.settings.request_timeout, connect_timeout=self.settings.connect_timeout
-        )
-        source = TokenSource(self._credentials, transport)
-        sender = Sender(
-            transport,
-            source,
-            headers=api_headers(self.settings.app, version("aiocdf")),
-            retry=self.settings.retrying,
-            emit=self._emit,
-        )
-        url = f"{self.base_url}/api/v1/projects/{self.project}"
-        calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
-        own = self._credentials.session_item()
-        engine = Engine(
-            calls=calls,
-            functions=functions,
-            sessions=sessions,
-            grants=_EXCHANGES if own is None else (own,),
+        self._opened = await open_project(
+            self.project,
+            self.base_url,
+            credentials=self._credentials,
             settings=self.settings,
-            cluster=self._cluster,
-            project=self.project,
+            session=self._session,
             emit=self._emit,
         )
-        await transport.__aenter__()
-        self._opened = _Open(
-            loop=asyncio.get_running_loop(),
-            transport=transport,
-            source=source,
-            engine=engine,
-            functions=functions,
-            calls=calls,
-            sessions=sessions,
-        )
+
+    async def login(self) -> AccessToken:
+        """Sign in now instead of with the first request, and again when a sign-in is over; the token tells for how long.
+
+        Raises:
+            AuthError: There is no token to be had; the message says what to do.
+        """
+        return await self._ready().source.login()
+
+    async def logout(self) -> None:
+        """End the sign-in of a user, here and at the identity provider, and forget the token.
+
+        Raises:
+            AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+        """
+        await self._ready().source.logout()
 
     async def aclose(self) -> None:
         """Close the client: queued calls never start, running ones go on at the service, handles end with `ClientClosed`."""
         opened, self._opened, self._closed = self._opened, None, True
-        if opened is None:
-            return
-        try:
-            await opened.engine.aclose()
-            await opened.source.aclose()
-        finally:
-            await opened.transport.__aexit__(None, None, None)
+        if opened is not None:
+            await opened.aclose()
 
     async def __aenter__(self) -> Self:
         """Open the client."""
@@ -357,6 +321,11 @@ class Client:
         """The sessions that let functions act as their callers."""
         return self._ready().sessions
 
+    @property
+    def tokens(self) -> Tokens:
+        """What the service tells of the client's own access token."""
+        return self._ready().tokens
+
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
         return self._ready().engine.stats(
@@ -368,7 +337,7 @@ class Client:
         state = "open" if self._opened else "closed" if self._closed else "not started"
         return f"<Client of project {self.project} at {self.base_url}: {state}>"
 
-    def _ready(self) -> _Open:
+    def _ready(self) -> Opened:
         """Return what is open, or say why nothing is."""
         if self._closed:
             raise ClientClosed("this client is closed: make a new one")

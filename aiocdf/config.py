@@ -1,26 +1,22 @@
-"""Frozen settings, what the environment says, and the check that every URL passes."""
+"""Frozen settings, and the checks that projects, clusters and URLs pass."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
 import re
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, Literal, TypeGuard, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
 from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
-from aiocdf.secret import Secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "Environment",
     "Polling",
     "Retrying",
+    "SessionGrant",
     "Settings",
     "base_url_of",
     "check_project",
@@ -32,10 +28,10 @@ __all__ = [
 # `urlsplit` drops some of these in silence and other parsers do not: no two readers may see two hosts in one URL.
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
-_VARIABLE = re.compile(r"CDF_|IDP_|(?:LOGIN_FLOW|PROVIDER)$")
-
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
 _CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+SessionGrant = Literal["client_credentials", "token_exchange", "oneshot_token_exchange"]
+
 _DOMAIN = ".cognitedata.com"
 
 # Bytes of `data` that a call may carry, by cloud (service documentation, "Functions: technical details").
@@ -62,6 +58,11 @@ def _count(_: object, setting: attrs.Attribute[Any], value: object) -> None:
 def _header_value(_: object, setting: attrs.Attribute[Any], value: object) -> None:
     if not (isinstance(value, str) and value.isascii() and value.isprintable()):
         raise ConfigError(f"setting {setting.name} travels in a header, so it must be plain ASCII text, not {value!r}")
+
+
+def _session_grant(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and value not in get_args(SessionGrant):
+        raise ConfigError(f"setting {setting.name} must be one of {', '.join(get_args(SessionGrant))}, not {value!r}")
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -121,79 +122,12 @@ class Settings:
     grace: float = attrs.field(default=60.0, validator=_not_negative)
     #: Seconds without one answer to a poll after which running calls are given up as lost.
     unreachable_after: float = attrs.field(default=300.0, validator=_above_zero)
+    #: How sessions for function calls are asked for: None for the best way that the service takes.
+    session_grant: SessionGrant | None = attrs.field(default=None, validator=_session_grant)
     #: Warn where a call's data looks as if it held a secret.
     warn_secrets: bool = True
     #: How this client names itself to the service.
     app: str = attrs.field(default="aiocdf", validator=_header_value)
-
-
-@attrs.frozen(kw_only=True)
-class Environment:
-    """What the environment variables that Cognite's own tools read say about project and sign-in."""
-
-    project: str
-    base_url: str
-    login_flow: str
-    provider: str
-    token: Secret | None = None
-    tenant: str | None = None
-    token_url: str | None = None
-    client_id: str | None = None
-    client_secret: Secret | None = None
-    scopes: tuple[str, ...] = ()
-    audience: str | None = None
-    #: Names of the variables of this kind that are set.
-    found: tuple[str, ...] = ()
-
-    def missing(self, *names: str) -> str:
-        """Say which variables are missing, for an error's message."""
-        return missing_variables(names, self.found)
-
-    @classmethod
-    def read(
-        cls, variables: Mapping[str, str], *, project: str | None = None, base_url: str | None = None
-    ) -> Environment:
-        """Read *variables*; what is given beside them counts for more.
-
-        Args:
-            variables: Such as `os.environ`. An empty value counts as a missing one.
-            project: The project, instead of CDF_PROJECT.
-            base_url: The address, instead of CDF_URL and CDF_CLUSTER.
-
-        Raises:
-            ConfigError: Neither a project, nor an address; the message names the variables to set and those found.
-        """
-        found = {name: text for name, value in variables.items() if _VARIABLE.match(name) and (text := value.strip())}
-        cluster = found.get("CDF_CLUSTER")
-        address = base_url or found.get("CDF_URL") or (base_url_of(cluster) if cluster else None)
-        project = project or found.get("CDF_PROJECT")
-        if not project or not address:
-            missing = [] if project else ["CDF_PROJECT"]
-            missing += [] if address else ["CDF_CLUSTER or CDF_URL"]
-            raise ConfigError(missing_variables(missing, found))
-        secrets = {name: Secret(found[name]) for name in ("CDF_TOKEN", "IDP_CLIENT_SECRET") if name in found}
-        return cls(
-            project=project,
-            base_url=address,
-            login_flow=found.get("LOGIN_FLOW", "token" if "CDF_TOKEN" in found else "client_credentials").lower(),
-            provider=found.get("PROVIDER", "entra_id").lower(),
-            token=secrets.get("CDF_TOKEN"),
-            tenant=found.get("IDP_TENANT_ID"),
-            token_url=found.get("IDP_TOKEN_URL"),
-            client_id=found.get("IDP_CLIENT_ID"),
-            client_secret=secrets.get("IDP_CLIENT_SECRET"),
-            scopes=tuple(found.get("IDP_SCOPES", "").replace(",", " ").split()),
-            audience=found.get("IDP_AUDIENCE"),
-            found=tuple(found),
-        )
-
-
-def missing_variables(missing: Iterable[str], found: Iterable[str]) -> str:
-    """Say which environment variables are missing, and which *found* ones of their kind are set; never a value."""
-    return (
-        f"the environment does not set {' and '.join(missing)} (set are: {', '.join(sorted(found)) or 'none of its kind'}). "
-        "Set them, or start a local server with `aiocdf serve DIR`, which prints them."
-    )
 
 
 def base_url_of(cluster: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 for name in list(os.environ):
-    if name.startswith(("CDF_", "COGNITE_", "IDP_", "LOGIN_FLOW")):
+    if name.startswith(("AIOCDF_CONFIG", "AIOCDF_TOKEN_STORE", "CDF_", "COGNITE_", "IDP_", "LOGIN_FLOW", "PROVIDER")):
         del os.environ[name]
 
 # looptime asks for the current event loop in tests without one too. Up to Python 3.13 asyncio would make one up for it,

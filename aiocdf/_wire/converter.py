@@ -18,6 +18,7 @@ from aiocdf.errors import DecodeError
 from aiocdf.models.calls import FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
 from aiocdf.models.sessions import Session
+from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 from aiocdf.secret import Secret
 
 __all__ = ["camel", "converter", "structure"]
@@ -94,6 +95,21 @@ def _read_error(value: object, _: object) -> FunctionError:
     return FunctionError(message=str(value))
 
 
+def _read_capability(value: object, _: object) -> Capability:
+    """Read a capability, which stands under the name of its kind beside the projects that it is for."""
+    if not isinstance(value, Mapping):
+        raise TypeError("expected an object")
+    projects = converter.structure(value.get("projectScope", {}), dict[str, Any]).get("projects")
+    acl = next((name for name in value if name != "projectScope"), "")
+    held = converter.structure(value.get(acl, {}), dict[str, Any])
+    return Capability(
+        acl=acl,
+        actions=converter.structure(held.get("actions", ()), tuple[str, ...]),
+        scope=converter.structure(held.get("scope", {}), dict[str, Any]),
+        projects=None if projects is None else converter.structure(projects, tuple[str, ...]),
+    )
+
+
 def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
     """Make the hook of a model: service's names, nulls as absent, unknown fields kept."""
     fields = attrs.fields(attrs.resolve_types(kind))
@@ -119,11 +135,12 @@ def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
     return hook
 
 
-_MODELS = (Range, Function, FunctionLimits, FunctionCall, LogEntry, Session)
+_MODELS = (Range, Function, FunctionLimits, FunctionCall, LogEntry, Session, TokenInspection, TokenProject)
 
 converter.register_structure_hook(datetime, _read_iso_instant)
 converter.register_unstructure_hook(datetime, datetime.isoformat)
 converter.register_structure_hook(Secret, lambda value, _: Secret(value))
 converter.register_structure_hook(FunctionError, _read_error)
+converter.register_structure_hook(Capability, _read_capability)
 # A factory: a model's hook is made when its first answer is read, not when aiocdf is imported.
 converter.register_structure_hook_factory(_MODELS.__contains__, _read_model)

@@ -68,7 +68,7 @@ class BearerToken:
                 " or give a function that returns it."
             )
 
-    async def fetch(self, transport: Transport) -> AccessToken:  # noqa: ARG002 - what it asks does its own I/O
+    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:  # noqa: ARG002 - what it asks does its own I/O
         """Hand out the text, or ask the function.
 
         Raises:

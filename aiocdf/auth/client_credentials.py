@@ -1,14 +1,16 @@
-"""An application's own id and secret."""
+"""An application's own id and secret, or key."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from typing import TYPE_CHECKING, Literal, Self, get_args
-from urllib.parse import quote
 
 import attrs
 
 from aiocdf.auth.exchange import exchange
+from aiocdf.auth.fields import check_client_id, check_extra, is_text, split_names
+from aiocdf.auth.presets import COGNITE_TOKEN_URL, OPEN_INDUSTRIAL_DATA, entra_authority, entra_urls
+from aiocdf.auth.token import read_answer
 from aiocdf.config import base_url_of, check_url
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
@@ -20,14 +22,22 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Request
     from aiocdf.auth.token import AccessToken
 
-__all__ = ["COGNITE_TOKEN_URL", "ClientCredentials", "entra_token_url"]
+__all__ = ["ClientCredentials"]
 
-AuthMethod = Literal["client_secret_post", "client_secret_basic"]
+AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt"]
 
-COGNITE_TOKEN_URL = "https://auth.cognite.com/oauth2/token"
-
-_OWN_FIELDS = frozenset({"grant_type", "client_id", "client_secret", "scope", "audience", "resource"})
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_OWN_FIELDS = frozenset(
+    {
+        "audience",
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "grant_type",
+        "resource",
+        "scope",
+    }
+)
 
 
 @attrs.frozen(kw_only=True, init=False)
@@ -37,12 +47,15 @@ class ClientCredentials:
     Args:
         token_url: The identity provider's token endpoint; https, or http on a loopback address. It is used as given.
         client_id: The application's id.
-        client_secret: The application's secret; it is wrapped and never shown.
+        client_secret: The application's secret; it is wrapped and never shown. With `private_key_jwt`, its private key
+            instead: RSA, EC or Ed25519 as unencrypted PEM text.
         scopes: What to ask for: an iterable, or a text that parts them by spaces or commas.
         audience: Whom the token is for, with providers that want it said (Auth0, for one).
         resource: The same in the words of RFC 8707: one or more URIs.
         extra: Further fields of the token request; their values are kept like secrets.
-        auth_method: How the secret is sent: `client_secret_post`, in the body, or `client_secret_basic`, in a header.
+        auth_method: How the secret is used: `client_secret_post` sends it in the body, `client_secret_basic` in a
+            header; `private_key_jwt` signs with the key, which is never sent (RFC 7523).
+        key_header: What the provider knows the key by, such as `{"kid": ...}`, or `{"x5t": ...}` for Entra ID.
 
     Raises:
         ConfigError: Something is missing, or cannot be sent or sent safely.
@@ -56,6 +69,7 @@ class ClientCredentials:
     resource: tuple[str, ...]
     extra: Mapping[str, Secret] = attrs.field(hash=False)
     auth_method: AuthMethod
+    key_header: Mapping[str, str] = attrs.field(hash=False)
 
     def __init__(
         self,
@@ -68,6 +82,7 @@ class ClientCredentials:
         resource: str | Iterable[str] | None = None,
         extra: Mapping[str, str | Secret] | None = None,
         auth_method: AuthMethod = "client_secret_post",
+        key_header: Mapping[str, str] | None = None,
     ) -> None:
         """Wrap what is secret, then check."""
         # First, and in the same variables: a check that fails must find no bare secret among the locals of its traceback.
@@ -77,24 +92,23 @@ class ClientCredentials:
             token_url=token_url,
             client_id=client_id,
             client_secret=client_secret,
-            scopes=_split(scopes),
+            scopes=split_names(scopes),
             audience=audience,
-            resource=_split(resource),
+            resource=split_names(resource),
             extra=wrapped,
             auth_method=auth_method,
+            key_header=dict(key_header or {}),
         )
 
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
         check_url(self.token_url, what="token_url")
-        if not _is_text(self.client_id):
-            raise ConfigError("client_id is empty or not text. Give the id of an application at the identity provider.")
-        if not _is_text(self.client_secret.reveal()):
+        check_client_id(self.client_id)
+        if not is_text(self.client_secret.reveal()):
             raise ConfigError(f"client_secret of client {self.client_id!r} is empty or not text.")
         if self.auth_method not in get_args(AuthMethod):
             raise ConfigError(f"auth_method {self.auth_method!r} is none of {', '.join(get_args(AuthMethod))}.")
-        if taken := sorted(_OWN_FIELDS & self.extra.keys()):
-            raise ConfigError(f"extra must not set {', '.join(taken)}: use the argument of that meaning.")
+        check_extra(self.extra, own=_OWN_FIELDS)
 
     @classmethod
     def entra(cls, *, tenant: str, client_id: str, client_secret: str | Secret, cluster: str) -> Self:
@@ -108,7 +122,7 @@ class ClientCredentials:
         """
         client_secret = _wrap(client_secret)
         return cls(
-            token_url=entra_token_url(tenant),
+            token_url=entra_urls(entra_authority(tenant)).token_url,
             client_id=client_id,
             client_secret=client_secret,
             scopes=(f"{base_url_of(cluster)}/.default",),
@@ -125,54 +139,56 @@ class ClientCredentials:
         client_secret = _wrap(client_secret)
         return cls(token_url=COGNITE_TOKEN_URL, client_id=client_id, client_secret=client_secret)
 
-    async def fetch(self, transport: Transport) -> AccessToken:
+    @classmethod
+    def open_industrial_data(cls, client_secret: str | Secret) -> Self:
+        """Make credentials for Open Industrial Data: project `publicdata` on cluster `api`, which may only be read.
+
+        Args:
+            client_secret: The secret that its web page gives to each user.
+        """
+        client_secret = _wrap(client_secret)
+        return cls.entra(client_secret=client_secret, **OPEN_INDUSTRIAL_DATA)
+
+    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:  # noqa: ARG002 - each is as good
         """Ask the token endpoint for an access token.
 
         Raises:
             OAuthError: The provider refused.
             AuthError: The provider could not be reached.
+            ConfigError: The private key cannot be read.
         """
-        return await exchange(self._request(), transport)
+        # A signature takes its time, and so does the import of what makes it.
+        signs = self.auth_method == "private_key_jwt"
+        request = await asyncio.to_thread(self._request) if signs else self._request()
+        return await exchange(request, transport, read_answer)
 
-    def session_item(self) -> Mapping[str, str | Secret]:
-        """Return the item for `POST /sessions` that lets a function act as this application."""
+    def session_item(self) -> Mapping[str, str | Secret] | None:
+        """Return the item for `POST /sessions` that lets a function act as this application; a key makes none."""
+        if self.auth_method == "private_key_jwt":
+            return None
         return {"clientId": self.client_id, "clientSecret": self.client_secret}
 
     def _request(self) -> Request:
         """Build the token request."""
         # Not with the module: Authlib takes as long to import as a third of aiocdf.
-        from aiocdf.auth.oauth import client_credentials_request
+        from aiocdf.auth.oauth import ClientIdentity, token_request
 
         audience = [("audience", self.audience)] if self.audience else []
-        return client_credentials_request(
+        return token_request(
             self.token_url,
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            auth_method=self.auth_method,
+            ClientIdentity(
+                client_id=self.client_id,
+                secret=self.client_secret,
+                method=self.auth_method,
+                key_header=self.key_header,
+            ),
+            grant_type="client_credentials",
             scope=" ".join(self.scopes),
-            more=[
-                *audience,
-                *(("resource", uri) for uri in self.resource),
-                *((name, value.reveal()) for name, value in self.extra.items()),
-            ],
+            secrets=self.extra,
+            more=[*audience, *(("resource", uri) for uri in self.resource)],
         )
-
-
-def entra_token_url(tenant: str) -> str:
-    """Return the token endpoint of a directory in Microsoft Entra ID."""
-    return f"https://login.microsoftonline.com/{quote(tenant, safe='')}/oauth2/v2.0/token"
 
 
 def _wrap(value: object) -> Secret:
     """Wrap a secret; what is no string becomes an empty one, which is refused where no traceback shows it."""
     return Secret(value) if isinstance(value, str | Secret) else Secret("")
-
-
-def _split(names: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Take names from an iterable, or from a text that parts them by spaces or commas."""
-    return tuple(re.findall(r"[^\s,]+", names)) if isinstance(names, str) else tuple(names or ())
-
-
-def _is_text(value: object) -> bool:
-    """Tell whether it is text that can be sent: undecodable bytes in the environment become surrogates."""
-    return isinstance(value, str) and value != "" and not _SURROGATES.search(value)

@@ -18,10 +18,15 @@ class Credentials(Protocol):
     """An immutable value that says how to get access tokens.
 
     It holds no state, so several clients and event loops may share it; when to fetch is the token source's affair.
+    What has to be kept of a user's sign-in is kept in a token store.
     """
 
-    async def fetch(self, transport: Transport) -> AccessToken:
-        """Get a new access token.
+    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
+        """Get an access token.
+
+        Args:
+            transport: What sends requests.
+            old: The token that is to be replaced; None for a client's first.
 
         Raises:
             AuthError: There is none to be had; the message says what to do.

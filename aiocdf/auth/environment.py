@@ -1,39 +1,53 @@
-"""Credentials from the environment variables that Cognite's own tools read."""
+"""Credentials from the variables that Cognite's own tools read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from aiocdf.auth.authorization_code import AuthorizationCode
 from aiocdf.auth.bearer import BearerToken
-from aiocdf.auth.client_credentials import COGNITE_TOKEN_URL, ClientCredentials, entra_token_url
+from aiocdf.auth.client_credentials import ClientCredentials
+from aiocdf.auth.device_code import DeviceCode
+from aiocdf.auth.file_store import FileTokenStore
+from aiocdf.auth.keyring_store import KeyringTokenStore
+from aiocdf.auth.presets import COGNITE_ISSUER, COGNITE_TOKEN_URL, ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
+from aiocdf.auth.token_store import MemoryTokenStore
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiocdf.auth.credentials import Credentials
-    from aiocdf.config import Environment
+    from aiocdf.auth.provider import Provider
+    from aiocdf.environment import Environment
 
 __all__ = ["credentials_from"]
 
-_ENTRA_TOKEN_URL = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
-_COGNITE_TOKEN_URL = "https://auth.cognite.com/oauth2/token"
+_STORES = {"file": FileTokenStore, "keyring": KeyringTokenStore, "memory": MemoryTokenStore}
+#: What users of Cognite's own tools have registered at their providers.
+_REDIRECT_URI = "http://localhost:53000"
 
 
 def credentials_from(environment: Environment) -> Credentials:
-    """Return the credentials that `LOGIN_FLOW` asks for.
+    """Return the credentials that `LOGIN_FLOW` asks for; sign-ins of users are kept for all programs of the user.
 
     Raises:
-        ConfigError: A variable of that flow is missing, or the flow is not known.
+        ConfigError: A variable of that flow is missing, or its value is not known.
     """
-    if environment.login_flow == "token":
-        if environment.token is None:
-            raise ConfigError(environment.missing("CDF_TOKEN"))
-        return BearerToken(environment.token)
-    if environment.login_flow == "client_credentials":
-        return _client_credentials(environment)
-    raise ConfigError(
-        f"LOGIN_FLOW is {environment.login_flow!r}; it can be client_credentials or token. "
-        "For any other way to sign in, pass credentials= to the client."
-    )
+    match environment.login_flow:
+        case "token":
+            if environment.token is None:
+                raise ConfigError(environment.missing("CDF_TOKEN"))
+            return BearerToken(environment.token)
+        case "client_credentials":
+            return _client_credentials(environment)
+        case "interactive":
+            redirect_uri = environment.redirect_uri or _REDIRECT_URI
+            return AuthorizationCode(redirect_uri=redirect_uri, **_of_user(environment, "authorize_url"))
+        case "device_code":
+            return DeviceCode(**_of_user(environment, "device_url"))
+        case unknown:
+            raise ConfigError(
+                f"LOGIN_FLOW is {unknown!r}; it can be client_credentials, token, interactive or device_code."
+            )
 
 
 def _client_credentials(environment: Environment) -> ClientCredentials:
@@ -45,13 +59,12 @@ def _client_credentials(environment: Environment) -> ClientCredentials:
             "IDP_CLIENT_SECRET": environment.client_secret,
         }
         raise ConfigError(environment.missing(*(name for name, value in needed.items() if not value)))
-    cognite = environment.provider == "cdf"
     return ClientCredentials(
         token_url=token_url,
         client_id=environment.client_id,
         client_secret=environment.client_secret,
-        scopes=environment.scopes or (() if cognite else (f"{environment.base_url.rstrip('/')}/.default",)),
-        audience=environment.audience,
+        scopes=environment.scopes or (() if environment.provider == "cdf" else (_scope(environment, ".default"),)),
+        audience=_audience(environment),
     )
 
 
@@ -59,6 +72,68 @@ def _token_url(environment: Environment) -> str | None:
     """Return the token endpoint of a provider that is known by name."""
     if environment.provider == "cdf":
         return COGNITE_TOKEN_URL
-    if environment.provider == "entra_id" and environment.tenant:
-        return entra_token_url(environment.tenant)
-    return None
+    entra = _entra(environment)
+    return entra.token_url if entra else None
+
+
+def _of_user(environment: Environment, endpoint: str) -> dict[str, Any]:
+    """Return the arguments that all sign-ins of users take; *endpoint* is the one that differs."""
+    where = _where(environment, endpoint)
+    is_entra, is_device = environment.provider == "entra_id", endpoint == "device_url"
+    client_id = environment.client_id or (ENTRA_DEVICE_CLIENT if is_entra and is_device else None)
+    if client_id is None:
+        raise ConfigError(environment.missing("IDP_CLIENT_ID"))
+    store = _STORES.get(environment.token_store)
+    if store is None:
+        raise ConfigError(f"AIOCDF_TOKEN_STORE is {environment.token_store!r}; it can be {', '.join(_STORES)}.")
+    return {
+        **where,
+        "client_id": client_id,
+        "scopes": environment.scopes or _scopes(environment, is_device=is_device),
+        "audience": _audience(environment),
+        "store": store(),
+    }
+
+
+def _where(environment: Environment, endpoint: str) -> dict[str, str | None]:
+    """Return where users sign in."""
+    if environment.provider == "entra_id":
+        entra = _entra(environment)
+        if entra is None:
+            raise ConfigError(environment.missing("IDP_TENANT_ID"))
+        return {"token_url": entra.token_url, endpoint: getattr(entra, endpoint)}
+    issuer = environment.discovery_url or (COGNITE_ISSUER if environment.provider == "cdf" else None)
+    if issuer is None:
+        raise ConfigError(environment.missing("IDP_DISCOVERY_URL"))
+    return {"issuer": issuer}
+
+
+def _entra(environment: Environment) -> Provider | None:
+    """Return the addresses of the directory in Entra ID, if it is that and known."""
+    if environment.provider != "entra_id" or not (environment.authority_url or environment.tenant):
+        return None
+    return entra_urls(environment.authority_url or entra_authority(environment.tenant or ""))
+
+
+def _scopes(environment: Environment, *, is_device: bool) -> tuple[str, ...]:
+    """Return what the provider usually wants to be asked for; the last keeps users signed in."""
+    match environment.provider:
+        case "entra_id" if is_device:
+            return (_scope(environment, "IDENTITY"), _scope(environment, "user_impersonation"), "offline_access")
+        case "entra_id":
+            return (_scope(environment, ".default"), "offline_access")
+        case "auth0":
+            return ("IDENTITY", "user_impersonation", "offline_access")
+        case _:
+            return ("offline_access",)
+
+
+def _scope(environment: Environment, name: str) -> str:
+    return f"{environment.base_url.rstrip('/')}/{name}"
+
+
+def _audience(environment: Environment) -> str | None:
+    """Return whom tokens are for; Auth0 wants to be told."""
+    if environment.audience or environment.provider != "auth0":
+        return environment.audience
+    return f"https://{environment.project}.fusion.cognite.com/{environment.project}"

@@ -1,33 +1,49 @@
-"""A token request and its answer, with the few retries that are worth it."""
+"""A request to an identity provider and its answer, with the few retries that are worth it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
-from aiocdf.auth.token import AccessToken, read_answer, read_seconds
+from aiocdf.auth.token import read_seconds
 from aiocdf.errors import AuthError, TransportError
 
 if TYPE_CHECKING:
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Request, Response
 
-__all__ = ["exchange"]
+__all__ = ["Reader", "exchange"]
 
-_ATTEMPTS = 3
 #: Seconds that the first wait takes at the most, and that any wait takes.
 _BASE, _CAP = 1.0, 60.0
 
+T_co = TypeVar("T_co", covariant=True)
 
-async def exchange(request: Request, transport: Transport) -> AccessToken:
-    """Send a token request and read the answer.
 
-    It is sent again, twice at the most, when there was no answer, and after a 429 or 5xx.
+class Reader(Protocol[T_co]):
+    """Reads an answer; an error is returned, not raised, for the frames that read may hold a token."""
+
+    def __call__(self, response: Response, *, what: str, asked_at_wall: float) -> T_co | AuthError:
+        """Read *response*.
+
+        Args:
+            response: The answer, whatever its status.
+            what: What was asked for, for the error's message.
+            asked_at_wall: Wall time in seconds, just before the request was sent.
+        """
+
+
+async def exchange(request: Request, transport: Transport, read: Reader[T_co], *, attempts: int = 3) -> T_co:
+    """Send a request and read the answer.
+
+    It is sent again when there was no answer, and after a 429 or 5xx.
 
     Args:
-        request: A token request that may be repeated.
+        request: A request to an identity provider.
         transport: What sends it.
+        read: What makes something of the answer.
+        attempts: How often it may be sent in all.
 
     Raises:
         OAuthError: The provider refused.
@@ -38,14 +54,12 @@ async def exchange(request: Request, transport: Transport) -> AccessToken:
     while True:
         asked_at_wall = _clock.wall()
         response = await _send(request, transport)
-        outcome: AccessToken | AuthError = (
-            response
-            if isinstance(response, AuthError)
-            else read_answer(response, what=what, asked_at_wall=asked_at_wall)
+        outcome = (
+            response if isinstance(response, AuthError) else read(response, what=what, asked_at_wall=asked_at_wall)
         )
-        if isinstance(outcome, AccessToken):
+        if not isinstance(outcome, AuthError):
             return outcome
-        wait = _wait(response, attempt)
+        wait = _wait(response, attempt, attempts)
         if wait is None:
             raise outcome
         await _clock.sleep(wait)
@@ -62,7 +76,7 @@ async def _send(request: Request, transport: Transport) -> Response | AuthError:
         return failure
 
 
-def _wait(response: Response | AuthError, attempt: int) -> float | None:
+def _wait(response: Response | AuthError, attempt: int, attempts: int) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up."""
     retryable, retry_after = True, None
     if not isinstance(response, AuthError):
@@ -70,7 +84,7 @@ def _wait(response: Response | AuthError, attempt: int) -> float | None:
         retry_after = read_seconds(response.headers.get("retry-after"))
     return retrying.delay(
         retrying.Outcome(attempt=attempt, repeatable=True, retryable=retryable, retry_after=retry_after),
-        attempts=_ATTEMPTS,
+        attempts=attempts,
         base=_BASE,
         cap=_CAP,
         jitter=_clock.jitter(0.0, 1.0),

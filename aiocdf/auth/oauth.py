@@ -6,53 +6,112 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
 
+import attrs
 from authlib.oauth2.client import OAuth2Client
 
+from aiocdf import _clock
 from aiocdf._wire.http import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from authlib.oauth2.auth import ClientAuth
 
     from aiocdf.secret import Secret
 
-__all__ = ["client_credentials_request"]
+__all__ = ["ClientIdentity", "authorization_url", "device_request", "revocation_request", "token_request"]
 
-#: Seconds until a token endpoint's answer must be there.
+#: Seconds until an identity provider's answer must be there.
 _TIMEOUT = 30.0
+#: Seconds that a signed assertion of who we are is good for.
+_ASSERTION_LIFE = 300
 
 
-def client_credentials_request(
+@attrs.frozen(kw_only=True)
+class ClientIdentity:
+    """How an application names itself to the identity provider, and proves it."""
+
+    client_id: str
+    #: A client secret, or a private key as PEM; None for an application that cannot keep one.
+    secret: Secret | None = None
+    #: `none`, `client_secret_post`, `client_secret_basic` or `private_key_jwt`.
+    method: str = "none"
+    #: What the header of a signed assertion says beside its algorithm.
+    key_header: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def token_request(
     token_url: str,
+    client: ClientIdentity,
     *,
-    client_id: str,
-    client_secret: Secret,
-    auth_method: str,
-    scope: str,
-    more: Iterable[tuple[str, str]],
+    grant_type: str,
+    scope: str = "",
+    code: Secret | None = None,
+    secrets: Mapping[str, Secret] | None = None,
+    more: Iterable[tuple[str, str]] = (),
 ) -> Request:
-    """Build the token request of the client credentials grant (RFC 6749 section 4.4.2).
+    """Build a token request (RFC 6749 sections 4.1.3, 4.4.2 and 6; RFC 8628 section 3.4).
 
     Args:
         token_url: The token endpoint.
-        client_id: The application's id.
-        client_secret: Its secret.
-        auth_method: `client_secret_post` or `client_secret_basic`.
+        client: Who asks.
+        grant_type: What is traded for a token.
         scope: Scopes, parted by spaces; empty for none.
+        code: The authorization code, if one is traded.
+        secrets: Further form fields that nobody is to see.
         more: Further form fields. A name may come more than once.
     """
-    builder = _RequestBuilder(
-        None, client_id, client_secret.reveal(), token_endpoint_auth_method=auth_method, scope=scope
-    )
-    builder.register_client_auth_method(("client_secret_basic", _encode_basic))
     # Fields go in as a body: as keywords they would collide with Authlib's own arguments and could not repeat.
     # Headers of our own, because Authlib's default is one dict for the whole process, into which Basic writes the secret.
-    request: Request = builder.fetch_token(
+    request: Request = _builder(client).fetch_token(
         token_url,
-        grant_type="client_credentials",
-        body=urlencode(list(more)),
-        headers={"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"},
+        grant_type=grant_type,
+        body=urlencode([*more, *((name, secret.reveal()) for name, secret in (secrets or {}).items())]),
+        headers=_headers(),
+        scope=scope,
+        code=code.reveal() if code else None,
+    )
+    return request
+
+
+def authorization_url(
+    authorize_url: str,
+    client: ClientIdentity,
+    *,
+    redirect_uri: str,
+    scope: str,
+    state: str,
+    verifier: Secret,
+    more: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Build the address at which a user signs in (RFC 6749 section 4.1.1), with the challenge of RFC 7636.
+
+    Args:
+        authorize_url: The authorization endpoint.
+        client: Who asks.
+        redirect_uri: Where the answer goes.
+        scope: Scopes, parted by spaces; empty for none.
+        state: What tells the answer to this request from others.
+        verifier: What proves with the token request that it comes from whoever made this one.
+        more: Further parameters. A name may come more than once.
+    """
+    url, _ = _builder(client).create_authorization_url(
+        authorize_url, state=state, code_verifier=verifier.reveal(), redirect_uri=redirect_uri, scope=scope
+    )
+    return "&".join([url, *([urlencode(added)] if (added := list(more)) else [])])
+
+
+def device_request(device_url: str, client: ClientIdentity, *, scope: str, more: Iterable[tuple[str, str]]) -> Request:
+    """Build the request for a code that a user enters on another device (RFC 8628 section 3.1); Authlib has none."""
+    scopes = [("scope", scope)] if scope else []
+    body = urlencode([("client_id", client.client_id), *scopes, *more])
+    return _post(f"device code for client {client.client_id!r}", device_url, body, _headers())
+
+
+def revocation_request(revoke_url: str, client: ClientIdentity, *, refresh_token: Secret) -> Request:
+    """Build the request that ends a sign-in at the provider (RFC 7009 section 2.1)."""
+    request: Request = _builder(client).revoke_token(
+        revoke_url, token=refresh_token.reveal(), token_type_hint="refresh_token", body="", headers=_headers()
     )
     return request
 
@@ -61,16 +120,56 @@ class _RequestBuilder(OAuth2Client):  # type: ignore[misc]
     """Authlib's client with its I/O replaced by returning the request."""
 
     def _fetch_token(self, url: str, body: str, headers: dict[str, str], auth: ClientAuth, method: str) -> Request:
-        """Hand out what Authlib would send."""
+        """Hand out what Authlib would send for a token."""
         url, headers, body = auth.prepare(method, url, headers, body)
-        return Request(
-            name=f"access token for client {self.client_id!r}",
-            method=method,
-            url=url,
-            headers=headers,
-            body=body.encode("ascii"),
-            timeout=_TIMEOUT,
+        return _post(f"access token for client {self.client_id!r}", url, body, headers)
+
+    def _http_post(self, url: str, body: str, auth: ClientAuth, headers: dict[str, str]) -> Request:
+        """Hand out what Authlib would send to revoke a token."""
+        url, headers, body = auth.prepare("POST", url, headers, body)
+        return _post(f"end of the sign-in for client {self.client_id!r}", url, body, headers)
+
+
+def _builder(client: ClientIdentity) -> _RequestBuilder:
+    """Return Authlib's client, for one request."""
+    builder = _RequestBuilder(
+        None,
+        client.client_id,
+        client.secret.reveal() if client.secret else None,
+        token_endpoint_auth_method=client.method,
+        revocation_endpoint_auth_method=client.method,
+        code_challenge_method="S256",  # without it, Authlib would leave the challenge out in silence
+    )
+    builder.register_client_auth_method(("client_secret_basic", _encode_basic))
+    if client.method == "private_key_jwt":
+        _sign_with_key(builder, client)
+    return builder
+
+
+def _sign_with_key(builder: _RequestBuilder, client: ClientIdentity) -> None:
+    """Make the builder prove itself by a signature (RFC 7523 section 2.2)."""
+    # Not with the module: it brings in all of cryptography, which takes longer to import than aiocdf.
+    from authlib.oauth2.rfc7523 import PrivateKeyJWT
+
+    from aiocdf.auth.private_key import algorithm_of, import_key
+
+    assert client.secret is not None  # noqa: S101 - whoever names the method has a key
+    builder.client_secret = key = import_key(client.secret)
+    builder.register_client_auth_method(
+        PrivateKeyJWT(
+            headers=dict(client.key_header),
+            alg=algorithm_of(key),
+            claims={"exp": int(_clock.wall()) + _ASSERTION_LIFE},
         )
+    )
+
+
+def _post(name: str, url: str, body: str, headers: Mapping[str, str]) -> Request:
+    return Request(name=name, method="POST", url=url, headers=headers, body=body.encode("ascii"), timeout=_TIMEOUT)
+
+
+def _headers() -> dict[str, str]:
+    return {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
 
 def _encode_basic(

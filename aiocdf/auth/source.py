@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from aiocdf import _clock
+from aiocdf.auth.user_credentials import UserCredentials
 from aiocdf.errors import AuthError, ClientClosed
 
 if TYPE_CHECKING:
@@ -88,13 +89,37 @@ class TokenSource:
         except AuthError:
             return False  # logged by the fetch; the service's own 401 is what the caller should see
 
+    async def login(self) -> AccessToken:
+        """Return a token of a sign-in made now, or kept from before; this is where a user may be asked for one.
+
+        Raises:
+            AuthError: There is none to be had; the message says what to do.
+            ClientClosed: The source was closed.
+        """
+        self._current, self._failures = None, 0
+        return await self._fetched()
+
+    async def logout(self) -> None:
+        """End the sign-in of a user, and forget the token.
+
+        Raises:
+            AuthError: The provider could not be told of it.
+        """
+        await self._forget()
+        if isinstance(self._credentials, UserCredentials):
+            await self._credentials.logout(self._transport)
+
     async def aclose(self) -> None:
         """End the fetch under way, if there is one, and forget the token."""
         self._closed = True
-        self._current = None
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait({self._fetching})
+        await self._forget()
+
+    async def _forget(self) -> None:
+        fetching, self._current = self._fetching, None
+        if fetching is not None:
+            fetching.cancel()
+            await asyncio.wait({fetching})
+            self._current = None  # it may have come to its end instead
 
     async def _fetched(self) -> AccessToken:
         """Return what the fetch under way brings, or a new one."""
@@ -124,7 +149,7 @@ class TokenSource:
     async def _run(self) -> AccessToken:
         """Fetch a token and keep it, or keep count of failures."""
         try:
-            token = await self._credentials.fetch(self._transport)
+            token = await self._credentials.fetch(self._transport, self._current)
         except Exception as error:
             self._failures += 1
             self._failed_at = now = _clock.monotonic()

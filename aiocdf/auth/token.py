@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiocdf._wire.http import Response
 
-__all__ = ["AccessToken", "clean", "is_sendable", "read_answer", "read_seconds"]
+__all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_answer", "read_seconds", "refusal"]
 
 #: Seconds that a token is used when its issuer does not say for how long it is good.
 _ASSUMED_LIFE = 300.0
@@ -26,10 +26,12 @@ _LONGEST_TEXT = 1000
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _ADVICE = {
     "invalid_client": "Check client_id and client_secret, and that the secret has not expired.",
-    "unauthorized_client": "Allow this application the client credentials grant at the identity provider.",
+    "unauthorized_client": "Allow this application this kind of sign-in at the identity provider.",
     "invalid_scope": "Check scopes.",
     "invalid_target": "Check audience and resource.",
     "unsupported_grant_type": "Check that token_url is of an OAuth 2.0 token endpoint.",
+    "expired_token": "The code was not entered in time: try again.",
+    "access_denied": "The user, or a rule at the identity provider, said no.",
 }
 
 
@@ -45,10 +47,21 @@ class AccessToken:
     renew_after: float = math.inf
     #: Age in seconds from which it is not used any more.
     stale_after: float = math.inf
+    #: Age in seconds at which it expires.
+    life: float = math.inf
+    #: What gets the next one, where a user signed in and the provider gave one.
+    refresh_token: Secret | None = None
 
     @classmethod
     def lasting(
-        cls, secret: Secret, life: float, *, asked_at: float, asked_at_wall: float, renew_in: float | None = None
+        cls,
+        secret: Secret,
+        life: float,
+        *,
+        asked_at: float,
+        asked_at_wall: float,
+        renew_in: float | None = None,
+        refresh_token: Secret | None = None,
     ) -> AccessToken:
         """Make one that lives *life* seconds, with margins that scale so that short lives work too.
 
@@ -58,6 +71,7 @@ class AccessToken:
             asked_at: Loop time in seconds, just before it was asked for.
             asked_at_wall: Wall time in seconds at the same moment.
             renew_in: Seconds after which its issuer wants it renewed, if it says so.
+            refresh_token: What gets the next one.
         """
         stale_after = life - min(10.0, 0.05 * life)
         renew_after = life - min(60.0, 0.25 * life) if renew_in is None else renew_in
@@ -67,11 +81,18 @@ class AccessToken:
             asked_at_wall=asked_at_wall,
             renew_after=min(renew_after, stale_after),
             stale_after=stale_after,
+            life=life,
+            refresh_token=refresh_token,
         )
 
     def age(self, now: float, wall: float) -> float:
         """Return its age in seconds by the clock that saw more: one stops while a laptop sleeps, the other jumps."""
         return max(now - self.asked_at, wall - self.asked_at_wall)
+
+    @property
+    def expires_at(self) -> float:
+        """Seconds since 1970 at which it expires; infinity where that is not known."""
+        return self.asked_at_wall + self.life
 
 
 def read_answer(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
@@ -84,10 +105,10 @@ def read_answer(response: Response, *, what: str, asked_at_wall: float) -> Acces
         what: What was asked for, for the error's message.
         asked_at_wall: Wall time in seconds, just before the request was sent.
     """
-    answer = _json_object(response.body)
-    token, kind = answer.get("access_token"), answer.get("token_type")
+    answer = json_object(response.body)
+    token, kind, refresh_token = (answer.get(name) for name in ("access_token", "token_type", "refresh_token"))
     if response.status != 200 or not isinstance(token, str):
-        return _refusal(response.status, answer, what)
+        return refusal(response.status, answer, what)
     if not isinstance(kind, str) or kind.lower() != "bearer" or not is_sendable(token):
         return OAuthError(
             f"{what}: the answer holds no bearer token. Check that token_url is of an OAuth 2.0 token endpoint.",
@@ -99,6 +120,7 @@ def read_answer(response: Response, *, what: str, asked_at_wall: float) -> Acces
         asked_at=response.sent_at,
         asked_at_wall=asked_at_wall,
         renew_in=read_seconds(answer.get("refresh_in")),
+        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
     )
 
 
@@ -126,7 +148,7 @@ def clean(text: object) -> str | None:
     return " ".join(printable.split())[:_LONGEST_TEXT] or None
 
 
-def _json_object(body: bytes) -> Mapping[str, Any]:
+def json_object(body: bytes) -> Mapping[str, Any]:
     """Return the JSON object in *body*, or an empty one."""
     try:
         answer = json.loads(body)
@@ -135,7 +157,7 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _refusal(status: int, answer: Mapping[str, Any], what: str) -> OAuthError:
+def refusal(status: int, answer: Mapping[str, Any], what: str) -> OAuthError:
     """Say what the provider refused and what to do about it."""
     error, description = clean(answer.get("error")), clean(answer.get("error_description"))
     reason = " - ".join(part for part in (error, description) if part) or "no OAuth error code in the answer"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from aiocdf.cli.signals import run_until_signal
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 __all__ = ["run"]
 
@@ -50,6 +53,10 @@ def serve(
             metavar="PATH", help="Keep the environment in this file while the server runs.", show_default=False
         ),
     ] = None,
+    login_flow: Annotated[
+        Literal["client_credentials", "interactive", "device_code"],
+        typer.Option(help="How clients sign in: with a secret, or as a user in a browser, here or on another device."),
+    ] = "client_credentials",
     error_shape: Annotated[
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
@@ -64,7 +71,15 @@ def serve(
     from aiocdf.cli.serve import run_server
 
     run_until_signal(
-        run_server(folder, port=port, host=host, project=project, env_file=env_file, error_shape=error_shape)
+        run_server(
+            folder,
+            port=port,
+            host=host,
+            project=project,
+            env_file=env_file,
+            login_flow=login_flow,
+            error_shape=error_shape,
+        )
     )
 
 
@@ -77,5 +92,37 @@ def demo(
     # As in `serve`.
     from aiocdf.cli.demo import run_demo
 
-    if signal := run_until_signal(run_demo(calls)):
+    _run(run_demo(calls))
+
+
+@app.command()
+def login() -> None:
+    """Sign in where the environment says, and show who you are.
+
+    Programs of yours that the same environment leads go on with this sign-in.
+    """
+    from aiocdf.cli.sign_in import run_login
+
+    _run(run_login())
+
+
+@app.command()
+def logout() -> None:
+    """End the sign-in, here and at the identity provider."""
+    from aiocdf.cli.sign_in import run_logout
+
+    _run(run_logout())
+
+
+@app.command()
+def whoami() -> None:
+    """Show as whom programs act, until when, and whether they can call functions."""
+    from aiocdf.cli.sign_in import run_whoami
+
+    _run(run_whoami())
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command that comes to an end by itself; one that a signal ended says so by its status."""
+    if signal := run_until_signal(work):
         raise typer.Exit(128 + signal)

@@ -17,7 +17,7 @@ from aiocdf.local import serve
 from aiocdf.local.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from rich.console import Console
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     from aiocdf.local import LocalServer
     from aiocdf.local.calls import ErrorShape
     from aiocdf.local.catalogue import Function
+    from aiocdf.local.server import LoginFlow
 
 __all__ = ["run_server"]
 
 
 async def run_server(
-    folder: Path, *, port: int, host: str, project: str, env_file: Path | None, error_shape: ErrorShape
+    folder: Path,
+    *,
+    port: int,
+    host: str,
+    project: str,
+    env_file: Path | None,
+    login_flow: LoginFlow,
+    error_shape: ErrorShape,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -40,6 +48,7 @@ async def run_server(
         host: The address to listen at.
         project: The name of the one project.
         env_file: Where to keep the environment for clients, if anywhere.
+        login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
 
     Raises:
@@ -51,23 +60,38 @@ async def run_server(
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     server = serve(folder, port=port, host=host, project=project, error_shape=error_shape)
     async with server:
-        kept = kept_env_file(env_file, server.environment()) if env_file else contextlib.nullcontext()
+        environment = server.environment(login_flow)
+        kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
             functions = await Catalogue(folder).functions()
-            _show(open_console(), server, functions.values(), env_file)
+            _show(open_console(), server, functions.values(), environment, env_file)
             await asyncio.Event().wait()
 
 
-def _show(console: Console, server: LocalServer, functions: Iterable[Function], env_file: Path | None) -> None:
+def _show(
+    console: Console,
+    server: LocalServer,
+    functions: Iterable[Function],
+    environment: Mapping[str, str],
+    env_file: Path | None,
+) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(functions))
-    console.print("\nClients find it by these variables. The secret is made for this run and opens nothing else.\n")
-    for name, value in server.environment().items():
+    console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
+    for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
     if env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
     console.print("\nCtrl-C ends the server. Calls are logged below as they end.")
+
+
+def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:
+    """Say what the secret is good for, or with which to sign in."""
+    if "IDP_CLIENT_SECRET" in environment:
+        return "The secret is made for this run and opens nothing else."
+    user = server.users[0]
+    return f"Users sign in as {user.name} with the password {user.password.reveal()}"
 
 
 def _table(functions: Iterable[Function]) -> Table:

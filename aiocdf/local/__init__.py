@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiocdf.local.limits import Limits
-from aiocdf.local.records import OAuthClient
+from aiocdf.local.records import OAuthClient, User
 from aiocdf.local.server import LocalServer, serve
 
-__all__ = ["Limits", "LocalServer", "OAuthClient", "serve"]
+__all__ = ["Limits", "LocalServer", "OAuthClient", "User", "serve"]

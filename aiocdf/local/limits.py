@@ -19,6 +19,11 @@ class Limits:
         log_bytes: How much log text is kept of one call; the rest is dropped.
         nonce_seconds: How long after its creation a session can be bound.
         token_seconds: The life of an access token.
+        refresh_seconds: The life of a refresh token, each use of which gives another.
+        code_seconds: How long after a sign-in its authorization code can be exchanged.
+        device_seconds: How long after a device asked it can be allowed to act for a user.
+        device_interval: Seconds that a device has to wait between two questions whether it may.
+        token_exchange: Whether sessions can be made with `tokenExchange`, for which not every identity provider has leave.
     """
 
     calls_per_function: int = 100
@@ -28,3 +33,8 @@ class Limits:
     log_bytes: int = 10_000_000
     nonce_seconds: float = 60.0
     token_seconds: float = 3600.0
+    refresh_seconds: float = 90 * 86_400.0
+    code_seconds: float = 60.0
+    device_seconds: float = 600.0
+    device_interval: int = 5
+    token_exchange: bool = True

@@ -1,29 +1,48 @@
-"""The token endpoint (RFC 6749, section 4.4), and what a token says of itself."""
+"""What all endpoints of the local identity provider share: addresses, forms, clients, scopes and errors."""
 
 from __future__ import annotations
 
 import base64
-import time
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
 
-import attrs
 from aiohttp import web
 
-from aiocdf.local.app import Route, authenticate
 from aiocdf.local.problems import Problem
-from aiocdf.local.records import Access
+from aiocdf.local.records import API_SCOPES
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from aiocdf.local.issuer import Issuer
+    from aiocdf.local.records import OAuthClient
 
-__all__ = ["TOKEN_PATH", "OAuthEndpoints"]
+__all__ = [
+    "AUTHORIZE_PATH",
+    "DEVICE_AUTHORIZATION_PATH",
+    "DEVICE_PATH",
+    "JWKS_PATH",
+    "NO_STORE",
+    "REVOKE_PATH",
+    "TOKEN_PATH",
+    "OAuthProblem",
+    "authenticate_client",
+    "opens_api",
+    "read_form",
+    "read_parameters",
+    "read_scopes",
+    "required",
+]
 
+AUTHORIZE_PATH = "/oauth2/authorize"
+DEVICE_AUTHORIZATION_PATH = "/oauth2/device_authorization"
+DEVICE_PATH = "/oauth2/device"
+JWKS_PATH = "/oauth2/jwks"
+REVOKE_PATH = "/oauth2/revoke"
 TOKEN_PATH = "/oauth2/token"
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class OAuthProblem(Problem):
@@ -31,8 +50,10 @@ class OAuthProblem(Problem):
 
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(status, description)
-        self.error = {"error": error, "error_description": description}
-        self.headers["Cache-Control"] = "no-store"
+        # The description may have ASCII without quotes and backslashes only, and quotes text of the request.
+        shown = description.translate({ord('"'): "'", ord("\\"): "/"}).encode("ascii", "replace").decode()
+        self.error = {"error": error, "error_description": shown}
+        self.headers.update(NO_STORE)
         if status == 401:
             self.headers["WWW-Authenticate"] = "Basic"
 
@@ -41,73 +62,59 @@ class OAuthProblem(Problem):
         return web.json_response(self.error, status=self.status, headers=self.headers)
 
 
-@attrs.frozen
-class OAuthEndpoints:
-    """What the local identity provider answers.
-
-    Args:
-        issuer: Who gives the tokens.
-        project: The one project there is.
-        token_seconds: The life of a token.
-    """
-
-    issuer: Issuer
-    project: str
-    token_seconds: float
-
-    def routes(self) -> Iterable[Route]:
-        """Return the endpoints."""
-        yield Route("POST", TOKEN_PATH, self.token, None)
-        yield Route("GET", "/api/v1/token/inspect", self.inspect, None)
-
-    async def token(self, request: web.Request) -> web.Response:
-        """Give a token to a client that proves itself."""
-        form = await _form(request)
-        client_id, client_secret = _credentials(request, form)
-        client = self.issuer.authenticate(client_id, client_secret)
-        if client is None:
-            raise OAuthProblem(401, "invalid_client", f"Unknown client {client_id!r}, or not its secret")
-        if form.get("grant_type") != "client_credentials":
-            raise OAuthProblem(400, "unsupported_grant_type", "grant_type must be client_credentials")
-        expires = time.time() + self.token_seconds
-        token = await self.issuer.issue(
-            Access(client_id=client.client_id, capabilities=client.capabilities, expires=expires)
-        )
-        answer = {"access_token": token.reveal(), "token_type": "Bearer", "expires_in": int(self.token_seconds)}
-        return web.json_response(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
-
-    async def inspect(self, request: web.Request) -> web.Response:
-        """Tell what the caller's token allows."""
-        access = await authenticate(request, self.issuer)
-        actions: defaultdict[str, list[str]] = defaultdict(list)
-        for capability in sorted(access.capabilities):
-            acl, _, action = capability.partition(":")
-            actions[acl].append(action)
-        answer = {
-            "subject": access.client_id,
-            "projects": [{"projectUrlName": self.project, "groups": [1]}],
-            "capabilities": [self._capability(acl, names) for acl, names in actions.items()],
-        }
-        return web.json_response(answer)
-
-    def _capability(self, acl: str, actions: list[str]) -> dict[str, Any]:
-        return {
-            acl: {"version": 1, "actions": actions, "scope": {"all": {}}},
-            "projectScope": {"projects": [self.project]},
-        }
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    """Return the request's form, in which no parameter may come twice."""
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the request's form."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthProblem(400, "invalid_request", "The body must be application/x-www-form-urlencoded")
-    pairs = parse_qsl((await request.read()).decode(errors="replace"), keep_blank_values=True)
-    form = dict(pairs)
-    if len(form) != len(pairs):
+    return read_parameters((await request.read()).decode(errors="replace"))
+
+
+def read_parameters(text: str) -> dict[str, str]:
+    """Return what a query or form says; no parameter may come twice, and empty ones do not count (RFC 6749, 3.1)."""
+    pairs = parse_qsl(text)
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs):
         raise OAuthProblem(400, "invalid_request", "A parameter was given twice")
-    if "grant_type" not in form:
-        raise OAuthProblem(400, "invalid_request", "grant_type is required")
-    return form
+    return parameters
+
+
+def required(form: dict[str, str], name: str) -> str:
+    """Return a parameter that must be there."""
+    if name not in form:
+        raise OAuthProblem(400, "invalid_request", f"{name} is required")
+    return form[name]
+
+
+def authenticate_client(request: web.Request, form: dict[str, str], issuer: Issuer) -> OAuthClient:
+    """Return the client that the request proves to come from; of a public one its id is enough."""
+    client_id, client_secret = _credentials(request, form)
+    client = issuer.authenticate(client_id, client_secret)
+    if client is None:
+        raise OAuthProblem(401, "invalid_client", f"Unknown client {client_id!r}, or not its secret")
+    return client
+
+
+def read_scopes(asked: str | None, client: OAuthClient, url: str) -> tuple[str, ...]:
+    """Return the scopes asked for, those of the API if there are none, each of which the client must be allowed.
+
+    Args:
+        asked: The parameter `scope`.
+        client: Who asks.
+        url: The server's address.
+    """
+    scopes = tuple(dict.fromkeys((asked or f"{url}/.default").split()))
+    unknown = [scope for scope in scopes if scope.removeprefix(f"{url}/") not in client.scopes]
+    if unknown:
+        allowed = " ".join(sorted(client.scopes))
+        raise OAuthProblem(
+            400, "invalid_scope", f"{client.client_id!r} may not ask for {' '.join(unknown)}, only for {allowed}"
+        )
+    return scopes
+
+
+def opens_api(scopes: Sequence[str], url: str) -> bool:
+    """Tell whether a token with these scopes is one for the API, not only one that tells who the user is."""
+    return any(scope.removeprefix(f"{url}/") in API_SCOPES for scope in scopes)
 
 
 def _credentials(request: web.Request, form: dict[str, str]) -> tuple[str, Secret]:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Literal
 
 import attrs
+from attrs.converters import optional
 
 from aiocdf.secret import Secret
 
 __all__ = [
     "ALL_CAPABILITIES",
+    "ALL_SCOPES",
     "ANY_TIME",
+    "API_SCOPES",
     "Access",
     "Call",
     "CallQuery",
     "CallStatus",
+    "Grant",
     "LogLine",
     "OAuthClient",
+    "RefreshToken",
     "Session",
     "SessionStatus",
     "SessionType",
     "TimeRange",
+    "User",
 ]
 
 CallStatus = Literal["Running", "Completed", "Failed", "Timeout"]
@@ -38,19 +45,95 @@ ALL_CAPABILITIES = frozenset(
 )
 
 
+API_SCOPES = frozenset({".default", "IDENTITY", "user_impersonation"})
+ALL_SCOPES = API_SCOPES | {"openid", "profile", "offline_access"}
+
+LOOPBACK_URIS = tuple(f"http://{host}{path}" for host in ("127.0.0.1", "localhost") for path in ("", "/", "/callback"))
+_LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|localhost|\[::1\])):[0-9]+(?=/|\Z)")
+
+
 @attrs.frozen(kw_only=True)
 class OAuthClient:
-    """Someone who may ask the local server for tokens.
+    """A program that may ask the local server for tokens.
 
     Args:
         client_id: Its name.
-        client_secret: Its secret; a random one if not given.
-        capabilities: What its tokens allow, as `acl:ACTION`; everything if not given.
+        client_secret: Its secret; a random one if not given; None for a public client, which can keep no secret and
+            gets tokens only in the name of a user who signs in.
+        capabilities: What its tokens allow at the most, as `acl:ACTION`; everything if not given.
+        scopes: What it may ask for; those of the API may also be spelt with the server's address and a slash in front.
+        redirect_uris: Where a sign-in for it may end; an address on loopback without a port stands for all ports.
     """
 
     client_id: str
-    client_secret: Secret = attrs.field(factory=lambda: Secret(secrets.token_urlsafe(24)), converter=Secret)
+    client_secret: Secret | None = attrs.field(
+        factory=lambda: Secret(secrets.token_urlsafe(24)), converter=optional(Secret)
+    )
     capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=frozenset)
+    scopes: frozenset[str] = attrs.field(default=ALL_SCOPES, converter=frozenset)
+    redirect_uris: tuple[str, ...] = attrs.field(default=LOOPBACK_URIS, converter=tuple)
+
+    @property
+    def public(self) -> bool:
+        """Whether it has no secret to prove itself by."""
+        return self.client_secret is None
+
+    def may_return_to(self, uri: str) -> bool:
+        """Tell whether a sign-in for it may end at this address (RFC 8252, section 7.3)."""
+        return uri in self.redirect_uris or _LOOPBACK_PORT.sub(r"\1", uri) in self.redirect_uris
+
+
+@attrs.frozen(kw_only=True)
+class User:
+    """Someone who may sign in to the local server.
+
+    Args:
+        name: What they sign in as.
+        password: Their password; a random one if not given.
+        capabilities: What is allowed in their name at the most, as `acl:ACTION`; everything if not given.
+    """
+
+    name: str
+    password: Secret = attrs.field(factory=lambda: Secret(secrets.token_urlsafe(9)), converter=Secret)
+    capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=frozenset)
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """A user's leave for a client to act for them; all tokens that come of it end together.
+
+    Args:
+        id: Its id.
+        client_id: The client.
+        user: The user's name.
+        capabilities: What both the client and the user may do.
+        scopes: What the client asked for.
+        signed_in: When the user signed in, in epoch seconds.
+        nonce: What the client wants to find in its id token (OpenID Connect Core, section 3.1.2.1).
+    """
+
+    id: str = attrs.field(factory=lambda: secrets.token_hex(8))
+    client_id: str
+    user: str
+    capabilities: frozenset[str]
+    scopes: tuple[str, ...]
+    signed_in: int
+    nonce: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RefreshToken:
+    """What is behind a refresh token.
+
+    Args:
+        grant: What it renews the access token of.
+        expires: When it ends, in epoch seconds.
+        used: Whether it was exchanged for another one already.
+    """
+
+    grant: Grant
+    expires: float
+    used: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -58,9 +141,11 @@ class Access:
     """What an access token allows.
 
     Args:
-        client_id: Who it acts as.
+        client_id: The client it was given to.
+        user: In whose name; None for the client's own.
         capabilities: What it may do, as `acl:ACTION`.
         expires: When it ends, in epoch seconds.
+        grant_id: The grant it comes of, if it is a user's.
         session_id: The session it belongs to, if it was made for a running call.
         depth: 0 for a token from the token endpoint, 1 inside a call, 2 inside a call started by a call.
     """
@@ -68,8 +153,15 @@ class Access:
     client_id: str
     capabilities: frozenset[str]
     expires: float
+    user: str | None = None
+    grant_id: str | None = None
     session_id: int | None = None
     depth: int = 0
+
+    @property
+    def subject(self) -> str:
+        """Who it acts as."""
+        return self.user or self.client_id
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ import logging
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 from aiohttp import web
@@ -16,13 +16,15 @@ from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.app import application
 from aiocdf.local.calls import CallEndpoints
 from aiocdf.local.catalogue import Catalogue
+from aiocdf.local.discovery import DISCOVERY_PATH
 from aiocdf.local.executions import Executions
 from aiocdf.local.functions import FunctionEndpoints
 from aiocdf.local.ids import Ids
 from aiocdf.local.issuer import Issuer
 from aiocdf.local.limits import Limits
-from aiocdf.local.oauth import TOKEN_PATH, OAuthEndpoints
-from aiocdf.local.records import OAuthClient
+from aiocdf.local.oauth import TOKEN_PATH
+from aiocdf.local.provider import provider_routes
+from aiocdf.local.records import OAuthClient, User
 from aiocdf.local.runtime import Runtime
 from aiocdf.local.sessions import SessionEndpoints
 from aiocdf.local.store import MemoryStore
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
     from aiocdf.client import Client
     from aiocdf.local.calls import ErrorShape
+
+    LoginFlow = Literal["client_credentials", "interactive", "device_code"]
 
 __all__ = ["LocalServer", "serve"]
 
@@ -49,6 +53,7 @@ def serve(
     host: str = "127.0.0.1",
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
+    users: Iterable[User] = (),
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
     log: logging.Logger | None = None,
@@ -60,7 +65,9 @@ def serve(
         port: The TCP port; 0 for a free one.
         host: The address to listen at; any other than the default lets other machines run the functions.
         project: The name of the one project.
-        clients: Who may get tokens; if none are given, one client that may do everything, with a random secret.
+        clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
+            in which users sign in. Both may do everything.
+        users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
         limits: What is allowed; the service's limits if not given.
         error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
             The service's documentation has both.
@@ -71,7 +78,8 @@ def serve(
         port=port,
         host=host,
         project=project,
-        clients=tuple(clients) or (OAuthClient(client_id="local"),),
+        clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
+        users=tuple(users) or (User(name="demo"),),
         limits=limits or Limits(),
         error_shape=error_shape,
         log=log or logging.getLogger("aiocdf.local"),
@@ -87,6 +95,7 @@ class LocalServer:
     _host: str
     project: str
     _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
+    users: tuple[User, ...] = attrs.field(repr=False)
     _limits: Limits
     _error_shape: ErrorShape
     _log: logging.Logger = attrs.field(repr=False)
@@ -95,10 +104,12 @@ class LocalServer:
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Make the clients known."""
+        """Make clients and users known."""
         self._issuer = Issuer(self._store)
         for client in self._clients:
             self._issuer.add_client(client)
+        for user in self.users:
+            self._issuer.add_user(user)
 
     async def __aenter__(self) -> Self:
         """Start the server."""
@@ -147,21 +158,39 @@ class LocalServer:
         """Let one more client get tokens."""
         self._issuer.add_client(client)
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables by which clients find the server and the first of `clients`."""
-        client = self._clients[0]
-        return {
+    def environment(self, login_flow: LoginFlow = "client_credentials") -> dict[str, str]:
+        """Return the environment variables by which clients find the server.
+
+        Args:
+            login_flow: How they get tokens: as the first of `clients` that has a secret, or as a user who signs in to the
+                first that has none.
+
+        Raises:
+            ConfigError: The server has no such client.
+            WrongState: It is not started.
+        """
+        client = self._first_client(public=login_flow != "client_credentials")
+        common = {
             "CDF_URL": self.url,
             "CDF_PROJECT": self.project,
-            "LOGIN_FLOW": "client_credentials",
-            "IDP_TOKEN_URL": self.url + TOKEN_PATH,
+            "LOGIN_FLOW": login_flow,
             "IDP_CLIENT_ID": client.client_id,
+        }
+        if client.client_secret is None:
+            return common | {
+                "PROVIDER": "other",
+                "IDP_DISCOVERY_URL": self.url + DISCOVERY_PATH,
+                "IDP_SCOPES": f"{self.url}/.default,offline_access",
+                "IDP_REDIRECT_URI": "http://127.0.0.1/callback",
+            }
+        return common | {
+            "IDP_TOKEN_URL": self.url + TOKEN_PATH,
             "IDP_CLIENT_SECRET": client.client_secret.reveal(),
-            "IDP_SCOPES": self.url + "/.default",
+            "IDP_SCOPES": f"{self.url}/.default",
         }
 
     def client(self, **overrides: Any) -> Client:
-        """Return a client of this server, acting as the first of `clients`.
+        """Return a client of this server, acting as the first of `clients` that has a secret.
 
         Args:
             overrides: Arguments of `aiocdf.Client` to use in place of the server's.
@@ -170,18 +199,23 @@ class LocalServer:
         from aiocdf.auth import ClientCredentials
         from aiocdf.client import Client
 
-        first = self._clients[0]
-        settings: dict[str, Any] = {
-            "project": self.project,
-            "base_url": self.url,
-            "credentials": ClientCredentials(
-                token_url=self.url + TOKEN_PATH,
-                client_id=first.client_id,
-                client_secret=first.client_secret,
-                scopes=(self.url + "/.default",),
-            ),
-        }
-        return Client(**(settings | overrides))
+        settings: dict[str, Any] = {"project": self.project, "base_url": self.url} | overrides
+        if "credentials" not in settings:
+            known = self.environment()
+            settings["credentials"] = ClientCredentials(
+                token_url=known["IDP_TOKEN_URL"],
+                client_id=known["IDP_CLIENT_ID"],
+                client_secret=known["IDP_CLIENT_SECRET"],
+                scopes=known["IDP_SCOPES"],
+            )
+        return Client(**settings)
+
+    def _first_client(self, *, public: bool) -> OAuthClient:
+        for client in self._clients:
+            if client.public == public:
+                return client
+        kind = "without a secret, for users to sign in to" if public else "with a secret"
+        raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
 
     async def _check_root(self, catalogue: Catalogue) -> None:
         if not await asyncio.to_thread(self._root.is_dir):
@@ -220,8 +254,8 @@ class LocalServer:
             project=self.project,
             log=self._log,
         )
+        provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
-            OAuthEndpoints(self._issuer, self.project, self._limits.token_seconds),
             SessionEndpoints(self._store, self._issuer, ids, self._limits),
             FunctionEndpoints(catalogue, self._store, self._limits),
             CallEndpoints(
@@ -233,7 +267,7 @@ class LocalServer:
             ),
         )
         app = application(
-            [route for resource in endpoints for route in resource.routes()],
+            [*provided, *(route for resource in endpoints for route in resource.routes())],
             project=self.project,
             issuer=self._issuer,
             # Room for data that is at its limit, however it is spelt.

@@ -116,9 +116,11 @@ class SessionEndpoints:
         if access.depth > MAX_DEPTH:
             raise Problem(400, "Sessions can be chained only one level deep, and this token is of a chained session")
         if item.flag("tokenExchange"):
-            return "TOKEN_EXCHANGE", access.client_id, access.capabilities, access.depth + 1
+            if not self.limits.token_exchange:
+                raise Problem(400, "The identity provider of this project does not exchange tokens")
+            return "TOKEN_EXCHANGE", access.subject, access.capabilities, access.depth + 1
         if item.flag("oneshotTokenExchange"):
-            return "ONESHOT_TOKEN_EXCHANGE", access.client_id, access.capabilities, access.depth + 1
+            return "ONESHOT_TOKEN_EXCHANGE", access.subject, access.capabilities, access.depth + 1
         raise Problem(
             400,
             f"{item.where.removesuffix('.')} must have clientId and clientSecret, or tokenExchange: true, "

@@ -10,7 +10,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aiocdf.local.records import Access, Call, CallQuery, LogLine, Session
+    from aiocdf.local.records import Access, Call, CallQuery, LogLine, RefreshToken, Session
 
 __all__ = ["MemoryStore", "Store"]
 
@@ -26,6 +26,18 @@ class Store(Protocol):
 
     async def drop_token(self, digest: bytes) -> None:
         """Forget a token."""
+
+    async def add_refresh_token(self, digest: bytes, token: RefreshToken) -> None:
+        """Keep what is behind a refresh token."""
+
+    async def refresh_token(self, digest: bytes) -> RefreshToken | None:
+        """Return what is behind a refresh token, or None if it is unknown."""
+
+    async def use_refresh_token(self, digest: bytes) -> bool:
+        """Mark a refresh token as used, and tell whether it was there and not used before."""
+
+    async def end_grant(self, grant_id: str) -> None:
+        """Forget all tokens of a grant."""
 
     async def add_session(self, session: Session, nonce: bytes) -> None:
         """Keep a session that can be bound with the nonce."""
@@ -66,6 +78,7 @@ class MemoryStore:
     """A store that ends with the process."""
 
     _tokens: dict[bytes, Access] = attrs.field(factory=dict, init=False, repr=False)
+    _refresh_tokens: dict[bytes, RefreshToken] = attrs.field(factory=dict, init=False, repr=False)
     _nonces: dict[bytes, int] = attrs.field(factory=dict, init=False, repr=False)
     _sessions: dict[int, Session] = attrs.field(factory=dict, init=False)
     _calls: dict[int, dict[int, Call]] = attrs.field(factory=dict, init=False)
@@ -82,6 +95,29 @@ class MemoryStore:
     async def drop_token(self, digest: bytes) -> None:
         """Forget a token."""
         self._tokens.pop(digest, None)
+
+    async def add_refresh_token(self, digest: bytes, token: RefreshToken) -> None:
+        """Keep what is behind a refresh token."""
+        self._refresh_tokens[digest] = token
+
+    async def refresh_token(self, digest: bytes) -> RefreshToken | None:
+        """Return what is behind a refresh token, or None if it is unknown."""
+        return self._refresh_tokens.get(digest)
+
+    async def use_refresh_token(self, digest: bytes) -> bool:
+        """Mark a refresh token as used, and tell whether it was there and not used before."""
+        token = self._refresh_tokens.get(digest)
+        if token is None or token.used:
+            return False
+        self._refresh_tokens[digest] = attrs.evolve(token, used=True)
+        return True
+
+    async def end_grant(self, grant_id: str) -> None:
+        """Forget all tokens of a grant."""
+        for digest in [digest for digest, access in self._tokens.items() if access.grant_id == grant_id]:
+            del self._tokens[digest]
+        for digest in [digest for digest, token in self._refresh_tokens.items() if token.grant.id == grant_id]:
+            del self._refresh_tokens[digest]
 
     async def add_session(self, session: Session, nonce: bytes) -> None:
         """Keep a session that can be bound with the nonce."""

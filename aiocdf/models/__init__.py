@@ -6,9 +6,11 @@ from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionStatus, Range
 from aiocdf.models.sessions import Session, SessionStatus, SessionType
 from aiocdf.models.stats import Stats
+from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 
 __all__ = [
     "CallStatus",
+    "Capability",
     "Function",
     "FunctionCall",
     "FunctionError",
@@ -20,4 +22,6 @@ __all__ = [
     "SessionStatus",
     "SessionType",
     "Stats",
+    "TokenInspection",
+    "TokenProject",
 ]

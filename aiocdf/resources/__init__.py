@@ -5,5 +5,6 @@ from __future__ import annotations
 from aiocdf.resources.calls import Calls
 from aiocdf.resources.functions import Functions
 from aiocdf.resources.sessions import Sessions
+from aiocdf.resources.tokens import Tokens
 
-__all__ = ["Calls", "Functions", "Sessions"]
+__all__ = ["Calls", "Functions", "Sessions", "Tokens"]

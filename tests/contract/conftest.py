@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 import attrs
@@ -172,6 +175,100 @@ async def connect(check: Callable[[str, str, Answer], None]) -> AsyncIterator[Ca
 async def api(server: LocalServer, connect: Callable[[LocalServer], Awaitable[Api]]) -> Api:
     """Someone who may do everything."""
     return await connect(server)
+
+
+@attrs.frozen
+class Page:
+    """What a browser got."""
+
+    status: int
+    text: str
+    headers: Any
+
+    @property
+    def returned(self) -> dict[str, str]:
+        """What a redirection takes to the program."""
+        assert self.status == 303, self.text
+        return dict(parse_qsl(urlsplit(self.headers["Location"]).query))
+
+
+@attrs.define
+class App:
+    """A program in which users sign in, with the user's browser; both speak plain HTTP."""
+
+    server: LocalServer
+    session: aiohttp.ClientSession
+    client_id: str = "aiocdf"
+    redirect_uri: str = "http://127.0.0.1:54321/callback"
+    verifier: str = "v-._~" * 10
+
+    def ask(self, **changes: str | None) -> str:
+        """The address that the program sends the browser to."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=")
+        query = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": f"{self.server.url}/.default offline_access",
+            "state": "s t&te",
+            "code_challenge": challenge.decode(),
+            "code_challenge_method": "S256",
+        } | changes
+        query = {name: value for name, value in query.items() if value is not None}
+        return f"{self.server.url}/oauth2/authorize?{urlencode(query)}"
+
+    async def browse(self, method: str, url: str, **options: Any) -> Page:
+        async with self.session.request(method, url, allow_redirects=False, **options) as response:
+            return Page(response.status, await response.text(), response.headers)
+
+    async def submit(self, url: str, **options: Any) -> Page:
+        """Fill in a sign-in page as the first user and send it."""
+        user = self.server.users[0]
+        answer = {"user": user.name, "password": user.password.reveal(), "decision": "allow"} | options.pop("form", {})
+        return await self.browse("POST", url, data=answer, **options)
+
+    async def code(self, **changes: str) -> str:
+        return (await self.submit(self.ask(**changes))).returned["code"]
+
+    async def post(self, path: str, **form: str | None) -> Answer:
+        """A request of the program itself; what is None is left out."""
+        data = {name: value for name, value in ({"client_id": self.client_id} | form).items() if value is not None}
+        async with self.session.post(self.server.url + path, data=data) as response:
+            text = await response.text()
+            return Answer(response.status, json.loads(text) if text else None, response.headers)
+
+    async def exchange(self, code: str, /, **changes: str | None) -> Answer:
+        form = {"code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier} | changes
+        return await self.post("/oauth2/token", **({"grant_type": "authorization_code"} | form))
+
+    async def sign_in(self, **changes: str) -> Any:
+        """The tokens of a user who signed in."""
+        answer = await self.exchange(await self.code(**changes))
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    async def refresh(self, refresh_token: str, **changes: str | None) -> Answer:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | changes
+        return await self.post("/oauth2/token", **form)
+
+    async def opens(self, access_token: str) -> int:
+        """The status that an endpoint of the API answers a token with."""
+        url = f"{self.server.url}/api/v1/projects/local/functions"
+        page = await self.browse("GET", url, headers={"Authorization": f"Bearer {access_token}"})
+        return page.status
+
+
+@pytest.fixture
+async def run_app() -> AsyncIterator[Callable[..., App]]:
+    """Starts programs in which users sign in at a server."""
+    async with aiohttp.ClientSession() as session:
+        yield lambda server, **settings: App(server, session, **settings)
+
+
+@pytest.fixture
+def app(server: LocalServer, run_app: Callable[..., App]) -> App:
+    """A program in which users sign in."""
+    return run_app(server)
 
 
 def _check(document: Any, method: str, path: str, answer: Answer) -> None:

@@ -32,7 +32,7 @@ async def ask(server, form=None, **options):
 
 async def test_secret_in_the_form(server, odd):
     """A client that sends its secret in the form gets a bearer token that is not to be cached."""
-    form = {"grant_type": "client_credentials", "client_id": odd.client_id, "client_secret": "p+w=%&é", "scope": "any"}
+    form = {"grant_type": "client_credentials", "client_id": odd.client_id, "client_secret": "p+w=%&é"}
     status, body, headers = await ask(server, form)
     assert (200, "Bearer", 3600, "no-store") == (
         status,
@@ -60,6 +60,15 @@ async def test_secret_in_the_header(server, odd):
         ({"grant_type": "client_credentials"}, {"Authorization": "Basic /w=="}, (401, "invalid_client")),
         ({"grant_type": "client_credentials", "client_secret": "p"}, basic("a:b c", "p"), (400, "invalid_request")),
         ({"grant_type": "password"}, basic("a:b c", "p+w=%&é"), (400, "unsupported_grant_type")),
+        ({"grant_type": "client_credentials", "scope": "any"}, basic("a:b c", "p+w=%&é"), (400, "invalid_scope")),
+        ({"grant_type": "authorization_code"}, basic("a:b c", "p+w=%&é"), (400, "invalid_request")),
+        ({"grant_type": "refresh_token", "refresh_token": "x"}, basic("a:b c", "p+w=%&é"), (400, "invalid_grant")),
+        ({"grant_type": "client_credentials", "client_id": "aiocdf"}, {}, (400, "unauthorized_client")),
+        (
+            {"grant_type": "client_credentials", "client_id": "aiocdf", "client_secret": "x"},
+            {},
+            (401, "invalid_client"),
+        ),
         ({"client_id": "a:b c"}, {}, (400, "invalid_request")),
         ([("grant_type", "client_credentials"), ("grant_type", "password")], {}, (400, "invalid_request")),
         ("{}", {"Content-Type": "application/json"}, (400, "invalid_request")),
@@ -71,6 +80,43 @@ async def test_refusals(server, odd, form, headers, expected):
     assert expected == (status, body["error"])
     assert isinstance(body["error_description"], str)
     assert (status == 401) == ("WWW-Authenticate" in answered)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "opens"),
+    [
+        (None, "{url}/.default", True),
+        ("{url}/.default {url}/.default", "{url}/.default", True),
+        ("IDENTITY {url}/user_impersonation", "IDENTITY {url}/user_impersonation", True),
+        ("openid profile", "openid profile", False),
+    ],
+)
+async def test_scopes(server, odd, asked, answered, opens):
+    """The answer tells the scopes, those of the API if none were asked for; a token for no API opens nothing there."""
+    form = {"grant_type": "client_credentials"} | ({"scope": asked.format(url=server.url)} if asked else {})
+    _, body, _ = await ask(server, form, headers=basic(odd.client_id, "p+w=%&é"))
+    assert body["scope"] == answered.format(url=server.url)
+    headers = {"Authorization": f"Bearer {body['access_token']}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{server.url}/api/v1/projects/local/functions") as response,
+    ):
+        assert response.status == (200 if opens else 403)
+
+
+async def test_scopes_of_a_client(server):
+    """A client gets no scope that it may not have."""
+    server.add_client(OAuthClient(client_id="narrow", client_secret="s", scopes={".default"}))
+    form = {"grant_type": "client_credentials", "scope": f"{server.url}/IDENTITY"}
+    status, body, _ = await ask(server, form, headers=basic("narrow", "s"))
+    assert (400, "invalid_scope") == (status, body["error"])
+
+
+async def test_descriptions_are_plain(server):
+    """What a request says is quoted in errors only as the characters that RFC 6749 lets a description have."""
+    form = {"grant_type": "client_credentials", "client_id": 'é"\\\n', "client_secret": "x"}
+    _, body, _ = await ask(server, form)
+    assert set(body["error_description"]) <= {chr(code) for code in range(0x20, 0x7F)} - {'"', "\\"}
 
 
 async def test_no_token(api):

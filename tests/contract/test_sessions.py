@@ -26,6 +26,15 @@ async def test_exchange(api, item, kind):
     assert {"id", "type", "status", "nonce"} == set(session)
 
 
+async def test_exchange_refused(root, connect):
+    """Where the identity provider does not exchange tokens, a session is refused with 400 and a one-shot one is not."""
+    async with serve(root, limits=Limits(token_exchange=False)) as server:
+        api = await connect(server)
+        refused, made = await create(api), await create(api, {"oneshotTokenExchange": True})
+    assert (400, 200) == (refused.status, made.status)
+    assert "does not exchange tokens" in refused.error["message"]
+
+
 async def test_client_credentials(api):
     """A session of client credentials says whose it is, and never shows the nonce again."""
     known = api.server.environment()

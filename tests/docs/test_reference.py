@@ -12,16 +12,25 @@ import pytest
 import typer.main
 
 import aiocdf
-from aiocdf import config, errors, local, resources
+from aiocdf import environment, errors, local, resources
 from aiocdf.cli.app import app
 from aiocdf.local import settings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 CODE = re.compile(r"`([^`\n]+)`")
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| `(?P<default>[^`]+)` \|", re.MULTILINE)
-MODELS = ["Function", "FunctionCall", "FunctionError", "FunctionLimits", "LogEntry", "Session", "Stats"]
+MODELS = [
+    "Function",
+    "FunctionCall",
+    "FunctionError",
+    "FunctionLimits",
+    "LogEntry",
+    "Session",
+    "Stats",
+    "TokenInspection",
+]
 ENUMERATIONS = [aiocdf.CallStatus, aiocdf.FunctionStatus, aiocdf.SessionStatus, aiocdf.SessionType]
-RESOURCES = [resources.Calls, resources.Functions, resources.Sessions]
+RESOURCES = [resources.Calls, resources.Functions, resources.Sessions, resources.Tokens]
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -69,12 +78,23 @@ def test_it_names_all_members(kind: type) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [aiocdf.Client, local.serve, aiocdf.ClientCredentials, aiocdf.Client.call, aiocdf.Client.map],
+    [
+        aiocdf.Client,
+        local.serve,
+        aiocdf.AuthorizationCode,
+        aiocdf.ClientCredentials,
+        aiocdf.DeviceCode,
+        aiocdf.Client.call,
+        aiocdf.Client.map,
+    ],
     ids=lambda kind: kind.__qualname__,
 )
 def test_it_names_all_arguments(kind) -> None:
     """Each argument that users give to what takes many is in the reference."""
-    section = _section({"serve": "serve", "ClientCredentials": "Credentials"}.get(kind.__name__, "Client"))
+    headings = {"serve": "serve"} | dict.fromkeys(
+        ["AuthorizationCode", "ClientCredentials", "DeviceCode"], "Credentials"
+    )
+    section = _section(headings.get(kind.__name__, "Client"))
 
     assert set(inspect.signature(kind).parameters) - {"self"} - _heads(section) == set()
 
@@ -124,8 +144,8 @@ def test_it_names_all_events_with_their_fields() -> None:
 
 
 def test_it_names_all_environment_variables() -> None:
-    """Each variable that config.py reads is in the section on the environment, and no other."""
-    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(config)))
+    """Each variable that environment.py reads is in the section on the environment, and no other."""
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(environment)))
 
     rows = [line.split("|")[1] for line in _section("Environment variables").splitlines() if line.startswith("| `")]
     assert set(CODE.findall("".join(rows))) == read
@@ -146,6 +166,6 @@ def test_it_names_all_keys_of_function_settings() -> None:
 
 
 def test_it_names_all_members_of_the_local_server() -> None:
-    """Each public attribute of a local server and of its clients is in the class's section."""
-    for kind in (local.LocalServer, local.OAuthClient):
+    """Each public attribute of a local server, its clients and its users is in the class's section."""
+    for kind in (local.LocalServer, local.OAuthClient, local.User):
         assert _members(kind) - _words(_section(kind.__name__)) == set()

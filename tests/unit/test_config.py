@@ -4,7 +4,6 @@ import attrs
 import pytest
 
 from aiocdf.config import (
-    Environment,
     Polling,
     Retrying,
     Settings,
@@ -14,79 +13,6 @@ from aiocdf.config import (
     payload_limit,
 )
 from aiocdf.errors import ConfigError
-
-CDF = {"CDF_PROJECT": "acme", "CDF_CLUSTER": "westeurope-1"}
-SECRETS = {"CDF_TOKEN": "s3cr3t-token", "IDP_CLIENT_SECRET": "s3cr3t-key"}
-
-
-@pytest.mark.parametrize(
-    ("variables", "read"),
-    [
-        ({}, {"project": "acme", "base_url": "https://westeurope-1.cognitedata.com"}),
-        ({}, {"login_flow": "client_credentials", "provider": "entra_id", "scopes": (), "token": None}),
-        ({"CDF_URL": "https://x.test/"}, {"base_url": "https://x.test/"}),
-        ({"CDF_URL": "  "}, {"base_url": "https://westeurope-1.cognitedata.com"}),
-        ({"LOGIN_FLOW": "TOKEN", "PROVIDER": "CDF"}, {"login_flow": "token", "provider": "cdf"}),
-        ({"CDF_TOKEN": "t"}, {"login_flow": "token"}),
-        ({"CDF_TOKEN": ""}, {"login_flow": "client_credentials", "token": None}),
-        ({"CDF_TOKEN": "t", "LOGIN_FLOW": "client_credentials"}, {"login_flow": "client_credentials"}),
-        ({"IDP_SCOPES": "a,b"}, {"scopes": ("a", "b")}),
-        ({"IDP_SCOPES": " a , b c "}, {"scopes": ("a", "b", "c")}),
-        (
-            {"IDP_TENANT_ID": "t", "IDP_TOKEN_URL": "u", "IDP_CLIENT_ID": " c\n", "IDP_AUDIENCE": "a"},
-            {"tenant": "t", "token_url": "u", "client_id": "c", "audience": "a"},
-        ),
-    ],
-)
-def test_environment(variables, read) -> None:
-    """The variables of Cognite's own tools are read as those read them; an empty one counts as missing."""
-    environment = Environment.read(CDF | variables)
-
-    assert {name: getattr(environment, name) for name in read} == read
-
-
-def test_secrets_of_the_environment() -> None:
-    """Secrets are wrapped as they are read."""
-    environment = Environment.read(CDF | SECRETS)
-
-    assert environment.token.reveal() == "s3cr3t-token"
-    assert environment.client_secret.reveal() == "s3cr3t-key"
-    assert "s3cr3t" not in f"{environment}{attrs.asdict(environment)}"
-
-
-def test_arguments_count_for_more() -> None:
-    """What is given in code counts for more than the environment, and needs none."""
-    assert Environment.read(CDF, project="mine", base_url="https://x.test").project == "mine"
-    assert Environment.read({}, project="mine", base_url="https://x.test").base_url == "https://x.test"
-
-
-@pytest.mark.parametrize(
-    ("variables", "missing"),
-    [
-        ({}, "CDF_PROJECT and CDF_CLUSTER or CDF_URL"),
-        ({"CDF_PROJECT": "acme"}, "CDF_CLUSTER or CDF_URL"),
-        ({"CDF_URL": "https://x.test"}, "CDF_PROJECT"),
-        ({"CDF_PROJECT": " ", "CDF_URL": "https://x.test"}, "CDF_PROJECT"),
-    ],
-)
-def test_missing_variables(variables, missing) -> None:
-    """What is missing is named, and what of its kind is set; other people's variables and all values are not."""
-    others = SECRETS | {"PATH": "/bin", "HOME": "/root", "MY_CDF_TOKEN": "s3cr3t", "PROVIDERS": "s3cr3t"}
-    with pytest.raises(ConfigError, match=f"the environment does not set {missing} ") as caught:
-        Environment.read(variables | others)
-
-    assert "CDF_TOKEN, " in str(caught.value)
-    for word in ("s3cr3t", "PATH", "HOME", "MY_CDF_TOKEN", "PROVIDERS", "acme"):
-        assert word not in str(caught.value)
-
-
-def test_missing_later() -> None:
-    """What only a certain sign-in needs is asked for in the same words."""
-    message = Environment.read(CDF | {"PATH": "/bin"}).missing("IDP_CLIENT_ID", "IDP_CLIENT_SECRET")
-
-    assert message.startswith(
-        "the environment does not set IDP_CLIENT_ID and IDP_CLIENT_SECRET (set are: CDF_CLUSTER, CDF_PROJECT)."
-    )
 
 
 @pytest.mark.parametrize("cluster", ["api", "westeurope-1", "az-eastus-1", "x.plink.az-eastus-1", "asia-northeast1-1"])

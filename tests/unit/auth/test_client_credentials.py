@@ -222,3 +222,16 @@ def test_only_by_keyword() -> None:
 def test_no_weak_grants() -> None:
     """Statement 15: there are no implicit and no password credentials."""
     assert {name for name in auth.__all__ if "assword" in name or "mplicit" in name} == set()
+
+
+def test_open_industrial_data() -> None:
+    """All but the secret of Open Industrial Data is known to everybody."""
+    credentials = ClientCredentials.open_industrial_data("s3cr3t")
+
+    assert credentials == ClientCredentials.entra(
+        tenant="48d5043c-cf70-4c49-881c-c638f5796997",
+        client_id="1b90ede3-271e-401b-81a0-a4d52bea3273",
+        client_secret="s3cr3t",
+        cluster="api",
+    )
+    assert credentials.scopes == ("https://api.cognitedata.com/.default",)

@@ -27,7 +27,7 @@ class Issuer:
     same: bool = False
     fetched_at: list[float] = attrs.field(factory=list)
 
-    async def fetch(self, transport) -> AccessToken:
+    async def fetch(self, transport, old=None) -> AccessToken:
         asked_at, wall = _clock.monotonic(), _clock.wall()
         self.fetched_at.append(asked_at)
         number = 1 if self.same else len(self.fetched_at)
@@ -315,7 +315,7 @@ async def test_fetch_knows_nothing_of_its_caller(source, issuer) -> None:
     variable.set("the caller's")
     seen = []
 
-    async def fetch(transport):
+    async def fetch(transport, old):
         seen.append(variable.get())
         raise AuthError("enough")
 

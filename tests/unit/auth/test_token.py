@@ -26,7 +26,12 @@ def test_good_answer() -> None:
     token = read(GOOD)
 
     assert token == AccessToken(
-        secret=Secret("t0ken"), asked_at=100.0, asked_at_wall=5000.0, renew_after=3540.0, stale_after=3590.0
+        secret=Secret("t0ken"),
+        asked_at=100.0,
+        asked_at_wall=5000.0,
+        renew_after=3540.0,
+        stale_after=3590.0,
+        life=3600.0,
     )
 
 
@@ -84,6 +89,18 @@ def test_margins_are_ordered(life, renew_in) -> None:
     token = AccessToken.lasting(Secret("t"), life, asked_at=0, asked_at_wall=0, renew_in=renew_in)
 
     assert 0 < token.renew_after <= token.stale_after < life
+
+
+def test_expiry_on_the_wall() -> None:
+    """Users are told when a token expires by the clock on their wall; a token of no known life never does."""
+    assert read(GOOD).expires_at == 5000.0 + 3600.0
+    assert AccessToken(secret=Secret("t"), asked_at=0.0, asked_at_wall=5000.0).expires_at == math.inf
+
+
+@pytest.mark.parametrize(("given", "kept"), [("r3fresh", Secret("r3fresh")), ("", None), (None, None), (7, None)])
+def test_refresh_token(given, kept) -> None:
+    """A refresh token is wrapped where there is one."""
+    assert read(GOOD | {"refresh_token": given}).refresh_token == kept
 
 
 def test_refresh_in_is_honoured() -> None:

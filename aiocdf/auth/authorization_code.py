@@ -1,0 +1,147 @@
+"""A person's sign-in in the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, ClassVar, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from aiocdf.auth.browser import open_browser
+from aiocdf.auth.exchange import exchange
+from aiocdf.auth.loopback import Loopback
+from aiocdf.auth.presets import COGNITE_ISSUER, entra_authority, entra_urls
+from aiocdf.auth.prompt import print_url, tell
+from aiocdf.auth.redirect import read_redirect
+from aiocdf.auth.token import read_answer
+from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.config import base_url_of
+from aiocdf.errors import ConfigError, OAuthError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from aiocdf._http.transport import Transport
+    from aiocdf.auth.provider import Provider
+    from aiocdf.auth.token import AccessToken
+
+__all__ = ["AuthorizationCode"]
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@attrs.frozen(kw_only=True)
+class AuthorizationCode(UserCredentials):
+    """A person's sign-in in the browser of this computer (RFC 6749 section 4.1, with the proof of RFC 7636).
+
+    The browser opens with the first request, or with `client.login()`. Beside the arguments of `UserCredentials`:
+
+    Args:
+        authorize_url: The page to sign in at, if no issuer is given.
+        redirect_uri: Where the browser brings the answer, as it is registered at the provider: a loopback address;
+            without a port, any free one is taken.
+        open_browser: Open the browser; otherwise, and where there is none, only `show_url` is called.
+        show_url: Called, or awaited, with the page's address; prints it by default.
+
+    Raises:
+        ConfigError: Something is missing, or cannot be sent or sent safely.
+    """
+
+    authorize_url: str | None = None
+    redirect_uri: str = "http://127.0.0.1/callback"
+    open_browser: bool = True
+    show_url: Callable[[str], object] = print_url
+
+    _begins_at: ClassVar[str] = "authorize_url"
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what could only fail later, and less clearly."""
+        super().__attrs_post_init__()
+        parts = urlsplit(self.redirect_uri)
+        if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.query or parts.fragment:
+            raise ConfigError(
+                f"redirect_uri {self.redirect_uri!r} is no loopback address, such as http://127.0.0.1/callback or"
+                " http://localhost:53000."
+            )
+
+    @classmethod
+    def entra(cls, *, tenant: str, client_id: str, cluster: str, **more: Any) -> Self:
+        """Make credentials of a user in Microsoft Entra ID.
+
+        Args:
+            tenant: The directory's id or domain.
+            client_id: The id of an application that has `http://localhost:53000` among its redirect URIs.
+            cluster: The Cognite cluster, such as `westeurope-1` or `api`.
+            more: Further arguments, or others than the usual ones.
+        """
+        urls = entra_urls(entra_authority(tenant))
+        usual = {
+            "authorize_url": urls.authorize_url,
+            "token_url": urls.token_url,
+            "scopes": (f"{base_url_of(cluster)}/.default", "offline_access"),
+            "redirect_uri": "http://localhost:53000",
+        }
+        return cls(client_id=client_id, **usual | more)
+
+    @classmethod
+    def cognite(cls, *, client_id: str, **more: Any) -> Self:
+        """Make credentials of a user at Cognite's own identity provider.
+
+        Args:
+            client_id: The application's id.
+            more: Further arguments.
+        """
+        return cls(client_id=client_id, issuer=COGNITE_ISSUER, **more)
+
+    async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
+        """Send the user to the provider, and trade the code that comes back."""
+        from aiocdf.auth.oauth import authorization_url, token_request  # as late as everywhere
+
+        if provider.authorize_url is None or not provider.takes_s256:
+            raise OAuthError(f"{provider.issuer} offers no sign-in in a browser with a code challenge by S256.")
+        state, verifier = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(48))
+        async with Loopback(
+            self.redirect_uri, lambda query: read_redirect(query, state=state, provider=provider)
+        ) as loopback:
+            url = authorization_url(
+                provider.authorize_url,
+                self._client,
+                redirect_uri=loopback.redirect_uri,
+                scope=" ".join(self.scopes),
+                state=state,
+                verifier=verifier,
+                more=[*self._targets(), *self.extra.items()],
+            )
+            code = await self._ask_user(url, loopback.outcome)
+        if isinstance(code, OAuthError):
+            raise code
+        request = token_request(
+            provider.token_url,
+            self._client,
+            grant_type="authorization_code",
+            code=code,
+            secrets={"code_verifier": verifier},
+            more=[("redirect_uri", loopback.redirect_uri), *self._targets()],
+        )
+        return await exchange(request, transport, read_answer, attempts=1)  # a code is good for one
+
+    async def _ask_user(self, url: str, outcome: asyncio.Future[Secret | OAuthError]) -> Secret | OAuthError:
+        """Show the page, and wait for what comes back."""
+        showing = asyncio.get_running_loop().create_task(self._show(url))
+        try:
+            either: set[asyncio.Future[Any]] = {showing, outcome}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not outcome.done():
+                await showing
+            return await outcome
+        finally:
+            showing.cancel()
+            await asyncio.wait({showing})
+
+    async def _show(self, url: str) -> None:
+        if not (self.open_browser and await open_browser(url)):
+            await tell(self.show_url, url)

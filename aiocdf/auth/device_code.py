@@ -1,0 +1,157 @@
+"""A person's sign-in on another device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf.auth.exchange import exchange
+from aiocdf.auth.presets import COGNITE_ISSUER, ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
+from aiocdf.auth.prompt import DevicePrompt, print_prompt, tell
+from aiocdf.auth.token import clean, json_object, read_answer, read_seconds, refusal
+from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.config import base_url_of
+from aiocdf.errors import AuthError, LoginRequired, OAuthError
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from aiocdf._http.transport import Transport
+    from aiocdf._wire.http import Request, Response
+    from aiocdf.auth.provider import Provider
+    from aiocdf.auth.token import AccessToken
+
+__all__ = ["DeviceCode"]
+
+_GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
+#: Seconds between two questions where the provider does not say, and what it adds by asking for patience.
+_INTERVAL, _SLOW_DOWN = 5.0, 5.0
+#: Seconds that a code is good for where the provider does not say.
+_LIFE = 900.0
+
+
+@attrs.frozen(kw_only=True)
+class _Grant:
+    """What the provider gave to be traded for tokens, once the user has entered the code."""
+
+    device_code: Secret
+    prompt: DevicePrompt
+    interval: float
+    #: Loop time in seconds at which the code expires.
+    good_until: float
+
+
+@attrs.frozen(kw_only=True)
+class DeviceCode(UserCredentials):
+    """A person's sign-in on another device, such as a phone, by a short code (RFC 8628).
+
+    The user is told the code with the first request, or with `client.login()`. Beside the arguments of `UserCredentials`:
+
+    Args:
+        device_url: The device authorization endpoint, if no issuer is given.
+        prompt: Called, or awaited, with a `DevicePrompt`; prints it by default. Waiting begins when it returns.
+
+    Raises:
+        ConfigError: Something is missing, or cannot be sent or sent safely.
+    """
+
+    device_url: str | None = None
+    prompt: Callable[[DevicePrompt], object] = print_prompt
+
+    _begins_at: ClassVar[str] = "device_url"
+
+    @classmethod
+    def entra(cls, *, tenant: str, cluster: str, client_id: str = ENTRA_DEVICE_CLIENT, **more: Any) -> Self:
+        """Make credentials of a user in Microsoft Entra ID.
+
+        Args:
+            tenant: The directory's id or domain.
+            cluster: The Cognite cluster, such as `westeurope-1` or `api`.
+            client_id: The application's id; by default, the one of Cognite's own tools.
+            more: Further arguments, or others than the usual ones.
+        """
+        urls, base_url = entra_urls(entra_authority(tenant)), base_url_of(cluster)
+        usual = {
+            "device_url": urls.device_url,
+            "token_url": urls.token_url,
+            "scopes": (f"{base_url}/IDENTITY", f"{base_url}/user_impersonation", "offline_access"),
+        }
+        return cls(client_id=client_id, **usual | more)
+
+    @classmethod
+    def cognite(cls, *, client_id: str, **more: Any) -> Self:
+        """Make credentials of a user at Cognite's own identity provider.
+
+        Args:
+            client_id: The application's id.
+            more: Further arguments.
+        """
+        return cls(client_id=client_id, issuer=COGNITE_ISSUER, **more)
+
+    async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
+        """Tell the user a code, and ask the provider until it was entered."""
+        from aiocdf.auth.oauth import device_request, token_request  # as late as everywhere
+
+        if provider.device_url is None:
+            raise OAuthError(f"{provider.issuer} offers no sign-in with a device code.")
+        more = [*self._targets(), *self.extra.items()]
+        request = device_request(provider.device_url, self._client, scope=" ".join(self.scopes), more=more)
+        grant = await exchange(request, transport, _read_grant)
+        await tell(self.prompt, grant.prompt)
+        request = token_request(
+            provider.token_url, self._client, grant_type=_GRANT_TYPE, secrets={"device_code": grant.device_code}
+        )
+        return await _poll(request, transport, grant)
+
+
+async def _poll(request: Request, transport: Transport, grant: _Grant) -> AccessToken:
+    """Ask for the token until the user is done (RFC 8628 section 3.5)."""
+    interval = grant.interval
+    while _clock.monotonic() + interval < grant.good_until:
+        await _clock.sleep(interval)
+        try:
+            return await exchange(request, transport, read_answer, attempts=1)
+        except AuthError as error:
+            longer = _longer(interval, error)
+            if longer is None:
+                raise
+            interval = longer
+    raise LoginRequired(f"nobody entered the code within {grant.prompt.expires_in:g} s: try again.")
+
+
+def _longer(interval: float, error: AuthError) -> float | None:
+    """Return the seconds to wait before the next question, given the answer to the last; None for no further one."""
+    if not isinstance(error, OAuthError) or error.status == 429 or (error.status or 0) >= 500:
+        return 2.0 * interval  # no answer, or none that is about the sign-in
+    match error.error:
+        case "authorization_pending":
+            return interval
+        case "slow_down":
+            return interval + _SLOW_DOWN
+        case _:
+            return None
+
+
+def _read_grant(response: Response, *, what: str, asked_at_wall: float) -> _Grant | AuthError:  # noqa: ARG001 - loop time does
+    """Read the answer of the device authorization endpoint (RFC 8628 section 3.2)."""
+    answer = json_object(response.body)
+    device_code, user_code = answer.get("device_code"), clean(answer.get("user_code"))
+    uri = clean(answer.get("verification_uri") or answer.get("verification_url"))  # the latter from Google
+    if response.status != 200 or not isinstance(device_code, str) or not user_code or not uri:
+        return refusal(response.status, answer, what)
+    life = read_seconds(answer.get("expires_in")) or _LIFE
+    return _Grant(
+        device_code=Secret(device_code),
+        prompt=DevicePrompt(
+            user_code=user_code,
+            verification_uri=uri,
+            verification_uri_complete=clean(answer.get("verification_uri_complete")),
+            expires_in=life,
+        ),
+        interval=read_seconds(answer.get("interval")) or _INTERVAL,
+        good_until=response.sent_at + life,
+    )

@@ -1,0 +1,109 @@
+"""An identity provider's addresses, as given or as it tells them itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from aiocdf._wire.http import Request
+from aiocdf.auth.exchange import exchange
+from aiocdf.auth.token import json_object, refusal
+from aiocdf.config import check_url
+from aiocdf.errors import AuthError, OAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocdf._http.transport import Transport
+    from aiocdf._wire.http import Response
+
+__all__ = ["Provider", "discover", "issuer_of"]
+
+_OPENID = "/.well-known/openid-configuration"
+_OAUTH = "/.well-known/oauth-authorization-server"
+
+
+@attrs.frozen(kw_only=True)
+class Provider:
+    """Where an identity provider is asked for what."""
+
+    token_url: str
+    authorize_url: str | None = None
+    device_url: str | None = None
+    revoke_url: str | None = None
+    #: Its name, where it is known; the answer to a sign-in that bears another is refused (RFC 9207).
+    issuer: str | None = None
+    #: It puts its name into the answer to a sign-in, so that one without is refused.
+    names_itself: bool = False
+    #: It takes code challenges by S256, as far as it says.
+    takes_s256: bool = True
+
+
+async def discover(issuer: str, transport: Transport) -> Provider:
+    """Ask a provider for its addresses (OpenID Connect Discovery 1.0; else RFC 8414).
+
+    Args:
+        issuer: Its name, which is also where to ask.
+        transport: What sends requests.
+
+    Raises:
+        OAuthError: There is no such document, or it is somebody else's.
+        AuthError: The provider could not be reached.
+        ConfigError: One of its addresses is plain http and not loopback.
+    """
+    base = issuer.rstrip("/")
+    try:
+        document = await _document(f"{base}{_OPENID}", transport)
+    except OAuthError as error:
+        if error.status != 404:
+            raise
+        parts = urlsplit(base)
+        document = await _document(f"{parts.scheme}://{parts.netloc}{_OAUTH}{parts.path}", transport)
+    return _read(document, issuer)
+
+
+def issuer_of(url: str) -> str:
+    """Return the issuer from its name, or from the address of its discovery document."""
+    return url.removesuffix(_OPENID)
+
+
+async def _document(url: str, transport: Transport) -> Mapping[str, Any]:
+    request = Request(name="discovery document", method="GET", url=url, headers={"Accept": "application/json"})
+    return await exchange(request, transport, _read_document)
+
+
+def _read_document(response: Response, *, what: str, asked_at_wall: float) -> Mapping[str, Any] | AuthError:  # noqa: ARG001 - has no age
+    document = json_object(response.body)
+    return document if response.status == 200 and document else refusal(response.status, document, what)
+
+
+def _read(document: Mapping[str, Any], issuer: str) -> Provider:
+    """Take the addresses from a document, if it is the issuer's own."""
+    name = document.get("issuer")
+    # A slash at the end more or less is a slip of the pen, and leads to the same document.
+    if not isinstance(name, str) or name.rstrip("/") != issuer.rstrip("/"):
+        raise OAuthError(f"the discovery document of issuer {issuer} is of issuer {name!r}. Give that as the issuer.")
+    methods = document.get("code_challenge_methods_supported")
+    token_url = _endpoint(document, "token_endpoint")
+    if token_url is None:
+        raise OAuthError(f"the discovery document of issuer {issuer} names no token_endpoint.")
+    return Provider(
+        token_url=token_url,
+        authorize_url=_endpoint(document, "authorization_endpoint"),
+        device_url=_endpoint(document, "device_authorization_endpoint"),
+        revoke_url=_endpoint(document, "revocation_endpoint"),
+        issuer=name,
+        names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+        takes_s256=not isinstance(methods, list) or "S256" in methods,
+    )
+
+
+def _endpoint(document: Mapping[str, Any], name: str) -> str | None:
+    """Return an address as it is given there, if what is sent to it is safe."""
+    url = document.get(name)
+    if not isinstance(url, str):
+        return None
+    check_url(url, what=name)
+    return url

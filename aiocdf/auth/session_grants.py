@@ -1,0 +1,37 @@
+"""How sessions for function calls are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiocdf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiocdf.auth.credentials import Credentials
+    from aiocdf.config import SessionGrant
+
+__all__ = ["session_grants"]
+
+_EXCHANGES = {"token_exchange": {"tokenExchange": True}, "oneshot_token_exchange": {"oneshotTokenExchange": True}}
+
+
+def session_grants(credentials: Credentials, chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
+    """Return the items for `POST /sessions` that are worth trying, the best first.
+
+    Args:
+        credentials: What the client has.
+        chosen: The setting; None for the best that there is.
+
+    Raises:
+        ConfigError: The credentials do not allow the one that was chosen.
+    """
+    own = credentials.session_item()
+    if chosen in _EXCHANGES:
+        return (_EXCHANGES[chosen],)
+    if own is not None:
+        return (own,)
+    if chosen is not None:
+        raise ConfigError(f"these credentials have no client secret to hand over, which session_grant {chosen!r} needs")
+    return tuple(_EXCHANGES.values())

@@ -1,0 +1,94 @@
+"""Where the sign-ins of users are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from aiocdf import _clock
+from aiocdf.errors import AuthError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from aiocdf.secret import Secret
+
+__all__ = ["MemoryTokenStore", "TokenStore", "wait_for_turn"]
+
+#: Seconds to wait for others who hold the lock, and between two tries at first and at the most.
+_PATIENCE, _PAUSE, _LONGEST_PAUSE = 30.0, 0.01, 0.25
+
+
+class TokenStore(Protocol):
+    """Keeps a text for each sign-in, under a key that says nothing of it.
+
+    The texts hold tokens: whoever reads them can act as the user. `save` and `delete` are called with the lock held.
+    """
+
+    async def load(self, key: str) -> Secret | None:
+        """Return what is kept under *key*; None for nothing."""
+
+    async def save(self, key: str, text: Secret) -> None:
+        """Keep *text* under *key*, so that it is there when this returns, whatever happens next."""
+
+    async def delete(self, key: str) -> None:
+        """Forget what is kept under *key*, if there is anything."""
+
+    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
+        """Keep everyone else who shares this store from renewing the sign-in under *key*.
+
+        Raises:
+            AuthError: Another one holds it for too long.
+        """
+
+
+class MemoryTokenStore:
+    """Keeps sign-ins as long as the process lives; clients may share one, each on its own event loop."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, Secret] = {}
+        self._lock = threading.Lock()  # and not asyncio's, which belongs to one event loop
+
+    async def load(self, key: str) -> Secret | None:
+        """Return what is kept under *key*; None for nothing."""
+        return self._texts.get(key)
+
+    async def save(self, key: str, text: Secret) -> None:
+        """Keep *text* under *key*."""
+        self._texts[key] = text
+
+    async def delete(self, key: str) -> None:
+        """Forget what is kept under *key*."""
+        self._texts.pop(key, None)
+
+    @contextlib.asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:  # noqa: ARG002 - one for all is enough
+        """Keep other clients from renewing a sign-in.
+
+        Raises:
+            AuthError: Another one holds it for too long.
+        """
+        await wait_for_turn(lambda: self._lock.acquire(blocking=False))
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+async def wait_for_turn(take: Callable[[], bool]) -> None:
+    """Try to take a lock until it is ours, without ever blocking the event loop.
+
+    Args:
+        take: Takes the lock if it is free, at once; tells whether it did.
+
+    Raises:
+        AuthError: It was not free for half a minute.
+    """
+    give_up_at, pause = _clock.monotonic() + _PATIENCE, _PAUSE
+    while not take():
+        if _clock.monotonic() > give_up_at:
+            raise AuthError(f"another client or process has been renewing this sign-in for {_PATIENCE:g} s: try again.")
+        await _clock.sleep(pause)
+        pause = min(2.0 * pause, _LONGEST_PAUSE)

@@ -1,0 +1,254 @@
+"""What all ways have in common in which a person signs in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf.auth.exchange import exchange
+from aiocdf.auth.fields import check_client_id, check_extra, split_names
+from aiocdf.auth.finish import finish
+from aiocdf.auth.provider import Provider, discover, issuer_of
+from aiocdf.auth.sign_in import SignIn
+from aiocdf.auth.token import read_answer, refusal
+from aiocdf.auth.token_store import MemoryTokenStore, TokenStore
+from aiocdf.config import check_url
+from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocdf._http.transport import Transport
+    from aiocdf._wire.http import Response
+    from aiocdf.auth.oauth import ClientIdentity
+    from aiocdf.auth.token import AccessToken
+
+__all__ = ["UserCredentials"]
+
+#: What providers answer when only the user can help.
+_OVER = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
+#: Parameters of a sign-in that have arguments of their own, or are not for users to set.
+_OWN_FIELDS = frozenset(
+    {
+        "audience",
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "redirect_uri",
+        "resource",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class UserCredentials:
+    """A person's sign-in: made once, kept in a token store, and renewed as long as the provider lets it.
+
+    This is the common part; make an `AuthorizationCode` or a `DeviceCode`.
+
+    Args:
+        client_id: The application's id at the identity provider; it needs no secret.
+        issuer: The provider's name, such as `https://login.example.com`, which tells all addresses. Or give them:
+        token_url: The token endpoint.
+        revoke_url: Where sign-ins are ended; None for a provider that has no such thing.
+        scopes: What to ask for: an iterable, or a text that parts them by spaces or commas. Most providers want
+            `offline_access` among them to renew the sign-in.
+        audience: Whom the token is for, with providers that want it said (Auth0, for one).
+        resource: The same in the words of RFC 8707: one or more URIs.
+        extra: Further parameters of the sign-in, such as `{"login_hint": "me@example.com"}`.
+        store: Where the sign-in is kept; by default in memory, as long as these credentials live.
+        time_limit: Seconds that the user may take.
+        ask_user: Whether the user may be asked to sign in; otherwise `LoginRequired` is raised, as where nobody sits.
+    """
+
+    client_id: str
+    issuer: str | None = attrs.field(default=None, converter=attrs.converters.optional(issuer_of))
+    token_url: str | None = None
+    revoke_url: str | None = None
+    scopes: tuple[str, ...] = attrs.field(default=(), converter=split_names)
+    audience: str | None = None
+    resource: tuple[str, ...] = attrs.field(default=(), converter=split_names)
+    extra: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    store: TokenStore = attrs.field(factory=MemoryTokenStore)
+    time_limit: float = 300.0
+    ask_user: bool = True
+
+    #: The field with the address at which a sign-in of this kind begins.
+    _begins_at: ClassVar[str]
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what could only fail later, and less clearly."""
+        check_client_id(self.client_id)
+        check_extra(self.extra, own=_OWN_FIELDS)
+        urls = {name: getattr(self, name) for name in ("issuer", "token_url", self._begins_at, "revoke_url")}
+        given = {name: url for name, url in urls.items() if url is not None}
+        for name, url in given.items():
+            check_url(url, what=name)
+        if given.keys() - {"revoke_url"} not in ({"issuer"}, {"token_url", self._begins_at}):
+            raise ConfigError(f"give either issuer, or token_url and {self._begins_at}.")
+
+    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
+        """Return the token that is kept, renew it, or have the user sign in.
+
+        The user is asked only for a client's first token: nobody may be there any more when it is to be renewed.
+
+        Raises:
+            LoginRequired: The sign-in is over, or was not completed in time.
+            OAuthError: The provider refused.
+            AuthError: The provider could not be reached, or the sign-in could not be kept.
+        """
+        kept = await self._load()
+        if kept is not None and _serves(kept.token, old):
+            return kept.token
+        try:
+            return await finish(self._renew(transport, old))
+        except LoginRequired:
+            if old is not None or not self.ask_user:
+                raise
+        return await self._sign_in_and_keep(transport)
+
+    async def logout(self, transport: Transport) -> None:
+        """End the sign-in here, and at the provider where that is possible (RFC 7009).
+
+        Raises:
+            AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+        """
+        async with self.store.lock(self._key):
+            kept = await self._load()
+            await self.store.delete(self._key)
+        if kept is not None and kept.token.refresh_token is not None:
+            await self._revoke(kept, transport)
+
+    def session_item(self) -> None:
+        """Return None: there is nothing to hand over but the token itself."""
+
+    async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
+        """Have the user sign in."""
+        raise NotImplementedError
+
+    async def _sign_in_and_keep(self, transport: Transport) -> AccessToken:
+        provider = await self._provider(transport)
+        try:
+            async with asyncio.timeout(self.time_limit) as limit:
+                token = await self._sign_in(provider, transport)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise LoginRequired(f"nobody completed the sign-in within {self.time_limit:g} s: try again.") from None
+        return await finish(self._keep_first(token, provider))
+
+    async def _keep_first(self, token: AccessToken, provider: Provider) -> AccessToken:
+        async with self.store.lock(self._key):
+            return await self._keep(token, provider.token_url)
+
+    async def _keep(self, token: AccessToken, token_url: str) -> AccessToken:
+        """Save the token, and return it as it is kept."""
+        if token.refresh_token is None:  # so that there is no use in renewing it ahead
+            token = attrs.evolve(token, renew_after=token.stale_after)
+        await self.store.save(self._key, SignIn(token=token, token_url=token_url).text())
+        return token
+
+    async def _renew(self, transport: Transport, old: AccessToken | None) -> AccessToken:
+        """Trade the refresh token for new tokens, unless somebody else who shares the store just did."""
+        refused: OAuthError | None = None
+        async with self.store.lock(self._key):
+            tried = None
+            while (kept := await self._load()) is not None:
+                if _serves(kept.token, old):
+                    return kept.token
+                if kept.token.refresh_token == tried:
+                    break
+                tried = kept.token.refresh_token
+                answer = await self._refresh(kept, transport)
+                if not isinstance(answer, OAuthError):
+                    return await self._keep(answer, kept.token_url)
+                refused = answer
+            if refused is not None:
+                await self.store.delete(self._key)
+        raise LoginRequired(
+            f"client {self.client_id!r} has no sign-in that can be renewed. Sign in again: with `aiocdf login`, or with"
+            " `await client.login()`."
+        ) from refused
+
+    async def _refresh(self, kept: SignIn, transport: Transport) -> AccessToken | OAuthError:
+        """Ask for new tokens; a refusal that only the user can help with is returned."""
+        from aiocdf.auth.oauth import token_request  # as late as everywhere: Authlib takes its time to import
+
+        assert kept.token.refresh_token is not None  # noqa: S101 - or there would have been nothing to try
+        request = token_request(
+            kept.token_url,
+            self._client,
+            grant_type="refresh_token",
+            secrets={"refresh_token": kept.token.refresh_token},
+            more=self._targets(),
+        )
+        try:
+            # Two attempts: one whose answer was lost may have used the refresh token up, and more would not help.
+            token = await exchange(request, transport, read_answer, attempts=2)
+        except OAuthError as error:
+            if _is_over(error):
+                return error
+            raise
+        return attrs.evolve(token, refresh_token=token.refresh_token or kept.token.refresh_token)
+
+    async def _revoke(self, kept: SignIn, transport: Transport) -> None:
+        from aiocdf.auth.oauth import revocation_request  # see above
+
+        revoke_url = self.revoke_url or (await self._provider(transport)).revoke_url
+        if revoke_url is not None and kept.token.refresh_token is not None:
+            request = revocation_request(revoke_url, self._client, refresh_token=kept.token.refresh_token)
+            await exchange(request, transport, _read_revocation)
+
+    async def _provider(self, transport: Transport) -> Provider:
+        """Return the addresses, as given or as the provider tells them."""
+        if self.issuer is not None:
+            return await discover(self.issuer, transport)
+        assert self.token_url is not None  # noqa: S101 - checked when these credentials were made
+        begins_at = {self._begins_at: getattr(self, self._begins_at)}
+        return Provider(token_url=self.token_url, revoke_url=self.revoke_url, **begins_at)
+
+    async def _load(self) -> SignIn | None:
+        """Return the sign-in that is kept, if it is one of this provider's."""
+        text = await self.store.load(self._key)
+        kept = SignIn.read(text) if text else None
+        return None if kept is None or self.token_url not in {None, kept.token_url} else kept
+
+    @property
+    def _client(self) -> ClientIdentity:
+        from aiocdf.auth.oauth import ClientIdentity  # see above
+
+        return ClientIdentity(client_id=self.client_id)
+
+    def _targets(self) -> list[tuple[str, str]]:
+        """Return the fields that say whom the token is for."""
+        audience = [("audience", self.audience)] if self.audience else []
+        return [*audience, *(("resource", uri) for uri in self.resource)]
+
+    @property
+    def _key(self) -> str:
+        """Return the key in the token store: the same for all who sign in for the same."""
+        what = (self.issuer or self.token_url, self.client_id, sorted(self.scopes), self.audience, self.resource)
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+def _serves(token: AccessToken, old: AccessToken | None) -> bool:
+    """Tell whether a token is good, and another than the one that is to be replaced."""
+    is_old = old is not None and old.secret == token.secret
+    return not is_old and token.age(_clock.monotonic(), _clock.wall()) < token.renew_after
+
+
+def _is_over(error: OAuthError) -> bool:
+    """Tell whether only the user can help; some providers refuse a spent refresh token without a word."""
+    return error.error in _OVER if error.error else error.status in {400, 401, 403}
+
+
+def _read_revocation(response: Response, *, what: str, asked_at_wall: float) -> AuthError | None:  # noqa: ARG001 - has no age
+    return None if response.status == 200 else refusal(response.status, {}, what)

@@ -1,0 +1,88 @@
+"""`aiocdf login`, `logout` and `whoami`: the sign-in that programs of the same user act by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
+from aiocdf.auth.browser import open_browser
+from aiocdf.cli.console import open_console
+from aiocdf.cli.identity import show_identity
+from aiocdf.client import Client
+from aiocdf.environment import Environment, read_variables
+from aiocdf.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aiocdf.auth import Credentials
+
+__all__ = ["run_login", "run_logout", "run_whoami"]
+
+
+async def run_login() -> None:
+    """Have the user sign in, unless that was done before, and show who it is.
+
+    Raises:
+        ConfigError: The environment does not say where to sign in.
+        AuthError: There was no sign-in.
+    """
+    environment = _environment()
+    credentials = credentials_from(environment)
+    console = open_console()
+    if isinstance(credentials, AuthorizationCode):
+        credentials = attrs.evolve(credentials, open_browser=False, show_url=lambda url: _show_page(console, url))
+    async with _client(environment, credentials) as client:
+        await show_identity(console, client)
+
+
+async def run_logout() -> None:
+    """End the user's sign-in, here and at the identity provider.
+
+    Raises:
+        ConfigError: The environment does not say which.
+        InvalidArgument: By what the environment says, nobody signs in.
+        AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+    """
+    environment = _environment()
+    credentials = credentials_from(environment)
+    if not isinstance(credentials, UserCredentials):
+        raise InvalidArgument(
+            f"with LOGIN_FLOW {environment.login_flow!r} nobody signs in, so that there is nothing to end: it is for"
+            " interactive and device_code"
+        )
+    async with _client(environment, credentials) as client:
+        await client.logout()
+    open_console().print(f"Signed out of project {environment.project} at {environment.base_url}.")
+
+
+async def run_whoami() -> None:
+    """Show as whom programs act; nobody is asked to sign in.
+
+    Raises:
+        ConfigError: The environment does not say how to sign in.
+        AuthError: Nobody is signed in, or the identity provider refuses.
+    """
+    environment = _environment()
+    credentials = credentials_from(environment)
+    if isinstance(credentials, UserCredentials):
+        credentials = attrs.evolve(credentials, ask_user=False)
+    async with _client(environment, credentials) as client:
+        await show_identity(open_console(), client)
+
+
+async def _show_page(console: Console, url: str) -> None:
+    """Open the sign-in page, and show its address too: the browser may be on another screen, or not be one."""
+    console.print("Sign in on the page that opens in your browser, or open it yourself:")
+    console.out(f"{url}\n")
+    await open_browser(url)
+
+
+def _environment() -> Environment:
+    return Environment.read(read_variables())
+
+
+def _client(environment: Environment, credentials: Credentials) -> Client:
+    return Client(environment.project, credentials=credentials, base_url=environment.base_url)

@@ -1,0 +1,103 @@
+"""What exists while a client is open."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf._engine import Engine
+from aiocdf._http.sender import Sender
+from aiocdf._http.transport import Transport
+from aiocdf._wire.json import api_headers
+from aiocdf.auth import TokenSource, session_grants
+from aiocdf.config import cluster_of
+from aiocdf.resources import Calls, Functions, Sessions, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from aiocdf.auth import Credentials
+    from aiocdf.config import Settings
+    from aiocdf.telemetry import Event
+
+__all__ = ["Opened", "open_project"]
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """The parts of a client that need a running loop."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: Transport
+    source: TokenSource
+    engine: Engine
+    functions: Functions
+    calls: Calls
+    sessions: Sessions
+    tokens: Tokens
+
+    async def aclose(self) -> None:
+        """Close them all, each before those that it needs."""
+        try:
+            await self.engine.aclose()
+            await self.source.aclose()
+        finally:
+            await self.transport.__aexit__(None, None, None)
+
+
+async def open_project(
+    project: str,
+    base_url: str,
+    *,
+    credentials: Credentials,
+    settings: Settings,
+    session: aiohttp.ClientSession | None,
+    emit: Callable[[Event], None],
+) -> Opened:
+    """Open what a client of a project needs; no request is sent.
+
+    Args:
+        project: The project's name.
+        base_url: The service's address.
+        credentials: How to get access tokens.
+        settings: Limits and intervals.
+        session: An aiohttp session of the caller's to send on; None for one of our own.
+        emit: Told what happens.
+
+    Raises:
+        ConfigError: The credentials do not go with the settings.
+    """
+    # Takes longer to import than all else that is needed only here.
+    from importlib.metadata import version
+
+    transport = Transport(session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout)
+    source = TokenSource(credentials, transport)
+    headers = api_headers(settings.app, version("aiocdf"))
+    sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
+    url = f"{base_url}/api/v1/projects/{project}"
+    calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
+    engine = Engine(
+        calls=calls,
+        functions=functions,
+        sessions=sessions,
+        grants=session_grants(credentials, settings.session_grant),
+        settings=settings,
+        cluster=cluster_of(base_url),
+        project=project,
+        emit=emit,
+    )
+    await transport.__aenter__()
+    return Opened(
+        loop=asyncio.get_running_loop(),
+        transport=transport,
+        source=source,
+        engine=engine,
+        functions=functions,
+        calls=calls,
+        sessions=sessions,
+        tokens=Tokens(sender, base_url),
+    )

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+TEXT = (TESTS.parent / "docs" / "security.md").read_text()
+STATEMENT = re.compile(r"^(\d+)\. \*\*", re.MULTILINE)
+PROOF = re.compile(r"^ +- `(?P<path>\S+\.py)::(?P<test>\w+)`$", re.MULTILINE)
+
+
+def names_of_tests(path: Path) -> set[str]:
+    """Return the names of a module's tests."""
+    return {
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)
+    }
+
+
+def test_every_statement_is_proved() -> None:
+    """There are thirty statements in order, each with tests under it."""
+    numbers, parts = STATEMENT.findall(TEXT), STATEMENT.split(TEXT)[2::2]
+
+    assert [int(number) for number in numbers] == [*range(1, 31)]
+    assert [number for number, part in zip(numbers, parts, strict=True) if not PROOF.search(part)] == []
+
+
+def test_proofs_exist() -> None:
+    """Each test that is named is there."""
+    named = PROOF.findall(TEXT)
+
+    assert len(named) == TEXT.count(".py::")
+    assert [(path, test) for path, test in named if test not in names_of_tests(TESTS / path)] == []
