@@ -124,7 +124,9 @@ def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = Fa
     return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed], throughput)
 
 
-def together(runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]) -> Figures:
+def together(
+    runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]
+) -> Figures:
     """Follow calls that go through the slots of one function, with polls that ask after all of them.
 
     Args:
