@@ -19,7 +19,7 @@ from aiohttp import web
 
 READER = Path(__file__).parent / "contenders" / "reader.py"
 TOKEN_SECONDS = 0.5
-RUNS = 5
+RUNS = 3
 FUNCTION = {"id": 1, "name": "f", "status": "Ready", "createdTime": 0, "fileId": 1, "owner": "", "description": ""}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import json
 import shutil
@@ -20,6 +21,7 @@ from joserfc.jwk import ECKey
 from aiocdf import _clock
 from aiocdf._http.transport import Transport
 from aiocdf.auth import DevicePrompt
+from aiocdf.secret import Secret
 from tests.providers.headless import Page, Person
 
 HERE = Path(__file__).parent
@@ -61,12 +63,18 @@ class Provider:
             return await answer.json()
 
 
+def claims(token: Secret) -> dict[str, object]:
+    """Return what the provider wrote into a token."""
+    payload = token.reveal().split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))
+
+
 @pytest.fixture(scope="session")
 def running() -> Iterator[Provider]:
     """A provider that ends with the tests."""
     node = shutil.which("node")
     if node is None or not (HERE / "node_modules").is_dir():
-        pytest.skip("the provider is not installed: `nox -s providers` does that, with Node 18 or later")
+        pytest.skip("the provider is not installed: `nox -s providers` does that, with Node.js 22 or a late 20")
     key = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig", "alg": "ES256"})
     clients = [
         {"client_id": ODD, "client_secret": ODD, "token_endpoint_auth_method": "client_secret_post", **MACHINE},

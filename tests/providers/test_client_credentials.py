@@ -1,27 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 
 import pytest
 from joserfc.jwk import ECKey
 
 from aiocdf.auth import ClientCredentials, TokenSource
 from aiocdf.errors import OAuthError
-from tests.providers.conftest import API, ODD, Provider
+from tests.providers.conftest import API, ODD, Provider, claims
 
 
 def application(provider: Provider, **changes) -> ClientCredentials:
     """Return credentials that the provider knows."""
     given = {"token_url": provider.token_url, "client_id": ODD, "client_secret": ODD, "scopes": "read"}
     return ClientCredentials(**given | changes)
-
-
-def claims(token) -> dict[str, object]:
-    """Return what the provider wrote into a token."""
-    payload = token.reveal().split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=="))
 
 
 @pytest.mark.parametrize(

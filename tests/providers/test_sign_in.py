@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 import socket
@@ -17,7 +16,7 @@ import pytest
 from aiocdf.auth import AuthorizationCode, DeviceCode, MemoryTokenStore, TokenSource, device_code
 from aiocdf.errors import ClientClosed, LoginRequired, OAuthError
 from tests.providers.chromium import PROGRAM, Chromium
-from tests.providers.conftest import API, Provider
+from tests.providers.conftest import API, Provider, claims
 
 
 class TellingStore(MemoryTokenStore):
@@ -57,12 +56,6 @@ async def start(provider, transport, visit, store) -> AsyncIterator[Callable[[],
             return source
 
         yield start
-
-
-def claims(token) -> dict[str, object]:
-    """Return what the provider wrote into a token."""
-    payload = token.reveal().split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=="))
 
 
 async def refresh(provider: Provider, refresh_token: str) -> str:
