@@ -5,6 +5,7 @@ import traceback
 import attrs
 import pytest
 
+import aiocdf
 from aiocdf.auth import (
     AuthorizationCode,
     BearerToken,
@@ -187,7 +188,7 @@ def test_file_that_cannot_be_used(text, problem, folder) -> None:
         read_variables()
 
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = "".join(str(frame.locals) for frame in report.stack if "/aiocdf/" in frame.filename)
+    frames = "".join(str(frame.locals) for frame in report.stack if frame.filename.startswith(aiocdf.__path__[0]))
     assert "s3cr3t" not in f"{frames}{caught.value}"
     assert caught.value.__context__ is None
 

@@ -17,6 +17,7 @@ import attrs
 import pytest
 from aiohttp import web
 
+import aiocdf
 from aiocdf._http.transport import Transport
 from aiocdf.auth import AuthorizationCode
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
@@ -306,7 +307,7 @@ async def test_locals_hold_no_secret(provider, transport) -> None:
         await person(provider).fetch(transport)
 
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = "".join(str(frame.locals) for frame in report.stack if "/aiocdf/" in frame.filename)
+    frames = "".join(str(frame.locals) for frame in report.stack if frame.filename.startswith(aiocdf.__path__[0]))
     assert "'verifier': \"Secret(" in frames
     assert "c0de" not in frames
     assert provider.forms[0]["code_verifier"] not in frames

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import aiocdf
 from aiocdf import _clock
 from aiocdf._wire.http import Request, Response
 from aiocdf.auth import ClientCredentials
@@ -68,7 +69,11 @@ def shown() -> Callable[[BaseException], str]:
 
     def show(error: BaseException) -> str:
         report = traceback.TracebackException.from_exception(error, capture_locals=True)
-        frames = [frame for frame in report.stack if "/aiocdf/" in frame.filename or "attrs" in frame.filename]
+        frames = [
+            frame
+            for frame in report.stack
+            if frame.filename.startswith(aiocdf.__path__[0]) or "attrs" in frame.filename
+        ]
         assert frames, "the exception was not raised in aiocdf"
         local = "".join(f"{frame.name}: {frame.locals}\n" for frame in frames)
         context = show(error.__context__) if error.__context__ else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import aiocdf
 from aiocdf._wire.http import Request, Response
 from aiocdf.errors import DecodeError
 from aiocdf.resources.functions import Functions
@@ -46,7 +47,7 @@ async def test_odd_session(item) -> None:
     with pytest.raises(DecodeError) as caught:
         await Sessions(Answering({"items": [item]}), "https://cdf.test").create({"tokenExchange": True})
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
-    frames = [f"{frame.name} {frame.locals}" for frame in stack if "/aiocdf/" in frame.filename]
+    frames = [f"{frame.name} {frame.locals}" for frame in stack if frame.filename.startswith(aiocdf.__path__[0])]
 
     assert frames
     assert "s3cr3t" not in f"{caught.value}{frames}"
