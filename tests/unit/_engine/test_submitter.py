@@ -112,7 +112,7 @@ class TestConcurrencyLimit:
         service.others[1] = 100
         handle = client.call(1)
         await asyncio.sleep(1000)
-        assert handle.status == "Queued"
+        assert handle.status in {"Queued", "Submitting"}  # it waits, or is just trying
         assert 300 <= service.count("start") <= 600
         service.others.clear()
         assert (await handle).status == "Completed"
