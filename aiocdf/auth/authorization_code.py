@@ -12,7 +12,7 @@ import attrs
 from aiocdf.auth.browser import open_browser
 from aiocdf.auth.exchange import exchange
 from aiocdf.auth.loopback import Loopback
-from aiocdf.auth.presets import COGNITE_ISSUER, entra_authority, entra_urls
+from aiocdf.auth.presets import entra_authority, entra_urls
 from aiocdf.auth.prompt import print_url, tell
 from aiocdf.auth.redirect import read_redirect
 from aiocdf.auth.token import read_answer
@@ -86,16 +86,6 @@ class AuthorizationCode(UserCredentials):
             "redirect_uri": "http://localhost:53000",
         }
         return cls(client_id=client_id, **usual | more)
-
-    @classmethod
-    def cognite(cls, *, client_id: str, **more: Any) -> Self:
-        """Make credentials of a user at Cognite's own identity provider.
-
-        Args:
-            client_id: The application's id.
-            more: Further arguments.
-        """
-        return cls(client_id=client_id, issuer=COGNITE_ISSUER, **more)
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Send the user to the provider, and trade the code that comes back."""

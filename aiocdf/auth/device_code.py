@@ -8,7 +8,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf.auth.exchange import exchange
-from aiocdf.auth.presets import COGNITE_ISSUER, ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
+from aiocdf.auth.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
 from aiocdf.auth.prompt import DevicePrompt, print_prompt, tell
 from aiocdf.auth.token import clean, json_object, read_answer, read_seconds, refusal
 from aiocdf.auth.user_credentials import UserCredentials
@@ -81,16 +81,6 @@ class DeviceCode(UserCredentials):
             "scopes": (f"{base_url}/IDENTITY", f"{base_url}/user_impersonation", "offline_access"),
         }
         return cls(client_id=client_id, **usual | more)
-
-    @classmethod
-    def cognite(cls, *, client_id: str, **more: Any) -> Self:
-        """Make credentials of a user at Cognite's own identity provider.
-
-        Args:
-            client_id: The application's id.
-            more: Further arguments.
-        """
-        return cls(client_id=client_id, issuer=COGNITE_ISSUER, **more)
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Tell the user a code, and ask the provider until it was entered."""

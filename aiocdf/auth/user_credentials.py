@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import attrs
 
@@ -13,6 +13,7 @@ from aiocdf import _clock
 from aiocdf.auth.exchange import exchange
 from aiocdf.auth.fields import check_client_id, check_extra, split_names
 from aiocdf.auth.finish import finish
+from aiocdf.auth.presets import COGNITE_ISSUER
 from aiocdf.auth.provider import Provider, discover, issuer_of
 from aiocdf.auth.sign_in import SignIn
 from aiocdf.auth.token import read_answer, refusal
@@ -22,6 +23,7 @@ from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Response
@@ -83,6 +85,16 @@ class UserCredentials:
 
     #: The field with the address at which a sign-in of this kind begins.
     _begins_at: ClassVar[str]
+
+    @classmethod
+    def cognite(cls, *, client_id: str, **more: Any) -> Self:
+        """Make credentials of a user at Cognite's own identity provider.
+
+        Args:
+            client_id: The application's id.
+            more: Further arguments.
+        """
+        return cls(client_id=client_id, issuer=COGNITE_ISSUER, **more)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
