@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Request", "Response", "http_date"]
+__all__ = ["Request", "Response", "http_date", "one_line", "retry_after"]
+
+_LONGEST_LINE = 1000
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,3 +59,21 @@ def http_date(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def retry_after(response: Response) -> float | None:
+    """Read `Retry-After` (RFC 9110 section 10.2.3) as seconds; a date counts from the answer's own.
+
+    None where there is none to read.
+    """
+    said = response.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(said):
+        return float(said)
+    until, now = http_date(said), http_date(response.headers.get("date"))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def one_line(text: str) -> str:
+    """Make a text from elsewhere fit for one line of a terminal: short, and without control characters."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _LONGEST_LINE])
+    return " ".join(printable.split())[:_LONGEST_LINE]

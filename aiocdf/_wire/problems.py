@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocdf._wire.http import http_date
+from aiocdf._wire.http import one_line, retry_after
 from aiocdf.errors import (
     ApiError,
     BadRequest,
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["api_error", "call_error"]
 
 _DETAIL_SHOWN = 1000
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 
 _ADVICE: dict[type[ApiError], str] = {
     Unauthorized: "Check the project's name and that the credentials belong to it.",
@@ -51,15 +49,15 @@ def api_error(request: Request, response: Response) -> ApiError:
     Reads every shape that is seen: `{"error": {...}}`, `{"error": "text"}`, and bodies that are no JSON at all.
     """
     body = _body(response)
-    detail = _clean(str(body.get("message") or "") or _excerpt(response))
+    detail = one_line(str(body.get("message") or "") or _excerpt(response))
     missing, duplicated = _objects(body.get("missing")), _objects(body.get("duplicated"))
     kind = _kind(response.status, missing=bool(missing), duplicated=bool(duplicated))
     request_id = response.headers.get("x-request-id")
     parts = [
         f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
-        _clean(_named("It does not know", missing) or _named("Taken already:", duplicated)),
+        one_line(_named("It does not know", missing) or _named("Taken already:", duplicated)),
         _advice(kind, request.capability),
-        _clean(f"[request {request_id}]") if request_id else "",
+        one_line(f"[request {request_id}]") if request_id else "",
     ]
     code = body.get("code")
     return kind(
@@ -71,7 +69,7 @@ def api_error(request: Request, response: Response) -> ApiError:
         duplicated=duplicated,
         request_id=request_id,
         retryable=_retryable(response, body),
-        retry_after=_retry_after(response),
+        retry_after=retry_after(response),
     )
 
 
@@ -146,11 +144,6 @@ def _objects(value: object) -> tuple[Mapping[str, Any], ...]:
     return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
 
 
-def _clean(text: str) -> str:
-    """Make a foreign text fit for one line of a terminal."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:_DETAIL_SHOWN]
-
-
 def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:
     """Read what the service says about sending again: newer answers have a header, older ones a field."""
     said = response.headers.get("cdf-is-auto-retryable")
@@ -158,12 +151,3 @@ def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:
         return said.strip().lower() == "true"
     field = body.get("isAutoRetryable")
     return field if isinstance(field, bool) else None
-
-
-def _retry_after(response: Response) -> float | None:
-    """Read `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, counted from the answer's own date."""
-    said = response.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(said):
-        return float(said)
-    until, now = http_date(said), http_date(response.headers.get("date"))
-    return max(0.0, (until - now).total_seconds()) if until and now else None

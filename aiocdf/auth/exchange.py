@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
-from aiocdf.auth.token import read_seconds
+from aiocdf._wire.http import retry_after
 from aiocdf.errors import AuthError, TransportError
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ async def _send(request: Request, transport: Transport) -> Response | AuthError:
 
 def _wait(response: Response | AuthError, attempt: int, attempts: int) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up."""
-    retryable, retry_after = True, None
-    if not isinstance(response, AuthError):
-        retryable = response.status == 429 or response.status >= 500
-        retry_after = read_seconds(response.headers.get("retry-after"))
+    answer = None if isinstance(response, AuthError) else response
     return retrying.delay(
-        retrying.Outcome(attempt=attempt, repeatable=True, retryable=retryable, retry_after=retry_after),
+        retrying.Outcome(
+            attempt=attempt,
+            repeatable=True,
+            retryable=answer is None or answer.status == 429 or answer.status >= 500,
+            retry_after=None if answer is None else retry_after(answer),
+        ),
         attempts=attempts,
         base=_BASE,
         cap=_CAP,

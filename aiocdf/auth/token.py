@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiocdf._wire.http import one_line
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
@@ -21,7 +22,6 @@ __all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_answer", 
 
 #: Seconds that a token is used when its issuer does not say for how long it is good.
 _ASSUMED_LIFE = 300.0
-_LONGEST_TEXT = 1000
 # RFC 6750 section 2.1 allows less, but issuers know best; what matters is that it stays one word of a header.
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _ADVICE = {
@@ -141,11 +141,8 @@ def is_sendable(token: str) -> bool:
 
 
 def clean(text: object) -> str | None:
-    """Return another party's text cut to one short line without control characters; None if there is none."""
-    if not isinstance(text, str):
-        return None
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _LONGEST_TEXT])
-    return " ".join(printable.split())[:_LONGEST_TEXT] or None
+    """Return another party's text as one short line without control characters; None if there is none."""
+    return (one_line(text) or None) if isinstance(text, str) else None
 
 
 def json_object(body: bytes) -> Mapping[str, Any]:

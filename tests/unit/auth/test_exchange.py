@@ -68,9 +68,11 @@ async def test_refusal_is_final(status, credentials, script) -> None:
     assert len(transport.requests) == 1
 
 
-async def test_retry_after(credentials, script) -> None:
-    """A provider that asks for time gets it."""
-    transport = script((429, {}), GOOD, headers={"retry-after": "17"})
+@pytest.mark.parametrize("said", ["17", "Sun, 22 Nov 2026 00:00:17 GMT"])
+async def test_retry_after(said, credentials, script) -> None:
+    """A provider that asks for time, or names one, gets it."""
+    headers = {"retry-after": said, "date": "Sun, 22 Nov 2026 00:00:00 GMT"}
+    transport = script((429, {}), GOOD, headers=headers)
 
     await credentials.fetch(transport)
     assert 17.0 <= transport.times[1] - transport.times[0] <= 18.0
