@@ -73,15 +73,16 @@ def _is_number(value: object) -> TypeGuard[float]:
 class Polling:
     """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
 
-    #: The gap between two polls is this part of the calls' mean age at the most, and where little is known of a
-    #: function's runtimes, this part of its youngest call's age.
+    #: The gap between two polls is at the most this part of the age of the youngest call of which little is known.
     rho: float = attrs.field(default=0.10, validator=_above_zero)
     #: Seconds between two polls of a function at the least.
     floor: float = attrs.field(default=0.15, validator=_above_zero)
     #: Seconds between two polls of a function at the most.
     cap: float = attrs.field(default=5.0, validator=_above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth.
-    kappa: float = attrs.field(default=0.3, validator=_above_zero)
+    kappa: float = attrs.field(default=0.18, validator=_above_zero)
+    #: The age, in seconds, from which on late news of a call weighs less than half.
+    patience: float = attrs.field(default=12.0, validator=_above_zero)
     #: Polls a second over the whole project.
     budget: float = attrs.field(default=50.0, validator=_above_zero)
 

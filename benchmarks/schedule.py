@@ -1,7 +1,8 @@
 """When to ask after calls: our plan beside simpler rules, in simulated time; run it to print the tables.
 
 Nothing is measured here: calls, answers and clocks are arithmetic. Each rule that a poller may follow meets the same
-runtimes, so that what differs is the rule alone. That calls run for a log-normal time is an assumption.
+runtimes, so that what differs is the rule alone. That calls run for a log-normal time is an assumption; how long the
+operations of a cloud run was published.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist, fmean, quantiles
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ from aiocdf._policy.runtimes import Runtimes
 from aiocdf.config import Polling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 #: Seconds from a request to its answer; the service acts half way between.
 ROUND_TRIP = 0.08
@@ -30,6 +32,23 @@ SLOTS = 100
 
 _POLLING = Polling()
 
+#: Shares of some 22,000 long-running operations, by Azure CLI's telemetry, that had ended after so many seconds
+#: (https://github.com/Azure/autorest.go/issues/811). The few that took longer than functions may are cut short.
+_OPERATIONS = [
+    (0.0, 0.016),
+    (0.177, 0.128),
+    (0.370, 0.512),
+    (0.579, 2.048),
+    (0.756, 8.192),
+    (0.884, 32.768),
+    (0.953, 131.072),
+    (0.983, 524.288),
+    (1.0, 600.0),
+]
+
+#: Gives the seconds from one poll to the next, from the ages of the calls that are known to run, how many calls have
+#: not ended, and how many of them wait for a slot.
+Gap = Callable[[Sequence[float], int, int], float]
 #: Tells when to poll next, from when the last request was sent, when it was answered, and how many polls there were.
 #: The first request is the one that started the call.
 Rule = Callable[[float, float, int], float]
@@ -66,6 +85,20 @@ def log_normal(count: int, *, median: float = 30.0, sigma: float = 1.0, seed: in
     return runtimes
 
 
+def operations(count: int, *, seed: int = 1) -> list[float]:
+    """Return runtimes in seconds as of a cloud's operations, four decades wide: their quantiles, shuffled."""
+    shares = ((place + 0.5) / count for place in range(count))
+    runtimes = [_quantile(share) for share in shares]
+    random.Random(seed).shuffle(runtimes)
+    return runtimes
+
+
+def _quantile(share: float) -> float:
+    """Return the runtime that a share of the operations does not exceed; between those known, logarithms are straight."""
+    (low, short), (high, long) = next(both for both in pairwise(_OPERATIONS) if share <= both[1][0])
+    return short * math.pow(long / short, (share - low) / (high - low))
+
+
 def fixed(gap: float) -> Rule:
     """Ask, sleep *gap* seconds, ask again."""
     return lambda _, answered, __: answered + gap
@@ -87,11 +120,10 @@ def planned(runtimes: Runtimes, *, seed: int = 3) -> Rule:
     chance = random.Random(seed)
 
     def rule(sent: float, answered: float, polls: int) -> float:
-        if not polls:
-            return answered + _POLLING.floor
-        age = answered + ROUND_TRIP / 2
-        gap = plan([age], runtimes, functions=1, polling=_POLLING, jitter=chance.uniform(0.9, 1.1)).gap
-        return max(answered, sent + gap)
+        age = answered + ROUND_TRIP / 2 if polls else 0.0
+        jitter = chance.uniform(0.9, 1.1)
+        gap = plan([age], runtimes, functions=1, calls=1, awaited=False, polling=_POLLING, jitter=jitter).gap
+        return max(answered, sent + gap) if polls else answered + gap
 
     return rule
 
@@ -125,14 +157,12 @@ def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = Fa
     return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed], throughput)
 
 
-def together(
-    runtimes: Sequence[float], gap: Callable[[Sequence[float]], float], learn: Callable[[float], None]
-) -> Figures:
+def together(runtimes: Sequence[float], gap: Gap, learn: Callable[[float], None]) -> Figures:
     """Follow calls that go through the slots of one function, with polls that ask after all of them.
 
     Args:
         runtimes: Of the calls, in seconds.
-        gap: Gives the seconds from one poll to the next, from the ages of the calls that are known to run.
+        gap: Gives the seconds from one poll to the next.
         learn: Told of each runtime when its end is seen.
     """
     queue, lags, polls, seen = deque(runtimes), [], 0, 0.0
@@ -151,8 +181,11 @@ def together(
     post(0.0)
     due = math.inf
     while running or posted:
-        # A call that was just accepted is asked after when the floor has passed, with all others.
-        sent = min(due, posted[0][0] + ROUND_TRIP + _POLLING.floor if posted else math.inf)
+        if posted:
+            # A call that was just accepted is asked after when one so young is due, with all others.
+            first = gap([0.0], len(running) + len(posted) + len(queue), len(queue))
+            due = min(due, posted[0][0] + ROUND_TRIP + first)
+        sent = due
         accept(sent)
         polls, seen = polls + 1, sent + ROUND_TRIP
         ended = [call for call in running if call[1] <= sent + ROUND_TRIP / 2]
@@ -161,19 +194,21 @@ def together(
             lags.append(seen - end)
             learn(end - since - ROUND_TRIP / 2)
         accept(seen)
+        ages, left = [seen - since for since, _ in running], len(running) + len(posted) + len(queue)
+        due = max(seen, sent + gap(ages, left, len(queue))) if running else math.inf
         post(seen)
-        due = max(seen, sent + gap([seen - since for since, _ in running])) if running else math.inf
     return Figures.of(polls, lags, _ideal(runtimes) / seen)
 
 
 def planned_together(runtimes: Sequence[float], *, seed: int = 4) -> Figures:
     """Follow calls as aiocdf does, which at the first call knows nothing of the function."""
     chance, known = random.Random(seed), Runtimes()
-    return together(
-        runtimes,
-        lambda ages: plan(ages, known, functions=1, polling=_POLLING, jitter=chance.uniform(0.9, 1.1)).gap,
-        known.learn,
-    )
+
+    def gap(ages: Sequence[float], calls: int, queued: int) -> float:
+        jitter = chance.uniform(0.9, 1.1)
+        return plan(ages, known, functions=1, calls=calls, awaited=queued > 0, polling=_POLLING, jitter=jitter).gap
+
+    return together(runtimes, gap, known.learn)
 
 
 def _ideal(runtimes: Sequence[float]) -> float:
@@ -189,9 +224,13 @@ def experience(runtimes: Iterable[float]) -> Runtimes:
     return known
 
 
-def single_calls(count: int = 500) -> dict[str, Figures]:
-    """Return the figures of calls made one at a time, by rule."""
-    runtimes = log_normal(count)
+def single_calls(runtimes: Sequence[float], learned: Iterable[float]) -> dict[str, Figures]:
+    """Return the figures of calls made one at a time, by rule.
+
+    Args:
+        runtimes: Of the calls, in seconds.
+        learned: Of the 500 calls of the same function that came before.
+    """
     return {
         "every 0.5 s": one_by_one(runtimes, fixed(0.5)),
         "every 5 s": one_by_one(runtimes, fixed(5.0)),
@@ -199,7 +238,7 @@ def single_calls(count: int = 500) -> dict[str, Figures]:
         "the same, and a sleep past the end": one_by_one(runtimes, full_jitter(), oversleeping=True),
         "a tenth of the age, to 5 s": one_by_one(runtimes, part_of_age()),
         "aiocdf, nothing known": one_by_one(runtimes, planned(Runtimes())),
-        "aiocdf, after 500 calls": one_by_one(runtimes, planned(experience(log_normal(500, seed=5)))),
+        "aiocdf, after 500 calls": one_by_one(runtimes, planned(experience(learned))),
     }
 
 
@@ -210,7 +249,7 @@ def fan_out(count: int = 10_000) -> dict[str, Figures]:
         "each every 0.5 s": each_alone(runtimes, fixed(0.5)),
         "each by full jitter to 10 s": each_alone(runtimes, full_jitter()),
         "the same, and a sleep past the end": each_alone(runtimes, full_jitter(), oversleeping=True),
-        "all every 1 s": together(runtimes, lambda _: 1.0, lambda _: None),
+        "all every 1 s": together(runtimes, lambda *_: 1.0, lambda _: None),
         "aiocdf": planned_together(runtimes),
     }
 
@@ -229,6 +268,8 @@ def table(title: str, figures: dict[str, Figures]) -> str:
 
 
 if __name__ == "__main__":
-    print(table("one call at a time", single_calls()))
+    print(table("one call at a time, log-normal", single_calls(log_normal(500), log_normal(500, seed=5))))
+    print()
+    print(table("one call at a time, as a cloud's operations", single_calls(operations(500), operations(500, seed=5))))
     print()
     print(table("10,000 calls through 100 slots", fan_out()))

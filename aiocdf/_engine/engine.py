@@ -117,6 +117,15 @@ class Engine:
         self._resolver.resolve(function, lambda found: self._attached(record, found))
         return handle
 
+    @property
+    def calls(self) -> int:
+        """How many calls have not ended, as far as we know."""
+        return len(self._open)
+
+    def awaits(self, function_id: int) -> bool:
+        """Tell whether a queued call starts when one of the function's ends."""
+        return self._admission.awaits(function_id)
+
     def stats(self, **counts: int) -> Stats:
         """Return what this engine counts, with *counts* from elsewhere."""
         stages = Counter(record.stage for record in self._open)
@@ -174,7 +183,7 @@ class Engine:
             return
         if timeout is not None:
             record.timer = self._tasks.at(response.received_at + timeout, lambda: self._expire(record, timeout))
-        self._poller.watch(record, due_in=self._settings.polling.floor)
+        self._poller.watch(record, new=True)
 
     async def refused(self, record: CallRecord, error: ApiError) -> None:
         """Find out why the service refused a call: its own words for that are not documented.
@@ -288,7 +297,7 @@ class Engine:
             followed.adopt(record)
             return
         self._admission.occupy(found)
-        self._poller.watch(record, due_in=0.0)
+        self._poller.watch(record, new=False)
 
     def _expire(self, record: CallRecord, timeout: float) -> None:
         """End the handles of a call that the caller wants to follow no longer; its place stays taken while it runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +41,13 @@ _WARN_UNREACHABLE_AFTER = 10.0
 class _Engine(Protocol):
     """The engine, as far as the poller needs it."""
 
+    @property
+    def calls(self) -> int:
+        """How many calls have not ended."""
+
+    def awaits(self, function_id: int) -> bool:
+        """Tell whether a queued call starts when one of the function's ends."""
+
     def observe(self, response: Response) -> None:
         """Learn what time it is at the service."""
 
@@ -61,8 +69,8 @@ class _Watch:
     """The running calls of one function."""
 
     function_id: int
-    due: float
     runtimes: Runtimes
+    due: float = math.inf
     records: dict[int, CallRecord] = attrs.field(factory=dict)
     #: Calls a second that are expected to end.
     ends: float = 0.0
@@ -118,18 +126,17 @@ class Poller:
         watch = self._watches.get(function_id)
         return watch.records.get(call_id) if watch else None
 
-    def watch(self, record: CallRecord, *, due_in: float) -> None:
-        """Follow a call from now on, and ask after it in *due_in* seconds, or sooner with the function's others."""
+    def watch(self, record: CallRecord, *, new: bool) -> None:
+        """Follow a call from now on: one that is not *new* is asked after at once, a new one when it is worth it."""
         assert record.function_id is not None  # noqa: S101 - for the type checker
         assert record.call_id is not None  # noqa: S101
-        due = _clock.monotonic() + due_in
         watch = self._watches.get(record.function_id)
         if watch is None:
             watch = self._watches[record.function_id] = _Watch(
-                function_id=record.function_id, due=due, runtimes=self._runtimes[record.function_id]
+                function_id=record.function_id, runtimes=self._runtimes[record.function_id]
             )
         watch.records[record.call_id] = record
-        watch.due = min(watch.due, due)
+        watch.due = min(watch.due, _clock.monotonic() + (self._planned(watch, [0.0]).gap if new else 0.0))
         self._arm()
 
     def forget(self, record: CallRecord) -> None:
@@ -190,21 +197,24 @@ class Poller:
         """Set the time of a function's next poll, if it has calls left."""
         watch.polling = False
         if watch.records:
-            planned = self._next(watch)
+            now = _clock.monotonic()
+            planned = self._planned(watch, [now - record.since for record in watch.records.values()])
             watch.ends = planned.ends
             # From poll to poll: the time that the answer took is part of the gap.
-            watch.due = max(sent_at + planned.gap, _clock.monotonic() + at_least)
+            watch.due = max(sent_at + planned.gap, now + at_least)
         else:
             self._watches.pop(watch.function_id, None)
         self._arm()
         self._engine.polled()
 
-    def _next(self, watch: _Watch) -> Plan:
-        now = _clock.monotonic()
+    def _planned(self, watch: _Watch, ages: Sequence[float]) -> Plan:
+        """Ask the policy when calls of these ages are to be asked after."""
         return plan(
-            [now - record.since for record in watch.records.values()],
+            ages,
             watch.runtimes,
             functions=len(self._watches),
+            calls=self._engine.calls,
+            awaited=self._engine.awaits(watch.function_id),
             polling=self._settings.polling,
             jitter=_clock.jitter(0.9, 1.1),
         )

@@ -78,6 +78,8 @@ class CallRecord:
 
     __slots__ = (
         "_acceptance",
+        "_handle",
+        "_other_handles",
         "abandoned",
         "adopter",
         "attempts",
@@ -90,7 +92,6 @@ class CallRecord:
         "first",
         "function",
         "function_id",
-        "handles",
         "loop",
         "misses",
         "nonce",
@@ -106,7 +107,7 @@ class CallRecord:
     def __init__(self, owner: Owner, *, number: int, spec: CallSpec) -> None:
         self.owner = owner
         self.number = number
-        # Not the spec as it is: of thousands of queued calls, the garbage collector feels each object.
+        # Not the spec as it is, which would be one more object.
         self.function = spec.function
         self.data = spec.data
         self.nonce = spec.nonce
@@ -119,7 +120,9 @@ class CallRecord:
         self.first: FunctionCall | None = None
         self.call: FunctionCall | None = None
         self.error: AiocdfError | None = None
-        self.handles: list[CallHandle] = []
+        # No list: most calls have one handle, and of thousands of queued calls the garbage collector feels each object.
+        self._handle: CallHandle | None = None
+        self._other_handles: tuple[CallHandle, ...] = ()
         #: The last handle was cancelled, not detached: if the call has not started, it need not.
         self.abandoned = False
         #: The record that has taken over our handles, for it follows the same call.
@@ -175,15 +178,24 @@ class CallRecord:
             call_id=self.call_id,
         )
 
+    @property
+    def handles(self) -> tuple[CallHandle, ...]:
+        """The handles on this call that are to be told of its end."""
+        return self._other_handles if self._handle is None else (self._handle, *self._other_handles)
+
+    @handles.setter
+    def handles(self, handles: tuple[CallHandle, ...]) -> None:
+        self._handle, self._other_handles = (handles[0], handles[1:]) if handles else (None, ())
+
     def handle(self) -> CallHandle:
         """Make one more handle on this call."""
         handle = CallHandle(self, loop=self.loop)
-        self.handles.append(handle)
+        self.handles = (*self.handles, handle)
         return handle
 
     def release(self, handle: CallHandle, *, withdraw: bool) -> str:
         """Let go of *handle*; with *withdraw*, a call that still waits never starts."""
-        self.handles.remove(handle)
+        self.handles = tuple(other for other in self.handles if other is not handle)
         self.abandoned = withdraw and not self.handles
         if self.call_id is not None:
             return f"stopped following {self.which}, which goes on: client.attach finds it again"
@@ -256,7 +268,7 @@ class CallRecord:
         """Take over the handles of *other*, which turned out to be the same call."""
         for handle in other.handles:
             handle._call = self  # noqa: SLF001 - a handle's call is changed here and nowhere else
-        self.handles += other._end()
+        self.handles = (*self.handles, *other._end())
         other.adopter = self
         if other._acceptance is not None:
             other._acceptance.cancel()  # wakes who waits there, to wait with us
@@ -274,7 +286,7 @@ class CallRecord:
 
     def _let_go(self) -> list[CallHandle]:
         """Forget the handles, so that one that nobody keeps is freed, and its error reported, at once."""
-        handles, self.handles = self.handles, []
+        handles, self.handles = self.handles, ()
         return [handle for handle in handles if not handle.done()]
 
     async def accepted(self) -> FunctionCall:

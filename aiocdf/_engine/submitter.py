@@ -134,9 +134,11 @@ class Submitter:
             self._workers += 1
             given += 1
             self._tasks.spawn(self._work(record))
-        soon = min(math.ceil(self._ends * _AHEAD), self._settings.submitters, self._admission.queued)
+        soon = math.ceil(self._ends * _AHEAD)
+        if self._workers == self._settings.submitters:
+            soon += self._admission.startable(self._workers)
         # The workers take theirs when they come round: from what is in hand, which is to last for others too.
-        self._nonces.prepare(given + soon)
+        self._nonces.prepare(given + min(soon, self._settings.submitters, self._admission.queued))
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:
@@ -161,6 +163,7 @@ class Submitter:
         following: CallRecord | None = record
         try:
             while following is not None:
+                self.wake()
                 await self._submit(following)
                 following = self._next()
         except Exception as error:

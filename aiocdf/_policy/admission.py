@@ -46,6 +46,11 @@ class Window:
             return False
         return self.running < int(self.size) or self.closed_until > 0.0
 
+    @property
+    def room(self) -> int:
+        """How many more calls may start; none before a window that was full has been tried again."""
+        return 0 if self.closed_until > 0.0 else max(0, int(self.size) - self.running)
+
     def take(self, now: float) -> None:
         """Take note that a call starts; if that is to try, the next may try after as long again."""
         if self.closed_until > 0.0:
@@ -167,6 +172,20 @@ class Admission(Generic[T]):
             return None
         closed = [self._project, *(self._queues[function].window for function in self._turn)]
         return min((window.closed_until for window in closed if window.closed_until > now), default=None)
+
+    def startable(self, most: int) -> int:
+        """Return how many of the waiting items the windows have room for, as far as *most*."""
+        room, found = min(most, self._project.room), 0
+        for function in self._turn:
+            if found >= room:
+                break
+            queue = self._queues[function]
+            found += min(len(queue.waiting), queue.window.room)
+        return min(found, room)
+
+    def awaits(self, function: int) -> bool:
+        """Tell whether a waiting item may start when a call of *function* ends."""
+        return function in self._turn or (bool(self._turn) and not self._project.room)
 
     @property
     def queued(self) -> int:

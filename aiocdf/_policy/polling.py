@@ -2,12 +2,15 @@
 
 One request asks after all running calls of a function. Its gap to the next follows the square-root law of optimal
 inspection (Keller, Management Science 21:256, 1974), in which the hazards of all calls add up: what a poll costs is
-weighed against how late news comes. Where little is known, the gap is at the most a part of the youngest call's age.
+weighed against how late news comes. Late news weighs less of a call that took long, and more of the last few, which
+whoever gathers calls waits for, and while calls queue for the places that others leave. Where little is known, the gap
+is at the most a part of the youngest call's age.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,6 +25,10 @@ __all__ = ["Budget", "Plan", "lost_after_misses", "plan"]
 
 # Calls' worth of experience from which a hazard is trusted.
 _ENOUGH = 3.0
+# However much is known, so many ends in a time that is as long as the call's age: functions change, and fail early.
+_SURPRISE = 0.05
+# Late news weighs twice when no more than so many calls are left.
+_LAST = 4.0
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
@@ -37,23 +44,35 @@ class Plan:
     ends: float
 
 
-def plan(ages: Sequence[float], runtimes: Runtimes, *, functions: int, polling: Polling, jitter: float) -> Plan:
+def plan(  # each is a fact
+    ages: Sequence[float],
+    runtimes: Runtimes,
+    *,
+    functions: int,
+    calls: int,
+    awaited: bool,
+    polling: Polling,
+    jitter: float,
+) -> Plan:
     """Plan the next poll of a function.
 
     Args:
         ages: Of the function's running calls, in seconds; at least one.
         runtimes: What is known of the function's runtimes.
         functions: How many functions have running calls; they share the budget.
+        calls: How many calls the client has that have not ended, of all functions.
+        awaited: When one of the function's calls ends, a queued one starts in its place.
         polling: The settings.
         jitter: A random factor, such as one between 0.9 and 1.1.
     """
     outlook = runtimes.outlook(ages)
-    ends = sum(call.hazard for call in outlook)
-    # No end is to be seen late by more than a part of the calls' mean age, and where experience is thin, of that call's.
+    weights = (polling.patience / (polling.patience + max(age, 0.0)) for age in ages)
+    hazards = (call.hazard + _SURPRISE / max(age, polling.floor) for age, call in zip(ages, outlook, strict=True))
+    late = (1.0 + _LAST / max(calls, len(ages))) * (2.0 if awaited else 1.0) * sum(map(operator.mul, weights, hazards))
     thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
-    bound = polling.rho * min(*thin, sum(ages) / len(ages), math.inf)
-    wanted = min(math.sqrt(2.0 * polling.kappa / ends), bound, polling.cap)
-    return Plan(gap=max(wanted, polling.floor, functions / polling.budget) * jitter, ends=ends)
+    wanted = min(math.sqrt(2.0 * polling.kappa / late), polling.rho * min(thin, default=math.inf), polling.cap)
+    gap = max(wanted, polling.floor, functions / polling.budget) * jitter
+    return Plan(gap=gap, ends=sum(call.hazard for call in outlook))
 
 
 def lost_after_misses(misses: int, age: float) -> bool:

@@ -7,9 +7,8 @@ exposure rate of survival analysis, to which the calls that still run contribute
 
 from __future__ import annotations
 
-import math
-from functools import cache
-from itertools import accumulate
+from bisect import bisect_right
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Outlook", "Runtimes"]
 
-# Ages are counted in classes, each this much longer than the one before; neighbours are looked at together.
+# Ages are counted in classes, each this much longer than the one before; the last holds all that are older.
 _FIRST = 0.05
-_RATIO = 1.15
-_BACK, _AHEAD = 2, 1
-_LOG_RATIO = math.log(_RATIO)
-_YOUNGEST = 0.02
+_RATIO = 1.07
+_STARTS = (0.0, *(_FIRST * _RATIO**place for place in range(240)))
+_WIDTHS = (*(end - start for start, end in pairwise(_STARTS)), 0.0)
+_YOUNGEST, _OLDEST = 0.02, _STARTS[-1]
+# Neighbours are looked at together: so many below a class and above it, until so many calls have ended.
+_AROUND = ((4, 2, 50), (2, 1, 200), (1, 1, float("inf")))
 # What was learned long ago counts half once so many calls have ended since.
 _REMEMBERED = 4096
 
@@ -50,8 +51,7 @@ class Runtimes:
 
     def learn(self, runtime: float) -> None:
         """Take note of a call that ended after *runtime* seconds."""
-        where = _class(runtime)
-        _count(self._ended, self._within, where, runtime)
+        _count(self._ended, self._within, [runtime])
         self._total += 1
         if self._total >= _REMEMBERED:
             self._total //= 2
@@ -61,21 +61,14 @@ class Runtimes:
     def outlook(self, ages: Sequence[float]) -> list[Outlook]:
         """Return what to expect of calls that still run at these ages, in seconds."""
         reached, within = list(self._ended), list(self._within)
-        places = [_class(age) for age in ages]
-        for place, age in zip(places, ages, strict=True):
-            _count(reached, within, place, age)
-        # Of each class: the seconds in it of calls that came no further, and its whole width for those that did.
-        further = [*[*accumulate(reversed(reached))][::-1][1:], 0.0]
-        exposures = [
-            here + _width(place) * more for place, (here, more) in enumerate(zip(within, further, strict=True))
+        places = _count(reached, within, ages)
+        watched = [0.0, *accumulate(_exposures(reached, within))]
+        ends = [0.0, *accumulate(self._ended)]
+        back, ahead = next((back, ahead) for back, ahead, until in _AROUND if self._total < until)
+        return [
+            _outlook(age, _between(ends, place - back, place + ahead), _between(watched, place - back, place + ahead))
+            for place, age in zip(places, ages, strict=True)
         ]
-        known = {place: self._around(place, exposures) for place in set(places)}
-        return [_outlook(age, *known[place]) for place, age in zip(places, ages, strict=True)]
-
-    def _around(self, place: int, exposures: Sequence[float]) -> tuple[float, float]:
-        """Return the ends, and the seconds watched, in a class and its neighbours."""
-        low, high = max(0, place - _BACK), place + _AHEAD + 1
-        return sum(self._ended[low:high]), sum(exposures[low:high])
 
 
 def _outlook(age: float, ends: float, exposure: float) -> Outlook:
@@ -84,27 +77,27 @@ def _outlook(age: float, ends: float, exposure: float) -> Outlook:
     return Outlook((1.0 + ends) / (age + exposure), ends + exposure / age)
 
 
-def _count(numbers: list[float], within: list[float], place: int, age: float) -> None:
-    """Add a call that came as far as a class."""
-    missing = place + 1 - len(numbers)
-    if missing > 0:
-        numbers += [0.0] * missing
-        within += [0.0] * missing
-    numbers[place] += 1.0
-    # Two clocks are compared here, and by rounding alone an age may come out below 0 or below its class.
-    within[place] += max(0.0, age - _start(place))
+def _count(numbers: list[float], within: list[float], ages: Sequence[float]) -> list[int]:
+    """Add calls that came as far as these ages, and return their classes."""
+    # Two clocks are compared here, so that an age may come out below 0.
+    ages = [min(max(age, 0.0), _OLDEST) for age in ages]
+    places = [bisect_right(_STARTS, age) - 1 for age in ages]
+    missing = [0.0] * (max(places, default=0) + 1 - len(numbers))
+    numbers += missing
+    within += missing
+    for place, age in zip(places, ages, strict=True):
+        numbers[place] += 1.0
+        within[place] += age - _STARTS[place]
+    return places
 
 
-def _class(age: float) -> int:
-    """Return the class of an age."""
-    return 0 if age < _FIRST else 1 + int(math.log(age / _FIRST) / _LOG_RATIO)
+def _exposures(reached: Sequence[float], within: Sequence[float]) -> list[float]:
+    """Return the seconds watched in each class: of calls that came no further, and its whole width of those that did."""
+    further = [*accumulate(reversed(reached), initial=0.0)][-2::-1]
+    return [here + width * more for here, width, more in zip(within, _WIDTHS, further, strict=False)]
 
 
-@cache
-def _start(place: int) -> float:
-    """Return the age at which a class begins."""
-    return 0.0 if place == 0 else float(_FIRST * _RATIO ** (place - 1))
-
-
-def _width(place: int) -> float:
-    return _start(place + 1) - _start(place)
+def _between(sums: Sequence[float], low: int, high: int) -> float:
+    """Return what the classes from *low* to *high* hold, from sums of all below each."""
+    last = len(sums) - 1
+    return sums[min(high + 1, last)] - sums[min(max(low, 0), last)]

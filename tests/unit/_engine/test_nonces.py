@@ -274,6 +274,37 @@ class TestFanOut:
         prompt = [round(seen.at, 3) in answers for seen in service.of("start")]
         assert sum(prompt[200:]) > 0.9 * 300
 
+    async def test_in_hand_when_a_worker_is_free(self, service):
+        """While all workers are busy and there are places, the nonces of the next calls are made: none waits for one."""
+        service.latency = 0.1
+        async with service.client(submitters=5) as client:
+            await asyncio.gather(*(client.call(1) for _ in range(20)))
+        starts = [seen.at for seen in service.of("start")]
+        assert starts == pytest.approx([0.1] * 5 + [0.2] * 5 + [0.3] * 5 + [0.4] * 5)
+        assert set(service.nonces) == service.bound
+
+    async def test_not_made_without_a_place(self, service):
+        """While all workers are busy and no place is free, no nonces are made: who knows when one will be."""
+        service.latency = 0.1
+        async with service.client(submitters=5, function_limit=5) as client:
+            handles = [client.call(1, {"seconds": 60}) for _ in range(20)]
+            await asyncio.sleep(0.15)
+            assert (service.count("session"), service.count("start")) == (5, 5)
+            for handle in handles:
+                handle.cancel()
+
+    async def test_not_made_while_nothing_may_start(self, client, service):
+        """While the service wants no POST for a minute, nonces are made for ends that are expected, not for free places."""
+        service.fault("start", service.error(429, "too many requests", headers={"retry-after": "60"}))
+        handles = [client.call(1, {"seconds": 200}) for _ in range(100)]
+        await asyncio.sleep(2)
+        made, started = service.count("session"), service.count("start")
+        await asyncio.sleep(50)
+        assert started == service.count("start") < 100
+        assert service.count("session") - made <= 10
+        for handle in handles:
+            handle.cancel()
+
     async def test_fresh(self, service):
         """However the ends are spread, no nonce is older than ten seconds at its POST."""
         service.function_limit = 5

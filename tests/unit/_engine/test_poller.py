@@ -37,6 +37,45 @@ class TestSharing:
         assert service.count("poll") < 110
         assert now() - service.calls[call.id].ends < 1.1 * Polling().cap + 1
 
+    async def test_new_call_of_a_known_function(self, client, service):
+        """A call is first asked after at the floor where nothing is known, and later where none ever ended so soon."""
+        waited = []
+        for _ in range(2):
+            started = now()
+            polls = service.count("poll")
+            handles = [client.call(1, data={"seconds": 30}) for _ in range(50)]
+            while service.count("poll") == polls:
+                await asyncio.sleep(0.01)
+            waited.append(now() - started)
+            await asyncio.gather(*handles)
+        assert waited[0] < 0.5
+        assert waited[1] > 2 * waited[0]
+
+    async def test_places_are_wanted(self, service):
+        """While a call waits for a place, ends are looked for more often."""
+        polls = []
+        for count in (20, 21):
+            async with service.client(function_limit=20) as client:
+                handles = [client.call(1, data={"seconds": 60}) for _ in range(count)]
+                await asyncio.sleep(50)
+                polls.append(client.stats().polls)
+                for handle in handles:
+                    handle.cancel()
+        assert 1.25 < polls[1] / polls[0] < 1.6
+
+    async def test_last_one_is_wanted(self, service):
+        """A call by itself is asked after more often than beside many others, of other functions too."""
+        async with service.client(polling=Polling(cap=100.0)) as client:
+            await asyncio.gather(*(client.call(1, data={"seconds": 60}) for _ in range(100)))
+            polls = []
+            for others in (0, 50):
+                service.seen.clear()
+                handles = [client.call(2, data={"seconds": 60}) for _ in range(others)]
+                await client.call(1, data={"seconds": 60})
+                polls.append(sum(seen.function == 1 for seen in service.of("poll")))
+                await asyncio.gather(*handles)
+        assert polls[0] > 1.4 * polls[1]
+
     async def test_budget_holds_over_all_functions(self, service):
         """However many functions have running calls, polls stay within the budget of the project."""
         service.functions = {f"f{number}": number for number in range(1, 201)}

@@ -4,7 +4,7 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -147,6 +147,16 @@ class AdmissionMachine(RuleBasedStateMachine):
         assert all(1 <= size <= FUNCTION_LIMIT for size in self.admission.function_windows.values())
 
     @invariant()
+    def startable_is_what_windows_have_room_for(self) -> None:
+        rooms = [min(len(waiting), self.room(f)) for f, waiting in self.waiting.items() if waiting]
+        startable = min(sum(rooms), self.room(None))
+        assert [self.admission.startable(most) for most in range(7)] == [min(most, startable) for most in range(7)]
+
+    def room(self, function: int | None) -> int:
+        """How many places a window has free; none that is known of, from a refusal until a call ends."""
+        return 0 if self.closed_until[function] else max(0, self.size(function) - self.count(function))
+
+    @invariant()
     def reopening_is_the_next_closed_window(self) -> None:
         waiting = [f for f, numbers in self.waiting.items() if numbers]
         closed = [self.closed_until[f] for f in [None, *waiting] if self.closed_until[f] > self.now]
@@ -177,6 +187,78 @@ def admission(function_limit: int = 100, project_limit: int = 250) -> Admission[
 
 def admit_all(queue: Admission[int], now: float = 0.0) -> list[int]:
     return list(iter(lambda: queue.admit(now), None))
+
+
+@given(st.lists(st.one_of(functions.map(lambda function: ("arrive", function)), st.sampled_from(["admit", "leave"]))))
+def test_startable_is_what_admit_hands_out(steps) -> None:
+    """However calls come, start and end: as many can start at once as are then handed out, while nothing is closed."""
+    queue: Admission[int] = Admission(function_limit=FUNCTION_LIMIT, project_limit=PROJECT_LIMIT)
+    running: list[int] = []
+    for number, step in enumerate(steps):
+        if isinstance(step, tuple):
+            queue.enqueue(step[1], number, step[1])
+        elif step == "admit" and (function := queue.admit(0.0)) is not None:
+            running.append(function)
+        elif step == "leave" and running:
+            queue.leave(running.pop(0), 0.0)
+    startable = queue.startable(1000)
+
+    assert [queue.startable(most) for most in range(9)] == [min(most, startable) for most in range(9)]
+    assert len(admit_all(queue)) == startable
+    assert queue.startable(1000) == 0
+
+
+def test_startable_by_hand() -> None:
+    """What can start at once is bound by what waits, by each function's window, by the project's, and by the asker."""
+    queue = admission()
+    assert queue.startable(40) == 0
+    for number in range(200):
+        queue.enqueue(1, number, number)
+    assert (queue.startable(40), queue.startable(1000)) == (40, 100)
+
+    for number in range(200, 500):
+        queue.enqueue(number % 3 + 1, number, number)
+    assert queue.startable(1000) == 250
+    admit_all(queue)
+    queue.leave(1, 0.0)
+    assert queue.startable(1000) == 1
+
+
+def test_awaits_by_hand() -> None:
+    """The end of a call is awaited in its own function's queue, and in any other's once the project is full."""
+    queue = admission()
+    for number in range(101):
+        queue.enqueue(1, number, number)
+    queue.enqueue(2, 101, 101)
+    admit_all(queue)
+    assert (queue.awaits(1), queue.awaits(2), queue.awaits(3)) == (True, False, False)
+
+    for number in range(102, 350):
+        queue.enqueue(number % 2 + 2, number, number)
+    admit_all(queue)
+    assert queue.awaits(1), "the project is full"
+    queue.withdraw(1, 100)
+    assert queue.awaits(1), "others want its place"
+    for number in range(102, 350):
+        queue.withdraw(number % 2 + 2, number)
+    assert (queue.awaits(1), queue.awaits(2)) == (False, False)
+
+
+@pytest.mark.parametrize("whole_project", [False, True])
+def test_startable_after_a_refusal(whole_project) -> None:
+    """Nothing can be counted on from a refusal until a call ends, though one may try when the time has come."""
+    queue = admission()
+    for number in range(10):
+        queue.enqueue(1, number, number)
+    queue.admit(0.0)
+    queue.admit(0.0)
+    queue.turned_away(1, 0.0, whole_project=whole_project, reopen=1.0)
+    assert queue.startable(1000) == 0
+
+    assert queue.admit(2.0) is not None
+    assert queue.startable(1000) == 0
+    queue.leave(1, 2.0)
+    assert queue.startable(1000) == len(admit_all(queue, 2.0))
 
 
 def test_limits_bind() -> None:
