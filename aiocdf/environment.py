@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,6 +136,8 @@ def read_variables() -> Mapping[str, str | Secret]:
 
 def _read_file(path: Path) -> dict[str, str | Secret]:
     """Read a file; secrets are wrapped before anything is said of it, for tracebacks may show what is at hand."""
+    import tomllib  # takes its time to import, and few programs have such a file
+
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import attrs
@@ -249,6 +248,8 @@ class CallHandle(asyncio.Future[FunctionCall]):
 
     def _repr_html_(self) -> str:
         """Show the call as a small table in a notebook."""
+        from html import escape  # takes its time to import, for notebooks alone
+
         rows = {
             "function": self._call.name,
             "call": "not accepted yet" if self.call_id is None else str(self.call_id),

@@ -11,7 +11,7 @@ from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
 from aiocdf._wire.json import api_headers
-from aiocdf.auth import TokenSource, session_grants
+from aiocdf.auth import BearerToken, TokenSource, session_grants
 from aiocdf.config import cluster_of
 from aiocdf.resources import Calls, Functions, Sessions, Tokens
 
@@ -71,8 +71,11 @@ async def open_project(
     Raises:
         ConfigError: The credentials do not go with the settings.
     """
-    # Takes longer to import than all else that is needed only here.
+    # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
     from importlib.metadata import version
+
+    if not isinstance(credentials, BearerToken):
+        import aiocdf.auth.oauth  # noqa: F401 - for the credentials, which import it as late as possible
 
     transport = Transport(session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout)
     source = TokenSource(credentials, transport)

@@ -37,6 +37,8 @@ CONTESTS = {
     "within": ["aiocdf", "sdk", "sdk raised", "loop"],
     "over": ["aiocdf", "sdk", "sdk raised", "loop", "loop patient"],
     "long": ["aiocdf", "sdk", "loop"],
+    # To a peer it is the same as `long`: none asks after more than one call at a time.
+    "sparse": ["aiocdf"],
     "many": ["aiocdf", "sdk", "sdk raised", "loop"],
     "queue": ["aiocdf", "loop"],
     # As shipped, the SDK fetches a new token for every request if tokens live shorter than half a minute.

@@ -62,12 +62,18 @@ def _over(count: int) -> tuple[float, ...]:
     return _dealt(1, count, lambda source: source.uniform(0.5, 3.5))
 
 
+def _long() -> tuple[float, ...]:
+    return _dealt(3, 60, lambda source: source.uniform(25, 45))
+
+
 WORKLOADS = {
     # About 2 s and never the same twice, so that no poll schedule meets the end by luck.
     "single": Workload(durations=(1.8, 1.9, 2.0, 2.1, 2.2), functions=1, fresh=True),
     "within": Workload(durations=_dealt(2, 200, lambda source: 3 * source.lognormvariate(0, 0.6)), functions=4),
     "over": Workload(durations=_over(2000), functions=8),
-    "long": Workload(durations=_dealt(3, 60, lambda source: source.uniform(25, 45)), functions=4),
+    "long": Workload(durations=_long(), functions=1),
+    # The same over more functions, none of which can be asked after with another's poll.
+    "sparse": Workload(durations=_long(), functions=4),
     "many": Workload(durations=_over(1000), functions=50),
     "queue": Workload(durations=_over(20_000), functions=8, hold=10.0, gaps=True),
     "expiry": Workload(
