@@ -136,7 +136,11 @@ class Poller:
                 function_id=record.function_id, runtimes=self._runtimes[record.function_id]
             )
         watch.records[record.call_id] = record
-        watch.due = min(watch.due, _clock.monotonic() + (self._planned(watch, [0.0]).gap if new else 0.0))
+        now = _clock.monotonic()
+        if not new:
+            watch.due = min(watch.due, now)
+        elif watch.due > now + self._settings.polling.floor:  # no plan is sooner
+            watch.due = min(watch.due, now + self._planned(watch, [0.0]).gap)
         self._arm()
 
     def forget(self, record: CallRecord) -> None:

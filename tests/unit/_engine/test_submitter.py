@@ -135,7 +135,8 @@ class TestConcurrencyLimit:
         warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert 3 <= len(warnings) <= 4
         assert "It stays queued" in warnings[0].getMessage()
-        assert sum(isinstance(event, CallsThrottled) for event in told) == service.count("start")
+        told_of = sum(isinstance(event, CallsThrottled) for event in told)
+        assert told_of in (service.count("start"), service.count("start") - 1)  # the last may be on its way
 
     async def test_cancelled_on_its_way(self, client, service):
         """A call that is cancelled while its POST is turned away is not queued again, and nobody is told of a 429."""
