@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -75,6 +76,17 @@ class TestSharing:
                 polls.append(sum(seen.function == 1 for seen in service.of("poll")))
                 await asyncio.gather(*handles)
         assert polls[0] > 1.4 * polls[1]
+
+    @pytest.mark.parametrize(("functions", "together"), [(8, 8), (40, 8)])
+    async def test_functions_are_polled_together(self, service, functions, together):
+        """Functions that are due at about the same time are polled at once, and not too many of them."""
+        service.functions = {f"f{number}": number for number in range(1, functions + 1)}
+        async with service.client() as client:
+            calls = [client.call(number % functions + 1, data={"seconds": 5}) for number in range(240)]
+            await asyncio.gather(*calls)
+        at_once = Counter(seen.at for seen in service.of("poll"))
+        assert max(at_once.values()) == together
+        assert len(at_once) < 0.5 * service.count("poll")
 
     async def test_budget_holds_over_all_functions(self, service):
         """However many functions have running calls, polls stay within the budget of the project."""

@@ -13,7 +13,7 @@ from aiocdf._policy.polling import Budget, lost_after_misses, plan
 from aiocdf._policy.runtimes import Outlook, Runtimes
 from aiocdf.config import Polling
 
-POLLING = Polling(rho=0.10, floor=0.165, cap=5.0, kappa=0.18, patience=12.0, budget=100.0)
+POLLING = Polling(rho=0.10, floor=0.18, cap=5.0, kappa=0.19, patience=12.0, budget=100.0)
 #: Neither floor nor cap shows, nor does the budget.
 UNBOUND = attrs.evolve(POLLING, floor=1e-9, cap=1e9, budget=1e9)
 
@@ -143,24 +143,24 @@ def test_gap_grows_with_the_functions_that_share_the_budget(some, functions, mor
     assert few.ends == many.ends
 
 
-#: Ends a second of a call of 12 s that, with surprise, come to 0.036. News of it is worth half that of a new call's.
-OF_12 = 0.036 - 0.05 / 12
+#: Ends a second of a call of 12 s that, with surprise, come to 0.038. News of it is worth half that of a new call's.
+OF_12 = 0.038 - 0.05 / 12
 
 
 @pytest.mark.parametrize(
     ("some", "hazard", "calls", "awaited", "gap"),
     [
-        ([12.0], OF_12, 1, False, 2.0),  # the square-root law: 5 times half of 0.036 is 2 * 0.18 / 2²
+        ([12.0], OF_12, 1, False, 2.0),  # the square-root law: 5 times half of 0.038 is 2 * 0.19 / 2²
         ([12.0], OF_12, 4, False, 2.0 * math.sqrt(5 / 2)),  # one of the last few
         ([12.0], OF_12, 100, False, 2.0 * math.sqrt(5 / 1.04)),  # one of many
         ([12.0], OF_12, 100, True, 2.0 * math.sqrt(2.5 / 1.04)),  # while others wait for its place
         ([12.0] * 4, OF_12, 4, False, math.sqrt(5 / 2)),  # hazards add up
-        ([36.0], 0.036 - 0.05 / 36, 1, False, 2.0 * math.sqrt(2)),  # of a call of 36 s, news is worth a fourth
-        ([-1.0], 0.036 - 0.05 / 0.165, 1, False, 2.0 * math.sqrt(1 / 2)),  # and of one that begins soon, all
-        ([3.0], 0.0, 1, False, math.sqrt(5.4)),  # surprise alone: 5 * 0.8 * 0.05 / 3
-        ([0.0], 0.0, 1, False, math.sqrt(0.2376)),  # and of a new call: 5 * 0.05 / 0.165
-        ([4.0, 36.0], 0.0, 2, False, math.sqrt(0.36 / (3 * (0.75 * 0.05 / 4 + 0.25 * 0.05 / 36)))),  # each by its age
-        ([12.0] * 100, 6.0, 100, False, 0.165),  # the floor
+        ([36.0], 0.038 - 0.05 / 36, 1, False, 2.0 * math.sqrt(2)),  # of a call of 36 s, news is worth a fourth
+        ([-1.0], 0.038 - 0.05 / 0.18, 1, False, 2.0 * math.sqrt(1 / 2)),  # and of one that begins soon, all
+        ([3.0], 0.0, 1, False, math.sqrt(5.7)),  # surprise alone: 5 * 0.8 * 0.05 / 3
+        ([0.0], 0.0, 1, False, math.sqrt(0.2736)),  # and of a new call: 5 * 0.05 / 0.18
+        ([4.0, 36.0], 0.0, 2, False, math.sqrt(0.38 / (3 * (0.75 * 0.05 / 4 + 0.25 * 0.05 / 36)))),  # each by its age
+        ([12.0] * 100, 6.0, 100, False, 0.18),  # the floor
         ([120.0], 0.0, 1, False, 5.0),  # the cap
     ],
 )
@@ -180,7 +180,7 @@ def test_gap_by_hand(some, hazard, calls, awaited, gap) -> None:
         ([36.0, 15.0], [2.9, 2.9], 1.5),
         ([15.0, 36.0], [3.0, 2.9], 3.6),  # the younger is known
         ([15.0, 60.0], [3.0, 2.9], 5.0),
-        ([1.0, 36.0], [2.9, 3.0], 0.165),
+        ([1.0, 36.0], [2.9, 3.0], 0.18),
     ],
 )
 def test_gap_where_experience_is_thin(some, evidence, gap) -> None:
@@ -196,7 +196,7 @@ def test_gap_of_many_functions() -> None:
     assert planned([0.0], functions=400).gap == pytest.approx(4.0)
 
 
-@pytest.mark.parametrize(("age", "gap"), [(0.0, 0.165), (1.6, 0.165), (10.0, 1.0), (25.0, 2.5), (400.0, 5.0)])
+@pytest.mark.parametrize(("age", "gap"), [(0.0, 0.18), (1.7, 0.18), (10.0, 1.0), (25.0, 2.5), (400.0, 5.0)])
 def test_gap_of_an_unknown_call(age, gap) -> None:
     """Of a call by itself that nothing is known of: the floor, then a tenth of its age, then the cap."""
     assert planned([age]).gap == pytest.approx(gap)

