@@ -2,6 +2,9 @@
 
 The service turns away what is above its limits instead of queueing it, so the queue is here: fair across functions,
 first come first served within one, and never more running calls than the limits, or the windows we have learned, allow.
+Functions take turns of as many calls as they may run at once. That keeps the number of functions small that run at a
+time, and so the number of polls that ask after them, for a poll asks after one function. So that a lone call need not
+wait for others' turns, a function that had no calls waiting comes first, once a round, as in FQ-CoDel (RFC 8290).
 A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits) and grows
 with the calls that end, hardly at first and by one each when the last refusal was long ago: multiplicative decrease and
 an increase that depends on the time since, as in CUBIC (RFC 9438), so that clients who share a limit seldom collide.
@@ -81,6 +84,10 @@ class _Queue(Generic[T]):
     """The waiting calls of a function, by their number."""
 
     window: Window
+    #: The last round in which the function had calls to start.
+    round: int = -1
+    #: How many more may start in that round before others' turns.
+    turn: int = 0
     waiting: dict[int, T] = attrs.field(factory=dict)
     #: The numbers in `waiting`, and of calls that have left it since.
     order: list[int] = attrs.field(factory=list)
@@ -104,34 +111,36 @@ class Admission(Generic[T]):
         self._function_limit = function_limit
         self._project = Window(limit=project_limit)
         self._queues: dict[int, _Queue[T]] = {}
-        #: Functions with waiting calls; the next to be served first.
-        self._turn: deque[int] = deque()
+        #: Functions with waiting calls that come first, and after them those that take turns.
+        self._newcomers: deque[int] = deque()
+        self._turns: deque[int] = deque()
+        self._round = 0
 
     def enqueue(self, function: int, number: int, item: T) -> None:
         """Put *item* into the function's queue, in the place that its number gives it."""
         queue = self._queue(function)
         if not queue.waiting:
-            self._turn.append(function)
+            self._renew(queue)
+            (self._newcomers if queue.turn else self._turns).append(function)
         queue.waiting[number] = item
         heapq.heappush(queue.order, number)
 
     def withdraw(self, function: int, number: int) -> None:
         """Take a waiting item out."""
         queue = self._queue(function)
-        queue.waiting.pop(number, None)
-        if not queue.waiting:
+        if queue.waiting.pop(number, None) is not None and not queue.waiting:
             self._retire(function, queue)
 
     def admit(self, now: float) -> T | None:
         """Return the item to start now, counted as running from here on; None if nothing may start."""
         if not self._project.open(now):
             return None
-        for _ in range(len(self._turn)):
-            function = self._turn[0]
-            self._turn.rotate(-1)
-            queue = self._queues[function]
-            if queue.window.open(now):
-                return self._take(function, queue, now)
+        for functions in (self._newcomers, self._turns):
+            for _ in range(len(functions)):
+                queue = self._queues[functions[0]]
+                if queue.window.open(now):
+                    return self._take(functions, queue, now)
+                functions.rotate(-1)
         return None
 
     def occupy(self, function: int) -> None:
@@ -168,29 +177,31 @@ class Admission(Generic[T]):
 
     def reopens_at(self, now: float) -> float | None:
         """Return the time at which a closed window with waiting calls opens by itself; None if there is none."""
-        if not self._turn:
+        waiting = self._waiting()
+        if not waiting:
             return None
-        closed = [self._project, *(self._queues[function].window for function in self._turn)]
+        closed = [self._project, *(queue.window for queue in waiting)]
         return min((window.closed_until for window in closed if window.closed_until > now), default=None)
 
     def startable(self, most: int) -> int:
         """Return how many of the waiting items the windows have room for, as far as *most*."""
         room, found = min(most, self._project.room), 0
-        for function in self._turn:
+        for queue in self._waiting():
             if found >= room:
                 break
-            queue = self._queues[function]
             found += min(len(queue.waiting), queue.window.room)
         return min(found, room)
 
     def awaits(self, function: int) -> bool:
         """Tell whether a waiting item may start when a call of *function* ends."""
-        return function in self._turn or (bool(self._turn) and not self._project.room)
+        if self._project.room:
+            return bool(self._queue(function).waiting)
+        return bool(self._newcomers or self._turns)
 
     @property
     def queued(self) -> int:
         """How many items wait."""
-        return sum(len(self._queues[function].waiting) for function in self._turn)
+        return sum(len(queue.waiting) for queue in self._waiting())
 
     @property
     def project_window(self) -> int:
@@ -207,16 +218,34 @@ class Admission(Generic[T]):
             self._queues[function] = _Queue(Window(limit=self._function_limit))
         return self._queues[function]
 
-    def _take(self, function: int, queue: _Queue[T], now: float) -> T:
+    def _waiting(self) -> list[_Queue[T]]:
+        """Return the queues that are not empty."""
+        return [self._queues[function] for function in (*self._newcomers, *self._turns)]
+
+    def _take(self, functions: deque[int], queue: _Queue[T], now: float) -> T:
+        """Start the next item of the first of *functions*, whose queue this is."""
+        self._renew(queue)
+        if not queue.turn:
+            # All who waited have had their turns since this one had: another round.
+            self._round += 1
+            self._renew(queue)
+        queue.turn -= 1
         item = queue.pop()
         if not queue.waiting:
-            self._retire(function, queue)
+            self._retire(functions[0], queue)
+        elif not queue.turn:
+            self._turns.append(functions.popleft())
         queue.window.take(now)
         self._project.take(now)
         return item
 
+    def _renew(self, queue: _Queue[T]) -> None:
+        """Give a function its turn if it had none in this round."""
+        if queue.round != self._round:
+            queue.round = self._round
+            queue.turn = int(min(queue.window.size, self._project.size))
+
     def _retire(self, function: int, queue: _Queue[T]) -> None:
-        """Give an empty queue no more turns."""
+        """Let an empty queue wait no more."""
         queue.order.clear()
-        if function in self._turn:
-            self._turn.remove(function)
+        (self._newcomers if function in self._newcomers else self._turns).remove(function)
