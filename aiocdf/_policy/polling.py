@@ -2,7 +2,7 @@
 
 One request asks after all running calls of a function. Its gap to the next follows the square-root law of optimal
 inspection (Keller, Management Science 21:256, 1974), in which the hazards of all calls add up: what a poll costs is
-weighed against how late news comes. Late news weighs less of a call that took long, and more of the last few, which
+weighed against how late news comes. Late news weighs less the longer a call took, and more of the last few, which
 whoever gathers calls waits for, and while calls queue for the places that others leave. Where little is known, the gap
 is at the most a part of the youngest call's age.
 """
@@ -10,7 +10,6 @@ is at the most a part of the youngest call's age.
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -29,6 +28,8 @@ _ENOUGH = 3.0
 _SURPRISE = 0.05
 # Late news weighs twice when no more than so many calls are left.
 _LAST = 4.0
+# Late news weighs twice while calls queue for the places of others: by the square-root law, gaps are shorter by this.
+_HURRY = math.sqrt(2.0)
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
@@ -66,12 +67,15 @@ def plan(  # each is a fact
         jitter: A random factor, such as one between 0.9 and 1.1.
     """
     outlook = runtimes.outlook(ages)
-    weights = (polling.patience / (polling.patience + max(age, 0.0)) for age in ages)
-    hazards = (call.hazard + _SURPRISE / max(age, polling.floor) for age, call in zip(ages, outlook, strict=True))
-    late = (1.0 + _LAST / max(calls, len(ages))) * (2.0 if awaited else 1.0) * sum(map(operator.mul, weights, hazards))
+    aged = [max(age, polling.floor) for age in ages]
+    late = sum((call.hazard + _SURPRISE / age) / math.sqrt(age) for age, call in zip(aged, outlook, strict=True))
+    late *= 1.0 + _LAST / max(calls, len(ages))
     thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
     wanted = min(math.sqrt(2.0 * polling.kappa / late), polling.rho * min(thin, default=math.inf), polling.cap)
-    gap = max(wanted, polling.floor, functions / polling.budget) * jitter
+    gap = max(wanted, polling.floor)
+    if awaited:
+        gap /= _HURRY
+    gap = max(gap, functions / polling.budget) * jitter
     return Plan(gap=gap, ends=sum(call.hazard for call in outlook))
 
 

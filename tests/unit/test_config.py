@@ -75,7 +75,7 @@ def test_payload_limit(cluster, limit) -> None:
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *((Polling, name) for name in ("rho", "floor", "cap", "kappa", "patience", "budget")),
+        *((Polling, name) for name in ("rho", "floor", "cap", "kappa", "budget")),
         *((Settings, name) for name in ("request_timeout", "connect_timeout", "time_limit", "unreachable_after")),
     ],
 )
@@ -123,5 +123,5 @@ def test_defaults() -> None:
     settings = Settings(payload_limit=None, time_limit=None)
 
     assert (settings.function_limit, settings.project_limit) == (100, 250)
-    assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.19, 12.0, 100.0)
+    assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.135, 100.0)
     assert (settings.submitters, settings.readers) == (40, 16)

@@ -13,7 +13,7 @@ from aiocdf._policy.polling import Budget, lost_after_misses, plan
 from aiocdf._policy.runtimes import Outlook, Runtimes
 from aiocdf.config import Polling
 
-POLLING = Polling(rho=0.10, floor=0.18, cap=5.0, kappa=0.19, patience=12.0, budget=100.0)
+POLLING = Polling(rho=0.10, floor=0.18, cap=5.0, kappa=0.135, budget=100.0)
 #: Neither floor nor cap shows, nor does the budget.
 UNBOUND = attrs.evolve(POLLING, floor=1e-9, cap=1e9, budget=1e9)
 
@@ -63,7 +63,7 @@ def after(learned):
 )
 def test_gap_within_floor_and_cap(some, learned, *, functions, others, awaited, jitter) -> None:
     """Whatever the ages, even ones before the call's start, a poll comes not before the floor nor after the cap."""
-    floor = max(POLLING.floor, functions / POLLING.budget)
+    floor = max(POLLING.floor / (math.sqrt(2) if awaited else 1), functions / POLLING.budget)
     calls = len(some) + others
     gap = planned(some, after(learned), functions=functions, calls=calls, awaited=awaited, jitter=jitter).gap
 
@@ -106,7 +106,7 @@ def test_gap_shrinks_with_hazard(some, data) -> None:
     assert gaps[1] < gaps[0]
 
 
-@given(st.lists(st.tuples(st.floats(0.0, 1e3), hazards), min_size=1, max_size=20), st.floats(1.0, 1e3), st.data())
+@given(st.lists(st.tuples(st.floats(0.1, 1e3), hazards), min_size=1, max_size=20), st.floats(1.0, 1e3), st.data())
 def test_gap_grows_with_age(calls, older, data) -> None:
     """Calls that end as likely as others, but are older, are asked after more rarely: who waits for them is used to it."""
     index = data.draw(st.integers(0, len(calls) - 1))
@@ -143,24 +143,31 @@ def test_gap_grows_with_the_functions_that_share_the_budget(some, functions, mor
     assert few.ends == many.ends
 
 
-#: Ends a second of a call of 12 s that, with surprise, come to 0.038. News of it is worth half that of a new call's.
-OF_12 = 0.038 - 0.05 / 12
+#: Ends a second of a call of 4 s that, with surprise, come to 0.108. News of it is worth half that of a call of 1 s.
+OF_4 = 0.108 - 0.05 / 4
 
 
 @pytest.mark.parametrize(
     ("some", "hazard", "calls", "awaited", "gap"),
     [
-        ([12.0], OF_12, 1, False, 2.0),  # the square-root law: 5 times half of 0.038 is 2 * 0.19 / 2²
-        ([12.0], OF_12, 4, False, 2.0 * math.sqrt(5 / 2)),  # one of the last few
-        ([12.0], OF_12, 100, False, 2.0 * math.sqrt(5 / 1.04)),  # one of many
-        ([12.0], OF_12, 100, True, 2.0 * math.sqrt(2.5 / 1.04)),  # while others wait for its place
-        ([12.0] * 4, OF_12, 4, False, math.sqrt(5 / 2)),  # hazards add up
-        ([36.0], 0.038 - 0.05 / 36, 1, False, 2.0 * math.sqrt(2)),  # of a call of 36 s, news is worth a fourth
-        ([-1.0], 0.038 - 0.05 / 0.18, 1, False, 2.0 * math.sqrt(1 / 2)),  # and of one that begins soon, all
-        ([3.0], 0.0, 1, False, math.sqrt(5.7)),  # surprise alone: 5 * 0.8 * 0.05 / 3
-        ([0.0], 0.0, 1, False, math.sqrt(0.2736)),  # and of a new call: 5 * 0.05 / 0.18
-        ([4.0, 36.0], 0.0, 2, False, math.sqrt(0.38 / (3 * (0.75 * 0.05 / 4 + 0.25 * 0.05 / 36)))),  # each by its age
-        ([12.0] * 100, 6.0, 100, False, 0.18),  # the floor
+        ([4.0], OF_4, 1, False, 1.0),  # the square-root law: 5 times half of 0.108 is 2 * 0.135 / 1²
+        ([4.0], OF_4, 4, False, math.sqrt(5 / 2)),  # one of the last few
+        ([4.0], OF_4, 100, False, math.sqrt(5 / 1.04)),  # one of many
+        ([4.0], OF_4, 100, True, math.sqrt(2.5 / 1.04)),  # while others wait for its place
+        ([4.0] * 4, OF_4, 4, False, math.sqrt(5 / 8)),  # hazards add up
+        ([16.0], 0.108 - 0.05 / 16, 1, False, math.sqrt(2)),  # of a call of 16 s, news is worth a fourth
+        (
+            [-1.0],
+            0.108 - 0.05 / 0.18,
+            1,
+            False,
+            math.sqrt(math.sqrt(0.18) / 2),
+        ),  # one that begins soon: as at the floor
+        ([4.0], 0.0, 1, False, math.sqrt(0.27 / (5 / 2 * 0.05 / 4))),  # surprise alone
+        ([0.0], 0.0, 1, False, math.sqrt(0.27 / (5 * 0.05 / 0.18**1.5))),  # and of a new call
+        ([4.0, 36.0], 0.0, 2, False, math.sqrt(0.27 / (3 * (0.05 / 4 / 2 + 0.05 / 36 / 6)))),  # each by its age
+        ([4.0] * 100, 6.0, 100, False, 0.18),  # the floor
+        ([4.0] * 100, 6.0, 100, True, 0.18 / math.sqrt(2)),  # and that while others wait
         ([120.0], 0.0, 1, False, 5.0),  # the cap
     ],
 )
