@@ -118,7 +118,7 @@ class Engine:
         return handle
 
     @property
-    def calls(self) -> int:
+    def unfinished(self) -> int:
         """How many calls have not ended, as far as we know."""
         return len(self._open)
 

@@ -45,7 +45,7 @@ class _Engine(Protocol):
     """The engine, as far as the poller needs it."""
 
     @property
-    def calls(self) -> int:
+    def unfinished(self) -> int:
         """How many calls have not ended."""
 
     def awaits(self, function_id: int) -> bool:
@@ -161,6 +161,8 @@ class Poller:
         """Ask no more."""
         if self._timer is not None:
             self._timer.cancel()
+        for watch in self._watches.values():
+            watch.records.clear()  # for polls that are under way, and would plan the next
         self._watches.clear()
 
     def _arm(self) -> None:
@@ -187,20 +189,25 @@ class Poller:
 
     async def _poll(self, watch: _Watch) -> None:
         """Ask after all calls of a function, and plan the next time."""
-        at_least = 0.0
-        ids = list(watch.records)
-        sent_at = _clock.monotonic()
+        at_least, sent_at = 0.0, _clock.monotonic()
         try:
+            sent_at = await self._turn()
+            ids = list(watch.records)  # with those of calls that were accepted while we waited
             for first in range(0, len(ids), _CHUNK):
-                wait = self._budget.wait(_clock.monotonic())
-                if wait:
-                    await _clock.sleep(wait)
-                    sent_at = _clock.monotonic()
+                if first:
+                    sent_at = await self._turn()
                 at_least = max(at_least, await self._ask(watch, ids[first : first + _CHUNK]))
             self._review(watch)
         finally:
             # Even after a fault of ours: calls that nobody asks after would never end.
             self._plan(watch, sent_at, at_least)
+
+    async def _turn(self) -> float:
+        """Wait until the budget lets one more poll through, and return the time."""
+        wait = self._budget.wait(_clock.monotonic())
+        if wait:
+            await _clock.sleep(wait)
+        return _clock.monotonic()
 
     def _plan(self, watch: _Watch, sent_at: float, at_least: float) -> None:
         """Set the time of a function's next poll, if it has calls left."""
@@ -222,7 +229,7 @@ class Poller:
             ages,
             watch.runtimes,
             functions=len(self._watches),
-            calls=self._engine.calls,
+            calls=self._engine.unfinished,
             awaited=self._engine.awaits(watch.function_id),
             polling=self._settings.polling,
             jitter=_clock.jitter(0.9, 1.1),

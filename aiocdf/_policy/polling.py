@@ -69,7 +69,7 @@ def plan(  # each is a fact
     outlook = runtimes.outlook(ages)
     aged = [max(age, polling.floor) for age in ages]
     late = sum((call.hazard + _SURPRISE / age) / math.sqrt(age) for age, call in zip(aged, outlook, strict=True))
-    late *= 1.0 + _LAST / max(calls, len(ages))
+    late *= 1.0 + _LAST / calls
     thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
     wanted = min(math.sqrt(2.0 * polling.kappa / late), polling.rho * min(thin, default=math.inf), polling.cap)
     gap = max(wanted, polling.floor)

@@ -97,6 +97,21 @@ class TestSharing:
             await asyncio.gather(*(client.call(number, data={"seconds": 20}) for number in range(1, 201)))
         assert service.count("poll") / now() < 21
 
+    async def test_wait_for_the_budget_loses_nothing(self, service):
+        """A poll that waits for its turn asks after the calls that were accepted in the meantime, too."""
+        async with service.client(polling=Polling(budget=0.5)) as client:
+            for function in (1, 2):
+                await client.call(function, data={"seconds": 60}).submitted()
+            while not service.count("poll"):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.85)
+            new = [await client.call(function, data={"seconds": 60}).submitted() for function in (1, 2)]
+            assert service.count("poll") == 1
+            while service.count("poll") < 2:
+                await asyncio.sleep(0.01)
+            poll = service.of("poll")[1]
+        assert {"id": new[poll.function - 1].id} in poll.body["items"]
+
     async def test_large_functions_are_asked_in_chunks(self, service):
         """More than a thousand running calls of a function take more than one request."""
         calls = [service.start(seconds=3) for _ in range(1100)]

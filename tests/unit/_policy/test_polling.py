@@ -129,11 +129,6 @@ def test_gap_with_calls_left_and_calls_queued(some, hazard, others) -> None:
     assert among_others**2 * (1 + 4 / (calls + others)) == pytest.approx(gap**2 * (1 + 4 / calls))
 
 
-def test_gap_of_calls_that_were_given_up() -> None:
-    """A client that is closed counts no calls any more: those of a poll that is still under way are all there is."""
-    assert planned([12.0, 36.0], calls=0) == planned([12.0, 36.0], calls=2)
-
-
 @given(ages, st.integers(1, 400), st.integers(1, 100))
 def test_gap_grows_with_the_functions_that_share_the_budget(some, functions, more) -> None:
     """More functions with running calls make no function's polls more frequent, and leave the ends as they are."""
