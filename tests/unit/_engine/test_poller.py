@@ -99,18 +99,16 @@ class TestSharing:
 
     async def test_wait_for_the_budget_loses_nothing(self, service):
         """A poll that waits for its turn asks after the calls that were accepted in the meantime, too."""
+        running = [service.start(function, seconds=60) for function in (1, 2)]
         async with service.client(polling=Polling(budget=0.5)) as client:
-            for function in (1, 2):
-                await client.call(function, data={"seconds": 60}).submitted()
-            while not service.count("poll"):
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.85)
-            new = [await client.call(function, data={"seconds": 60}).submitted() for function in (1, 2)]
+            for call in running:
+                client.attach(call.function, call.id)
+            await asyncio.sleep(0.5)
             assert service.count("poll") == 1
-            while service.count("poll") < 2:
-                await asyncio.sleep(0.01)
-            poll = service.of("poll")[1]
-        assert {"id": new[poll.function - 1].id} in poll.body["items"]
+            new = await client.call(2, data={"seconds": 60}).submitted()
+            await asyncio.sleep(1.0)
+        assert [len(poll.body["items"]) for poll in service.of("poll")] == [1, 2]
+        assert {"id": new.id} in service.of("poll")[1].body["items"]
 
     async def test_large_functions_are_asked_in_chunks(self, service):
         """More than a thousand running calls of a function take more than one request."""
