@@ -81,7 +81,7 @@ class Polling:
     cap: float = attrs.field(default=5.0, validator=_above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth; it counts by the root of
     #: a call's age.
-    kappa: float = attrs.field(default=0.135, validator=_above_zero)
+    kappa: float = attrs.field(default=0.13, validator=_above_zero)
     #: Polls a second over the whole project.
     budget: float = attrs.field(default=100.0, validator=_above_zero)
 
