@@ -63,6 +63,22 @@ class TestAdmission:
         for handle in many:
             handle.cancel()
 
+    async def test_lone_calls_pass_the_queues(self, client, service):
+        """Calls made one after the other start with the next free place, though a thousand of others wait for it."""
+        service.functions = {f"f{number}": number for number in range(1, 5)}
+        for n in range(2000):
+            client.call(n % 3 + 1, data={"seconds": 8 + n % 5})
+        await asyncio.sleep(30)
+        waits = []
+        for _ in range(5):
+            asked = now()
+            handle = client.call(4, data={"seconds": 1})
+            await handle.submitted()
+            waits.append(now() - asked)
+            await handle
+        assert client.stats().queued > 500
+        assert max(waits) < 1, waits
+
     async def test_turns(self, service):
         """Where places are scarce, functions take turns."""
         async with service.client(project_limit=1, submitters=1) as client:
