@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
+from itertools import groupby
 
 import pytest
 from hypothesis import given, settings
@@ -322,6 +323,30 @@ def test_newcomer_comes_first_once_a_round() -> None:
         served.append(queue.admit(0.0))
 
     assert 0 < served.index(1004) <= 8, "those that wait have their turns before"
+
+
+@pytest.mark.parametrize("others", [1, 5, 20])
+def test_newcomers_starve_nobody(others) -> None:
+    """However many functions come anew whenever a place is free, one that waits has its turn in each round."""
+    queue = admission(function_limit=4, project_limit=8)
+    for number in range(1000):
+        queue.enqueue(0, number, 0)
+    running = admit_all(queue)
+    while len(running) < 8:
+        queue.enqueue(1, 1000 + len(running), 1)
+        running.append(queue.admit(0.0))
+    served = []
+    for number in range(2000, 4000):
+        ended = running.pop(0)
+        queue.leave(ended, 0.0)
+        newcomer = number % others + 1
+        queue.enqueue(newcomer, number, newcomer)
+        running.append(queue.admit(0.0))
+        served.append(running[-1])
+
+    waits = [len(list(group)) for function, group in groupby(served) if function != 0]
+    assert max(waits) <= 2 * 4 * others
+    assert served.count(0) >= 1000 / (others + 1)
 
 
 def test_refused_call_keeps_its_place() -> None:
