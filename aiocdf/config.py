@@ -75,13 +75,13 @@ class Polling:
 
     #: The gap between two polls is at the most this part of the age of the youngest call of which little is known.
     rho: float = attrs.field(default=0.10, validator=_above_zero)
-    #: Seconds between two polls of a function at the least; less by the root of two while calls queue.
+    #: Seconds between two polls of a function at the least; seven tenths of it while calls queue.
     floor: float = attrs.field(default=0.18, validator=_above_zero)
     #: Seconds between two polls of a function at the most.
     cap: float = attrs.field(default=5.0, validator=_above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth; it counts by the root of
     #: a call's age.
-    kappa: float = attrs.field(default=0.13, validator=_above_zero)
+    kappa: float = attrs.field(default=0.125, validator=_above_zero)
     #: Polls a second over the whole project.
     budget: float = attrs.field(default=100.0, validator=_above_zero)
 

@@ -10,6 +10,7 @@ is at the most a part of the youngest call's age.
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,12 +25,14 @@ __all__ = ["Budget", "Plan", "lost_after_misses", "plan"]
 
 # Calls' worth of experience from which a hazard is trusted.
 _ENOUGH = 3.0
-# However much is known, so many ends in a time that is as long as the call's age: functions change, and fail early.
+# However much is known, so many ends of one of the calls in a time as long as its age: functions change, and fail early.
 _SURPRISE = 0.05
 # Late news weighs twice when no more than so many calls are left.
 _LAST = 4.0
-# Late news weighs twice while calls queue for the places of others: by the square-root law, gaps are shorter by this.
-_HURRY = math.sqrt(2.0)
+# While calls queue for the places of others, late news weighs so much more, however long a call took,
+_PLACE = 0.5
+# and the floor is this part of itself.
+_HURRY = 0.7
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
@@ -68,14 +71,14 @@ def plan(  # each is a fact
     """
     outlook = runtimes.outlook(ages)
     aged = [max(age, polling.floor) for age in ages]
-    late = sum((call.hazard + _SURPRISE / age) / math.sqrt(age) for age, call in zip(aged, outlook, strict=True))
-    late *= 1.0 + _LAST / calls
+    surprise, place = _SURPRISE / len(ages), _PLACE if awaited else 0.0
+    weights = (1.0 / math.sqrt(age) + place for age in aged)
+    hazards = (call.hazard + surprise / age for age, call in zip(aged, outlook, strict=True))
+    late = (1.0 + _LAST / calls) * sum(map(operator.mul, weights, hazards))
     thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
     wanted = min(math.sqrt(2.0 * polling.kappa / late), polling.rho * min(thin, default=math.inf), polling.cap)
-    gap = max(wanted, polling.floor)
-    if awaited:
-        gap /= _HURRY
-    gap = max(gap, functions / polling.budget) * jitter
+    floor = polling.floor * (_HURRY if awaited else 1.0)
+    gap = max(wanted, floor, functions / polling.budget) * jitter
     return Plan(gap=gap, ends=sum(call.hazard for call in outlook))
 
 

@@ -123,5 +123,5 @@ def test_defaults() -> None:
     settings = Settings(payload_limit=None, time_limit=None)
 
     assert (settings.function_limit, settings.project_limit) == (100, 250)
-    assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.13, 100.0)
+    assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.125, 100.0)
     assert (settings.submitters, settings.readers) == (40, 16)
