@@ -22,6 +22,7 @@ COLOURS = {
     "loop patient": "#b9a44c",
     "sdk": "#a4243b",
     "sdk raised": "#6a4c93",
+    "oracle": "#7a7a7a",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,19 @@ if TYPE_CHECKING:
     #: Figures by workload and contender; and the seconds that the import takes, by `import`.
     Results = Mapping[str, Any]
 
+
+def _lag(part: float) -> str:
+    """Show a lag as a part of the runtime; the service sees none of a client that asks for responses alone."""
+    return "" if math.isnan(part) else f"{part:.1%}"
+
+
 _LATENESS: Mapping[str, Callable[[Figures], str]] = {
     "makespan": lambda one: f"{one['makespan']:.2f} s",
     "/ideal": lambda one: f"{one['makespan'] / one['ideal']:.3f}",
     "requests/call": lambda one: f"{one['requests']:.2f}",
     "polls/call": lambda one: f"{one['polls']:.2f}",
-    "lag/runtime": lambda one: f"{one['lag_median']:.1%}",
-    "p95": lambda one: f"{one['lag_p95']:.1%}",
+    "lag/runtime": lambda one: _lag(one["lag_median"]),
+    "p95": lambda one: _lag(one["lag_p95"]),
     "429s": lambda one: str(one["throttled"]),
     "wrong": lambda one: str(one["wrong"]),
 }
@@ -42,6 +49,7 @@ _QUEUE: Mapping[str, Callable[[Figures], str]] = {
 }
 _OTHER_COLUMNS = {
     "queue": {**_QUEUE, **_GAPS, **_SERVICE},
+    "frozen": {**_QUEUE, **_GAPS, **_SERVICE},
     "expiry": {**_LATENESS, "tokens": lambda one: str(one["tokens"]), **_GAPS, **_SERVICE},
 }
 

@@ -32,16 +32,18 @@ CONTENDERS = {
     "sdk raised": ["sdk_client.py", "--concurrency=50", "--longest-backoff=2", "--leeway=5"],
     "loop": ["loop_client.py", "--longest-wait=2"],
     "loop patient": ["loop_client.py", "--longest-wait=4"],
+    "oracle": ["oracle_client.py", "over"],
 }
 CONTESTS = {
     "single": ["aiocdf", "sdk", "loop"],
     "within": ["aiocdf", "sdk", "sdk raised", "loop"],
-    "over": ["aiocdf", "sdk", "sdk raised", "loop", "loop patient"],
+    "over": ["aiocdf", "sdk", "sdk raised", "loop", "loop patient", "oracle"],
     "long": ["aiocdf", "sdk", "loop"],
     # To a peer it is the same as `long`: none asks after more than one call at a time.
     "sparse": ["aiocdf"],
     "many": ["aiocdf", "sdk", "sdk raised", "loop"],
     "queue": ["aiocdf", "loop"],
+    "frozen": ["aiocdf", "loop"],
     # As shipped, the SDK fetches a new token for every request if tokens live shorter than half a minute.
     "expiry": ["aiocdf", "sdk raised", "loop"],
     "shared": ["aiocdf", "sdk raised", "loop"],

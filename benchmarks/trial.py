@@ -59,7 +59,7 @@ def measure(workload: Workload, python: str, script: str, *options: str) -> dict
         options: Arguments of the script.
     """
     plan = {name: getattr(workload, name) for name in ("durations", "token_life", "token_delay")}
-    task = {name: getattr(workload, name) for name in ("hold", "fresh", "gaps")}
+    task = {name: getattr(workload, name) for name in ("hold", "freeze", "fresh", "gaps")}
     with ExitStack() as stack:
         service = stack.enter_context(_process(sys.executable, str(HERE / "service.py")))
         _tell(service, plan)

@@ -20,6 +20,7 @@ class Workload:
         spread: Seconds over which calls are made at equal distances; 0 to make all at once.
         fresh: Make one call after the other, each on a client of its own.
         hold: Seconds to let pending calls wait, and stop then; 0 to see all of them through.
+        freeze: Call `gc.freeze()` when the calls that are to be held are made.
         clients: Between how many clients, each in a process of its own, the calls are dealt in turn.
         gaps: Measure how long the event loop stands still.
         token_life: Seconds that an access token is good for.
@@ -31,6 +32,7 @@ class Workload:
     spread: float = 0.0
     fresh: bool = False
     hold: float = 0.0
+    freeze: bool = False
     clients: int = 1
     gaps: bool = False
     token_life: float = 3600.0
@@ -76,6 +78,8 @@ WORKLOADS = {
     "sparse": Workload(durations=_long(), functions=4),
     "many": Workload(durations=_over(1000), functions=50),
     "queue": Workload(durations=_over(20_000), functions=8, hold=10.0, gaps=True),
+    # The same in a program that keeps the garbage collector from what is there already.
+    "frozen": Workload(durations=_over(20_000), functions=8, hold=10.0, freeze=True, gaps=True),
     "expiry": Workload(
         durations=_dealt(4, 200, lambda source: source.uniform(0.5, 1.5)),
         functions=4,

@@ -138,6 +138,8 @@ async def _hold(client: Callable[[str], AbstractAsyncContextManager[Caller]], ta
         before, began = _resident(), time.perf_counter()
         pending = [caller.pend(function, key) for function, key, _ in calls]
         made = time.perf_counter() - began
+        if task["freeze"]:
+            gc.freeze()
         await asyncio.sleep(0)
         heart = Heart()
         await asyncio.sleep(task["hold"])

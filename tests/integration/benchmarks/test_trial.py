@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from trial import measure
-from workloads import Workload
+from workloads import WORKLOADS, Workload
 
 
 @pytest.mark.parametrize("clients", [1, 2])
@@ -21,3 +21,12 @@ def test_a_trial_measures_a_contender(clients: int) -> None:
     assert found["requests"] >= 3 + found["polls"]
     assert sorted(round(end - start, 2) for start, end, _ in found["calls"]) == [0.2, 0.3, 0.4, 0.5]
     assert all(seen - end > 0.010 for _, end, seen in found["calls"])  # the way back of the poll that saw it
+
+
+def test_the_oracle_sends_what_it_must_and_no_more() -> None:
+    """A token, a session, a call and a read of its response when that is there: no client takes fewer requests."""
+    workload = Workload(durations=WORKLOADS["over"].durations[:1], functions=1)
+
+    found = measure(workload, sys.executable, "oracle_client.py", "over")
+
+    assert (found["wrong"], found["requests"]) == (0, 4)

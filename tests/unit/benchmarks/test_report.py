@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from report import target_table
+import math
+
+import pytest
+from report import target_table, workload_table
 
 
 def test_a_target_that_is_missed_says_so() -> None:
@@ -21,3 +24,20 @@ def test_cpu_is_held_against_the_thriftiest_row_of_a_peer() -> None:
     (line,) = (line for line in target_table(results) if "the SDK" in line)
 
     assert line.split()[-2:] == ["0.25", "SHORT"]
+
+
+@pytest.mark.parametrize(("lag", "shown"), [(0.0512, "5.1%"), (math.nan, "0")])
+def test_a_lag_that_nobody_measured_is_not_shown(lag, shown) -> None:
+    """A client that asks for responses alone tells the service of no end that it saw: the next column follows."""
+    figures = {
+        **dict.fromkeys(("makespan", "ideal", "requests", "polls", "cpu"), 1.0),
+        "lag_median": lag,
+        "lag_p95": lag,
+        "throttled": 0,
+        "wrong": 0,
+        "service": {"cpu": 1.0, "seconds": 1.0, "lag_p99": 0.0, "lag_max": 0.0},
+    }
+
+    _, row = workload_table("over", {"oracle": figures})
+
+    assert row.split()[6] == shown
