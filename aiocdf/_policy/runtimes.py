@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate, pairwise
+from operator import sub
 from typing import TYPE_CHECKING
 
 import attrs
@@ -62,13 +63,10 @@ class Runtimes:
         """Return what to expect of calls that still run at these ages, in seconds."""
         reached, within = list(self._ended), list(self._within)
         places = _count(reached, within, ages)
-        watched = [0.0, *accumulate(_exposures(reached, within))]
-        ends = [0.0, *accumulate(self._ended)]
         back, ahead = next((back, ahead) for back, ahead, until in _AROUND if self._total < until)
-        return [
-            _outlook(age, _between(ends, place - back, place + ahead), _between(watched, place - back, place + ahead))
-            for place, age in zip(places, ages, strict=True)
-        ]
+        ends = _around(self._ended + [0.0] * (len(reached) - len(self._ended)), back, ahead)
+        watched = _around(_exposures(reached, within), back, ahead)
+        return [_outlook(age, ends[place], watched[place]) for place, age in zip(places, ages, strict=True)]
 
 
 def _outlook(age: float, ends: float, exposure: float) -> Outlook:
@@ -97,7 +95,8 @@ def _exposures(reached: Sequence[float], within: Sequence[float]) -> list[float]
     return [here + width * more for here, width, more in zip(within, _WIDTHS, further, strict=False)]
 
 
-def _between(sums: Sequence[float], low: int, high: int) -> float:
-    """Return what the classes from *low* to *high* hold, from sums of all below each."""
-    last = len(sums) - 1
-    return sums[min(high + 1, last)] - sums[min(max(low, 0), last)]
+def _around(numbers: Sequence[float], back: int, ahead: int) -> list[float]:
+    """Return for each class the sum over it and so many classes below and above it."""
+    sums = [*([0.0] * back), *accumulate(numbers, initial=0.0)]
+    sums += sums[-1:] * ahead
+    return list(map(sub, sums[back + 1 + ahead :], sums))
