@@ -128,7 +128,8 @@ def peer(session: nox.Session) -> str:
 def bench(session: nox.Session) -> None:
     """Measure the client beside its peers; `nox -s bench -- --quick` takes under two minutes, all of it about twenty."""
     install_wheel(session, "bench")
-    session.run("python", "benchmarks/run.py", "--sdk-python", peer(session), *session.posargs)
+    sdk = [] if "--quick" in session.posargs else ["--sdk-python", peer(session)]
+    session.run("python", "benchmarks/run.py", *sdk, *session.posargs)
 
 
 @nox.session(requires=["package"])
