@@ -1,9 +1,10 @@
-"""What holds for every test: no settings from outside, and no process left behind."""
+"""What holds for every test: no settings or ignored signals from outside, and no process left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 for name in list(os.environ):
     if name.startswith(("AIOCDF_CONFIG", "AIOCDF_TOKEN_STORE", "CDF_", "COGNITE_", "IDP_", "LOGIN_FLOW", "PROVIDER")):
         del os.environ[name]
+
+# Tests that run under `nohup` send hangups too, and expect them to be heard.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # looptime asks for the current event loop in tests without one too. Up to Python 3.13 asyncio would make one up for it,
 # which nobody closes, and the warning of that fails whichever test runs when it is collected.
