@@ -51,8 +51,9 @@ def show_progress(handles: list[aiocdf.CallHandle]) -> None:
     """Keep a line on the terminal that counts the finished calls."""
     done = itertools.count(1)
 
-    def count_one(_: object) -> None:
-        print(f"\r{next(done)} of {len(handles)} calls finished", end="", file=sys.stderr, flush=True)
+    def count_one(handle: asyncio.Future[aiocdf.FunctionCall]) -> None:
+        if not handle.cancelled() and not isinstance(handle.exception(), aiocdf.ClientClosed):
+            print(f"\r{next(done)} of {len(handles)} calls finished", end="", file=sys.stderr, flush=True)
 
     for handle in handles:
         handle.add_done_callback(count_one)
@@ -66,11 +67,13 @@ async def main(count: int) -> int:
         handles = [client.call(task.function, data=task.data) for task in todo]
         if sys.stderr.isatty():
             show_progress(handles)
-        values = await asyncio.gather(*(handle.response() for handle in handles))
+        try:
+            values = await asyncio.gather(*(handle.response() for handle in handles))
+        finally:
+            if sys.stderr.isatty():
+                print(file=sys.stderr)
         took = time.perf_counter() - began
         stats = client.stats()
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
 
     right = collections.Counter(task.function for task, value in zip(todo, values, strict=True) if task.is_right(value))
     for function, calls in collections.Counter(task.function for task in todo).items():
@@ -83,9 +86,14 @@ async def main(count: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Spread calls over four functions.")
     parser.add_argument("count", nargs="?", type=int, default=200, help="how many calls (default 200)")
+    calls = parser.parse_args().count
+    if calls < 1:
+        parser.error(f"count is {calls}; there must be a call to make")
     try:
-        wrong = asyncio.run(main(parser.parse_args().count))
+        wrong = asyncio.run(main(calls))
     except KeyboardInterrupt:
-        sys.exit("\nstopped; calls that had started run on at the service")
+        sys.exit("stopped; calls that had started run on at the service")
+    except aiocdf.AiocdfError as error:
+        sys.exit(f"stopped: {error}")
     if wrong:
         sys.exit(f"{wrong} answers are wrong")

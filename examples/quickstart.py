@@ -9,6 +9,7 @@ In another, after setting the environment variables that it prints:
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import aiocdf
 
@@ -40,4 +41,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; calls that had started run on at the service")
+    except aiocdf.AiocdfError as error:
+        sys.exit(f"stopped: {error}")

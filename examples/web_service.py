@@ -49,8 +49,9 @@ async def show_call(request: web.Request) -> web.Response:
         async with asyncio.timeout(POLL_SECONDS):
             return web.json_response({"status": "Completed", "value": await handle.response()})
     except TimeoutError:
+        status = handle.status  # Running, or Unknown as long as the service has not told of it
         handle.detach()
-        return web.json_response({"status": "Running"})
+        return web.json_response({"status": status})
     except (aiocdf.CallFailed, aiocdf.CallTimedOut) as error:
         return web.json_response({"status": "Failed", "error": str(error)})
 
@@ -70,7 +71,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except aiocdf.WaitExpired as error:
         ref = error.ref.token if error.ref else None
         return web.json_response({"error": str(error), "ref": ref}, status=504)
-    except (aiocdf.UsageError, aiocdf.BadRequest, json.JSONDecodeError) as error:
+    except (aiocdf.UsageError, aiocdf.BadRequest, json.JSONDecodeError, UnicodeDecodeError) as error:
         return web.json_response({"error": str(error)}, status=400)
     except aiocdf.NotFound as error:
         return web.json_response({"error": str(error)}, status=404)
