@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import attrs
 
 from aiocdf import _clock
-from aiocdf.errors import UsageError
+from aiocdf.errors import InvalidType, UsageError, WrongState
 
 if TYPE_CHECKING:
     from aiocdf.handle import CallHandle
@@ -34,11 +34,23 @@ class AsCompleted:
         self._ended: asyncio.Queue[CallHandle] = asyncio.Queue()
         #: How many loops wait for a handle at this moment: each of those that wait is promised one.
         self._promised = 0
+        # A handle alone is iterable, too: that is how it is awaited.
+        if isinstance(handles, asyncio.Future) or not isinstance(handles, Iterable):
+            raise InvalidType(f"as_completed takes a list of handles, not {handles!r}: write [handle] for one")
         for handle in handles:
             self.add(handle)
 
     def add(self, handle: CallHandle) -> None:
-        """Wait for one more; one that is waited for already still comes out once."""
+        """Wait for one more; one that is waited for already still comes out once.
+
+        Raises:
+            InvalidType: It is no handle.
+            WrongState: It belongs to another event loop.
+        """
+        if not isinstance(handle, asyncio.Future):
+            raise InvalidType(f"as_completed waits for handles, such as client.call returns, not for {handle!r}")
+        if handle.get_loop() is not asyncio.get_running_loop():
+            raise WrongState(f"{handle!r} belongs to another event loop: wait for it there, or attach to its ref here")
         if handle not in self._waiting:
             self._waiting.add(handle)
             handle.add_done_callback(partial(self._end, handle))
@@ -133,6 +145,8 @@ class _Run(Generic[T]):
     made: int = 0
     #: What the inputs raised: told after the results of the calls that were made.
     fault: BaseException | None = None
+    #: Nobody takes results any more.
+    _over: bool = False
     _pending: set[CallHandle] = attrs.field(factory=set)
 
     async def feed(self, items: Iterable[T] | AsyncIterable[T]) -> None:
@@ -164,12 +178,15 @@ class _Run(Generic[T]):
 
     def drop(self) -> None:
         """Let go of the calls whose results nobody will take: those in the queue never start."""
+        self._over = True
         for handle in self._pending:
             if not handle.cancel() and not handle.cancelled():
                 handle.exception()  # nobody is there to be told
 
     async def _make(self, item: T) -> None:
         """Make a call of an input, and wait until there is room for the next before that is taken."""
+        if self._over:
+            raise asyncio.CancelledError  # once more, for inputs that caught it and went on
         job = _Job(self.made, item)
         try:
             handle = job.handle = self.call(item)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import attrs
 
-from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, InvalidArgument, WrongState
+from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, InvalidArgument, InvalidType, WrongState
 from aiocdf.models.calls import FunctionCall
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ class CallRef:
 
         Raises:
             InvalidArgument: It is none.
+            InvalidType: It is no text.
         """
+        if not isinstance(token, str):
+            raise InvalidType(
+                f"a call's token is text, not {type(token).__name__}; it looks like cdf:westeurope-1:acme:12:345"
+            )
         scheme, _, rest = token.partition(":")
         parts = rest.rsplit(":", 3)
         if scheme != _SCHEME or len(parts) != 4 or not all(parts) or not all(map(_is_id, parts[2:])):
@@ -60,7 +65,7 @@ class CallRef:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) > 0
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0
 
 
 class Backend(Protocol):

@@ -18,7 +18,8 @@ from aiocdf._policy.admission import Admission
 from aiocdf._policy.servertime import ServerTime
 from aiocdf._wire.converter import structure
 from aiocdf._wire.json import server_date
-from aiocdf.errors import AiocdfError, ApiError, ClientClosed, FunctionNotReady, WaitExpired
+from aiocdf._wire.problems import note_trace
+from aiocdf.errors import AiocdfError, ApiError, ClientClosed, FunctionNotReady, WaitExpired, WrongState
 from aiocdf.models.functions import FunctionStatus
 from aiocdf.models.stats import Stats
 from aiocdf.telemetry import CallAccepted, CallEnded, CallQueued
@@ -178,6 +179,12 @@ class Engine:
         self._emit(
             CallAccepted(function_id=call.function_id, call_id=call.id, waited=response.received_at - record.created_at)
         )
+        followed = self._poller.find(call.function_id, call.id)
+        if followed is not None:
+            # Somebody attached to the call before we heard that it had started.
+            self._poller.forget(followed)
+            record.adopt(followed)
+            self._admission.put_back(call.function_id)
         if call.ended:
             self.ended(record)
             return
@@ -199,8 +206,8 @@ class Engine:
             record.fail(unknown if isinstance(unknown, ApiError) and unknown.missing else error)
         else:
             if function.id != record.function_id and isinstance(asked, str):
-                self._resolver.forget(asked)
-                self._resolver.resolve(asked, lambda found: self._resolved(record, found))
+                self._move(asked, function.id)
+                self._resolved(record, function.id)
                 return
             record.fail(error if function.status is FunctionStatus.Ready else _not_ready(record, error, function))
 
@@ -240,6 +247,8 @@ class Engine:
     def lost(self, record: CallRecord, error: AiocdfError) -> None:
         """Tell the handles of a call whose end will not be seen; its place counts as free."""
         assert record.function_id is not None  # noqa: S101 - it was followed
+        if isinstance(record.function, str):
+            self._resolver.forget(record.function)  # it may be another function by now
         self._admission.leave(record.function_id, _clock.monotonic())
         self._submitter.wake()
         record.fail(error)
@@ -248,12 +257,14 @@ class Engine:
         """Read what an ended call returned, as a *kind* unless that is None."""
         assert record.function_id is not None  # noqa: S101 - it has ended
         assert record.call_id is not None  # noqa: S101
+        _check_loop(record)
         async with self._readers:
             value = await self._calls.response(record.function_id, record.call_id)
         return value if kind is None else structure(value, kind, what=f"the response of {record.which}")
 
     async def read_logs(self, record: CallRecord, *, follow: bool) -> AsyncIterator[LogEntry]:
         """Read what a call prints; with *follow* until it has ended."""
+        _check_loop(record)
         first = await record.accepted()
         record = record.adopter or record
         shown, over = 0, False
@@ -273,9 +284,20 @@ class Engine:
         self._open.add(record)
         return record
 
+    def _move(self, function: str, found: int) -> None:
+        """Queue all waiting calls of a function under the id that it has now."""
+        self._resolver.learn(function, found)
+        for record in list(self._open):
+            if record.function == function and record.stage is Stage.QUEUED and record.function_id not in (None, found):
+                self.withdraw(record)
+                self._resolved(record, found)
+
     def _resolved(self, record: CallRecord, found: int | AiocdfError) -> None:
         """Queue a call now that its function's id is known, if it still is wanted."""
         if record.stage is Stage.ENDED:
+            return
+        if record.abandoned:
+            record.withdrawn()
             return
         if isinstance(found, AiocdfError):
             record.fail(found)
@@ -311,8 +333,13 @@ class Engine:
         )
 
 
+def _check_loop(record: CallRecord) -> None:
+    if asyncio.get_running_loop() is not record.loop:
+        raise WrongState(f"{record.which} belongs to another event loop: use it there, or attach to its ref here")
+
+
 def _not_ready(record: CallRecord, error: ApiError, function: Function) -> FunctionNotReady:
-    why = f": {function.error.message}" if function.error else ""
+    why = f": {function.error.message.rstrip('.')}" if function.error else ""
     ready = FunctionNotReady(
         f"{record.which} was not started: the function is {function.status}{why}. Only a Ready function can be called.",
         status=error.status,
@@ -321,4 +348,5 @@ def _not_ready(record: CallRecord, error: ApiError, function: Function) -> Funct
         request_id=error.request_id,
     )
     ready.__cause__ = error
+    note_trace(ready, f"the deployment of function {record.name}", function.error)
     return ready

@@ -78,6 +78,7 @@ class Nonces:
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_exception(error)
             else:
+                self._asked = False  # none ahead of need before somebody has asked again, and been told
                 _log.debug("no session was made ahead of need: %s", error)
         else:
             if (waiter := self._next_waiter()) is not None:

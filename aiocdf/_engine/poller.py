@@ -15,7 +15,7 @@ from aiocdf._policy.polling import Budget, Plan, lost_after_misses, plan
 from aiocdf._policy.runtimes import Runtimes
 from aiocdf._policy.throttling import LONGEST_PAUSE
 from aiocdf._wire.converter import structure
-from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, RateLimited, ServerError, Unauthorized
+from aiocdf.errors import AiocdfError, ApiError, CallLost, DecodeError, NotFound, RateLimited
 from aiocdf.models.calls import CallStatus, FunctionCall
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ _TOGETHER, _ALONG = 8, 0.06
 _USUAL_LIMIT = 15 * 60.0
 _ASK_LIMIT_AFTER = 60.0
 _WARN_UNREACHABLE_AFTER = 10.0
+# Statuses by which the service refuses to tell, and among them those of a moment, which say nothing of the calls.
+_REFUSALS = range(400, 500)
+_PASSING = (401, 408, 425, 429)
+_UNKNOWN = "the service no longer knows it, or never did. Check the ids; it keeps calls only for a time."
 
 
 class _Engine(Protocol):
@@ -198,6 +202,10 @@ class Poller:
                     sent_at = await self._turn()
                 at_least = max(at_least, await self._ask(watch, ids[first : first + _CHUNK]))
             self._review(watch)
+        except Exception as error:
+            # A fault of ours, or of what the caller's own session calls, must not make waits without an end.
+            self._silent(watch, AiocdfError(f"a fault of aiocdf: {error!r}"))
+            raise
         finally:
             # Even after a fault of ours: calls that nobody asks after would never end.
             self._plan(watch, sent_at, at_least)
@@ -243,14 +251,15 @@ class Poller:
         except RateLimited as error:
             pause = min(error.retry_after or 0.0, LONGEST_PAUSE)
             self._budget.throttled(_clock.monotonic(), pause)
+            self._silent(watch, error)
             return pause
         except AiocdfError as error:
             self._unanswered(watch, ids, error)
             return 0.0
-        watch.silent_since, watch.warned = None, False
         self._engine.observe(response)
         known = self._read(watch, items)
         self._missed(watch, [call_id for call_id in ids if call_id not in known], None)
+        watch.silent_since, watch.warned = None, False
         return 0.0
 
     def _read(self, watch: _Watch, items: Iterable[Any]) -> set[int]:
@@ -283,20 +292,25 @@ class Poller:
 
     def _unanswered(self, watch: _Watch, ids: Sequence[int], error: AiocdfError) -> None:
         """Take note of a poll without an answer that can be used; that alone ends no call."""
-        if isinstance(error, ApiError) and not isinstance(error, ServerError | Unauthorized):
+        if isinstance(error, ApiError) and error.status in _REFUSALS and error.status not in _PASSING:
             named = [item.get("id") for item in error.missing]
             self._missed(watch, [call_id for call_id in ids if call_id in named] or ids, error)
-            return
+        else:
+            self._silent(watch, error)
+
+    def _silent(self, watch: _Watch, error: AiocdfError) -> None:
+        """Take note that a poll told nothing, and give the function's calls up when none has for long."""
         now = _clock.monotonic()
         watch.silent_since = now if watch.silent_since is None else watch.silent_since
         silence = now - watch.silent_since
         if silence >= self._settings.unreachable_after:
             for record in list(watch.records.values()):
-                self._lose(record, self._lost(record, f"no poll was answered for {silence:.0f} s: {error}", error))
+                reason = f"no poll had an answer that could be used for {silence:.0f} s: {error}"
+                self._lose(record, self._lost(record, reason, error))
         elif silence >= _WARN_UNREACHABLE_AFTER and not watch.warned:
             watch.warned = True
             _log.warning(
-                "function %s: no poll was answered for %.0f s (%s). Its %d calls are followed for %.0f s more.",
+                "function %s: no poll had an answer that could be used for %.0f s (%s). Its %d calls are followed for %.0f s more.",
                 watch.function_id,
                 silence,
                 error,
@@ -313,8 +327,9 @@ class Poller:
                 continue
             record.misses += 1
             if lost_after_misses(record.misses, now - record.since):
-                reason = f"the service would not tell of it: {cause}" if cause else "the service no longer knows it"
-                self._lose(record, self._lost(record, reason, cause))
+                reason = f"the service would not tell of it: {cause}" if cause else _UNKNOWN
+                is_known = cause is not None and not isinstance(cause, NotFound)
+                self._lose(record, self._lost(record, reason, cause, is_known=is_known))
 
     def _review(self, watch: _Watch) -> None:
         """Give up on calls that have outrun the functions' time limit and still run, by what the service says."""
@@ -344,10 +359,10 @@ class Poller:
         self.forget(record)
         self._engine.lost(record, error)
 
-    def _lost(self, record: CallRecord, reason: str, cause: AiocdfError | None) -> CallLost:
+    def _lost(self, record: CallRecord, reason: str, cause: AiocdfError | None, *, is_known: bool = True) -> CallLost:
+        again = f" client.attach({str(record.ref)!r}) takes it up again." if is_known else ""
         error = CallLost(
-            f"{record.which} was lost after {record.elapsed:.0f} s: {reason}. client.attach({str(record.ref)!r}) "
-            "takes it up again.",
+            f"{record.which} was lost after {record.elapsed:.0f} s: {reason.rstrip('.')}.{again}",
             call=record.call,
             ref=record.ref,
         )

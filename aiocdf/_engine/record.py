@@ -276,7 +276,7 @@ class CallRecord:
     def _end(self) -> list[CallHandle]:
         """Close the books and return the handles that are to be told."""
         self.stage = Stage.ENDED
-        self.ended_at = _clock.monotonic()
+        self.ended_at = self.loop.time()
         self.data, self.nonce = b"", None  # megabytes, perhaps
         if self.timer is not None:
             self.timer.cancel()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from aiocdf.errors import AiocdfError
+from aiocdf.errors import AiocdfError, ClientClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,10 @@ class Resolver:
             self._waiting[function] = [tell]
             self._tasks.spawn(self._look_up(function))
 
+    def learn(self, function: str, found: int) -> None:
+        """Remember that *function* has this id now."""
+        self._known[function] = found
+
     def forget(self, function: str) -> None:
         """Look *function* up again the next time."""
         self._known.pop(function, None)
@@ -51,6 +56,12 @@ class Resolver:
             found = self._known[function] = (await self._functions.retrieve(function)).id
         except AiocdfError as error:
             found = error
+        except asyncio.CancelledError:
+            found = ClientClosed(
+                f"function {function!r} was not looked up: the event loop ended before the client was closed. "
+                "Use `async with client`, or `await client.aclose()`."
+            )
+            raise
         finally:
             # Even after a fault of ours: whoever waits here would wait for ever.
             for tell in self._waiting.pop(function):

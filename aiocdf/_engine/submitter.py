@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +27,6 @@ from aiocdf.errors import (
 from aiocdf.telemetry import CallsThrottled
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from aiocdf._engine.nonces import Nonces
@@ -93,6 +93,7 @@ class Submitter:
         self._emit = emit
         self._workers = 0
         self._waking = False
+        self._closed = False
         self._ends = 0.0
         self._paused_until = 0.0
         self._backstop: asyncio.TimerHandle | None = None
@@ -123,12 +124,15 @@ class Submitter:
 
     def close(self) -> None:
         """Start nothing any more."""
+        self._closed = True
         if self._backstop is not None:
             self._backstop.cancel()
 
     def _look(self) -> None:
         """Give work to idle workers, and have nonces made for them and for those that come soon."""
         self._waking = False
+        if self._closed:
+            return
         given = 0
         while self._workers < self._settings.submitters and (record := self._next()) is not None:
             self._workers += 1
@@ -137,13 +141,14 @@ class Submitter:
         soon = math.ceil(self._ends * _AHEAD)
         if self._workers == self._settings.submitters:
             soon += self._admission.startable(self._workers)
-        # The workers take theirs when they come round: from what is in hand, which is to last for others too.
-        self._nonces.prepare(given + min(soon, self._settings.submitters, self._admission.queued))
+        if not self._paused(_clock.monotonic()):
+            # The workers take theirs when they come round: from what is in hand, which is to last for others too.
+            self._nonces.prepare(given + min(soon, self._settings.submitters, self._admission.queued))
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:
         now = _clock.monotonic()
-        record = self._admission.admit(now) if now >= self._paused_until else None
+        record = None if self._paused(now) else self._admission.admit(now)
         if record is not None:
             record.stage = Stage.SUBMITTING
         return record
@@ -152,11 +157,14 @@ class Submitter:
         """Look again when a window opens by itself: others share the limits, and their calls end unseen."""
         now = _clock.monotonic()
         when = self._admission.reopens_at(now)
-        if self._paused_until > now and self._admission.queued:
-            when = max(when or 0.0, self._paused_until)
+        if self._paused(now) and self._admission.queued:
+            when = self._paused_until
         if self._backstop is not None:
             self._backstop.cancel()
         self._backstop = None if when is None else self._tasks.at(when + _TICK, self.wake)
+
+    def _paused(self, now: float) -> bool:
+        return now < self._paused_until
 
     async def _work(self, record: CallRecord) -> None:
         """Submit one call after the other until none may start."""
@@ -166,6 +174,9 @@ class Submitter:
                 self.wake()
                 await self._submit(following)
                 following = self._next()
+        except asyncio.CancelledError:
+            self.close()  # only the end of the client, or of its loop, cancels us
+            raise
         except Exception as error:
             # A fault of ours must not leave a handle waiting for ever.
             if following is not None:
@@ -188,7 +199,7 @@ class Submitter:
         """Return a nonce for the next attempt; None if there is none, or nobody wants the call any more."""
         assert record.function_id is not None  # noqa: S101 - it could not have been queued
         try:
-            nonce = record.nonce or await self._nonces.fresh()
+            nonce = await self._nonces.fresh() if record.nonce is None else record.nonce
         except RateLimited as error:
             self._turned_away(record, error, Cause.RATE)
         except AiocdfError as error:
@@ -217,26 +228,23 @@ class Submitter:
 
     async def _failed(self, record: CallRecord, error: AiocdfError) -> float | None:
         """Return the seconds until another attempt; or give up, after a look at why if the service refused."""
-        if _ambiguous(error):
-            error = _uncertain(record, error)
         wait, function = self._wait(record, error), record.function_id
         if wait is None and isinstance(error, BadRequest | NotFound) and function is not None:
             await self._engine.refused(record, error)
             self._admission.put_back(function)
         elif wait is None:
-            self._drop(record, error)
+            self._drop(record, _uncertain(record, error) if _ambiguous(error) else error)
         return wait
 
     def _wait(self, record: CallRecord, error: AiocdfError) -> float | None:
         """Return how long to wait before another attempt, or None to give up."""
         retry = self._settings.retrying
         unstarted = isinstance(error, ConnectError | ServerError) or _nonce_died(record, error)
-        uncertain = isinstance(error, SubmissionUncertain)
         return retrying.delay(
             retrying.Outcome(
                 attempt=record.attempts,
                 repeatable=record.repeatable,
-                retryable=unstarted or (uncertain and record.repeatable),
+                retryable=record.repeatable if _ambiguous(error) else unstarted,
                 retry_after=error.retry_after if isinstance(error, ApiError) else None,
             ),
             attempts=retry.attempts,
@@ -292,10 +300,13 @@ def _ambiguous(error: AiocdfError) -> bool:
 
 
 def _uncertain(record: CallRecord, error: AiocdfError) -> SubmissionUncertain:
-    uncertain = SubmissionUncertain(
-        f"{record.which} may or may not have started, and was not sent again because it could run twice: {error} "
-        "Look for it among the function's calls, or pass retry=True if the function may run twice."
+    again = (
+        f"It was sent {record.attempts} times. Look for it among the function's calls."
+        if record.repeatable
+        else "It was not sent again because it could run twice. Look for it among the function's calls, or pass "
+        "retry=True if the function may run twice."
     )
+    uncertain = SubmissionUncertain(f"{record.which} may or may not have started: {error} {again}")
     uncertain.__cause__ = error
     return uncertain
 

@@ -41,6 +41,8 @@ class Window:
     #: Nothing starts before this time, or before a call ends; 0 where the service has not turned anything away since.
     closed_until: float = 0.0
     _patience: float = 0.0
+    #: When a call started to try the closed window, until it is known what that told.
+    _tried_at: float | None = None
     _shrunk_at: float = float("-inf")
 
     def open(self, now: float) -> bool:
@@ -59,12 +61,20 @@ class Window:
         if self.closed_until > 0.0:
             self.size = max(self.size, self.running + 1.0)
             self.closed_until = now + self._patience
+            self._tried_at = now
         self.running += 1
+
+    def put_back(self) -> None:
+        """Take note that a call did not start, for a reason that tells nothing of this limit: another may try it."""
+        self.running -= 1
+        if self._tried_at is not None:
+            self.closed_until, self._tried_at = self._tried_at, None
 
     def full(self, now: float, reopen: float) -> None:
         """Take note that the service turned a call away, and try again at *reopen* unless a call ends before."""
         self.closed_until = reopen
         self._patience = reopen - now
+        self._tried_at = None
         if now - self._shrunk_at >= _SHRINK_EVERY:
             self._shrunk_at = now
             self.size = max(1.0, min(self.size, self.running + 1) * _SHRINK)
@@ -73,7 +83,7 @@ class Window:
         """Take note that a call ended: a place is free, and if the window was used it may grow."""
         used = self.running >= self.size / 2
         self.running -= 1
-        self.closed_until = 0.0
+        self.closed_until, self._tried_at = 0.0, None
         if used:
             growth = min(1.0, ((now - self._shrunk_at) / _RECOVERY) ** 2)
             self.size = min(float(self.limit), self.size + growth)
@@ -167,8 +177,8 @@ class Admission(Generic[T]):
 
     def put_back(self, function: int) -> None:
         """Take note that an admitted call did not start, for a reason that says nothing of the limits."""
-        self._queue(function).window.running -= 1
-        self._project.running -= 1
+        self._queue(function).window.put_back()
+        self._project.put_back()
 
     def use(self, function: int) -> tuple[float, float]:
         """Return how full the function and the project are by our own count, from 0 to 1."""

@@ -36,6 +36,7 @@ _HURRY = 0.7
 _MISSES = 3
 _SETTLING = 5.0
 _SAVED = 1.0
+_SLOWED_EVERY = 1.0
 
 
 @attrs.frozen
@@ -107,9 +108,13 @@ class Budget:
         return max(0.0, turn - now)
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """Take note of a rate-429: half the rate from here on, no saved turns, and none before *retry_after* seconds."""
-        self._slowed_to = max(self.rate / 64, self._allowed(now) / 2)
-        self._slowed_at = now
+        """Take note of a rate-429: half the rate from here on, no saved turns, and none before *retry_after* seconds.
+
+        The rate halves once a second: polls that were under way together are refused together.
+        """
+        if now - self._slowed_at >= _SLOWED_EVERY:
+            self._slowed_to = max(self.rate / 64, self._allowed(now) / 2)
+            self._slowed_at = now
         self._next_turn = max(self._next_turn, now + (retry_after or 0.0))
 
     def _allowed(self, now: float) -> float:

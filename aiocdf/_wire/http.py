@@ -12,7 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Request", "Response", "http_date", "one_line", "retry_after"]
+__all__ = ["Request", "Response", "http_date", "is_html", "one_line", "retry_after"]
 
 _LONGEST_LINE = 1000
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
@@ -59,6 +59,11 @@ def http_date(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def is_html(response: Response) -> bool:
+    """Tell whether an answer says that it is a web page."""
+    return "html" in response.headers.get("content-type", "").lower()
 
 
 def retry_after(response: Response) -> float | None:

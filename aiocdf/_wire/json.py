@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocdf._wire.converter import structure
-from aiocdf._wire.http import Request, http_date
+from aiocdf._wire.http import Request, http_date, is_html
 from aiocdf.errors import DecodeError
 from aiocdf.secret import Secret
 
@@ -73,11 +73,7 @@ def read_json(request: Request, response: Response) -> Any:
         return json.loads(response.body)
     except (ValueError, RecursionError):
         kind = response.headers.get("content-type", "no content type")
-    hint = (
-        "an HTML page, so this is probably not the address of the API"
-        if "html" in kind.lower()
-        else f"not JSON ({kind})"
-    )
+    hint = "an HTML page, so this is probably not the address of the API" if is_html(response) else f"not JSON ({kind})"
     raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes is {hint}: check base_url or CDF_URL")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiocdf._wire.http import one_line, retry_after
+from aiocdf._wire.http import is_html, one_line, retry_after
 from aiocdf.errors import (
     ApiError,
     BadRequest,
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Request, Response
     from aiocdf.handle import CallRef
     from aiocdf.models.calls import FunctionCall
+    from aiocdf.models.functions import FunctionError
 
-__all__ = ["api_error", "call_error"]
+__all__ = ["api_error", "call_error", "note_trace"]
 
 _DETAIL_SHOWN = 1000
 
@@ -37,10 +38,11 @@ _ADVICE: dict[type[ApiError], str] = {
     Unauthorized: "Check the project's name and that the credentials belong to it.",
     NotFound: "Check the id; a function that was deployed anew has a new one.",
     RateLimited: "The service asks for fewer requests or fewer running calls.",
-    ServerError: "The service failed; with the request id its support can find out why.",
+    ServerError: "The service failed: try again later.",
     Conflict: "Something by that identifier exists already.",
     BadRequest: "The request has to change before it can succeed.",
 }
+_PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
 
 
 def api_error(request: Request, response: Response) -> ApiError:
@@ -49,14 +51,16 @@ def api_error(request: Request, response: Response) -> ApiError:
     Reads every shape that is seen: `{"error": {...}}`, `{"error": "text"}`, and bodies that are no JSON at all.
     """
     body = _body(response)
-    detail = one_line(str(body.get("message") or "") or _excerpt(response))
+    said = str(body.get("message") or "")
+    is_page = not said and is_html(response)
+    detail = one_line(said or _excerpt(response, is_page=is_page))
     missing, duplicated = _objects(body.get("missing")), _objects(body.get("duplicated"))
     kind = _kind(response.status, missing=bool(missing), duplicated=bool(duplicated))
     request_id = response.headers.get("x-request-id")
     parts = [
         f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
         one_line(_named("It does not know", missing) or _named("Taken already:", duplicated)),
-        _advice(kind, request.capability),
+        _PAGE_ADVICE if is_page else _advice(kind, request.capability, request_id),
         one_line(f"[request {request_id}]") if request_id else "",
     ]
     code = body.get("code")
@@ -90,9 +94,20 @@ def call_error(call: FunctionCall, ref: CallRef, name: str) -> CallError | None:
         return CallTimedOut(f"{which} was stopped at its time limit{after}: {said}", call=call, ref=ref)
     verb = "failed" if call.status is CallStatus.Failed else f"ended as {call.status}"
     error = CallFailed(f"{which} {verb}{after}: {said}", call=call, ref=ref)
-    if call.error and call.error.trace:
-        error.add_note(f"\nIn the function, {which}:\n{call.error.trace.rstrip()}")
+    note_trace(error, f"the function, {which}", call.error)
     return error
+
+
+def note_trace(error: Exception, where: str, cause: FunctionError | None) -> None:
+    """Show the service's trace under an error's own, where there is one.
+
+    Args:
+        error: What is raised.
+        where: Where the trace is from, for its heading.
+        cause: What the service says went wrong.
+    """
+    if cause and cause.trace:
+        error.add_note(f"\nIn {where}:\n{cause.trace.rstrip()}")
 
 
 def _body(response: Response) -> Mapping[str, Any]:
@@ -104,10 +119,10 @@ def _body(response: Response) -> Mapping[str, Any]:
     return error if isinstance(error, Mapping) else {"message": error}
 
 
-def _excerpt(response: Response) -> str:
+def _excerpt(response: Response, *, is_page: bool) -> str:
     """Say what came instead of an error object."""
-    if "html" in response.headers.get("content-type", "").lower():
-        return f"an HTML page of {len(response.body)} bytes came instead of JSON: is this the address of the API?"
+    if is_page:
+        return f"an HTML page of {len(response.body)} bytes came instead of JSON"
     return response.body[:_DETAIL_SHOWN].decode(errors="replace")
 
 
@@ -133,10 +148,12 @@ def _named(what: str, items: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} {', '.join(shown)}{' and more' * (len(items) > 5)}." if shown else ""
 
 
-def _advice(kind: type[ApiError], capability: str | None) -> str:
+def _advice(kind: type[ApiError], capability: str | None, request_id: str | None) -> str:
     """Say what to do next."""
     if kind is PermissionDenied:
         return f"It takes the capability {capability or 'named above'}: add it to a group of the caller."
+    if kind is ServerError and request_id:
+        return "The service failed; with the request id its support can find out why."
     return _ADVICE[kind]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import itertools
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import attrs
 import pytest
@@ -157,6 +157,32 @@ class TestAsCompleted:
                     await anext(ended)
         assert await alist(ended) == handles
 
+    @pytest.mark.parametrize("handles", [lambda handle: handle, lambda _: 5, lambda _: None], ids=["one", "5", "None"])
+    async def test_no_list(self, client, handles):
+        """One handle, which could be gone through as well, and what cannot are refused at once."""
+        handle = client.call(1)
+        with pytest.raises(InvalidType, match=r"takes a list of handles, .* write \[handle\] for one"):
+            client.as_completed(handles(handle))
+        await handle
+
+    @pytest.mark.parametrize("bad", [5, None, "cdf:cdf.test:acme:1:2"])
+    async def test_no_handles(self, client, bad):
+        """What is no handle is refused at once, in a list and added alone."""
+        with pytest.raises(InvalidType, match="waits for handles"):
+            client.as_completed([bad])
+        with pytest.raises(InvalidType, match="waits for handles"):
+            client.as_completed([]).add(bad)
+
+    async def test_handle_of_another_loop(self, client):
+        """A handle that belongs to another loop is refused instead of never coming out."""
+        handle = client.call(1)
+
+        async def elsewhere():
+            client.as_completed([handle])
+
+        with pytest.raises(WrongState, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+
     async def test_10_000(self, client):
         """10,000 done handles come out in linear time."""
         handles = [client.attach(1, number) for number in range(1, 10_001)]
@@ -231,6 +257,9 @@ class TestMap:
             client.map(1, [], max_pending=0)
         with pytest.raises(InvalidArgument):
             client.map(-1, [])
+        for bad in ("x", 1.5, True):
+            with pytest.raises(InvalidType, match=f"max_pending is {bad!r}; it must be a whole number"):
+                client.map(1, [], max_pending=bad)
 
     async def test_before_start_and_after_close(self, service):
         """A client that is not open says so at once."""
@@ -367,6 +396,21 @@ class TestMapLeft:
         await asyncio.sleep(100)
         assert service.count("start") == started <= 101
         assert service.count("response") == 1
+
+    async def test_left_by_stubborn_inputs(self, client, service):
+        """Inputs that catch their cancellation and go on have no more calls made of them."""
+
+        async def items():
+            yield {"value": 0}
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            while True:
+                yield {"value": 1}
+
+        async with aclosing(client.map(1, items())) as results:
+            await anext(results)
+        await asyncio.sleep(10)
+        assert service.count("start") == 1
 
     async def test_left_by_break(self, client, service):
         """The same when the loop is just left: Python closes the iterator when nobody has it any more."""

@@ -11,12 +11,14 @@ import attrs
 import pytest
 
 from aiocdf import (
+    CallAccepted,
     CallFailed,
     CallLost,
     CallRef,
     CallTimedOut,
     DecodeError,
     InvalidArgument,
+    InvalidType,
     NotFound,
     WaitExpired,
     WrongState,
@@ -159,6 +161,27 @@ class TestAwaiting:
 
         with pytest.raises(WrongState, match="another event loop"):
             await asyncio.to_thread(asyncio.run, elsewhere())
+
+    @pytest.mark.parametrize(
+        "use", [lambda handle: handle.response(), lambda handle: anext(handle.logs())], ids=["response", "logs"]
+    )
+    async def test_use_from_another_loop(self, client, use):
+        """What an ended call returned and printed is read on its own loop only, too."""
+        handle = client.call(1)
+        await handle
+
+        async def elsewhere():
+            await use(handle)
+
+        with pytest.raises(WrongState, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+
+    async def test_cancelled_without_a_loop(self, client):
+        """A queued call can be given up from where no loop runs, and is over then."""
+        handle = client.call(1)
+        assert await asyncio.to_thread(handle.cancel)
+        assert handle.cancelled()
+        assert client._opened.engine.unfinished == 0
 
     async def test_raising_again_does_not_grow_the_traceback(self, client):
         """Each await of a failed handle raises with a traceback of its own."""
@@ -622,6 +645,29 @@ class TestAttach:
         assert first is second
         assert await one is await two
 
+    async def test_before_its_acceptance_is_known(self, client, service):
+        """A call that is attached to while its own POST is under way is one call, with one place and shared polls."""
+        service.latency = 2.0
+        handle = client.call(1, data={"seconds": 30})
+        while not service.calls:
+            await asyncio.sleep(0.1)
+        other = client.attach(1, next(iter(service.calls)))
+        assert await handle is await other
+        assert client._opened.engine._admission.use(1) == (0, 0)
+        assert client.stats().running == 0
+
+    async def test_by_who_is_told_of_its_acceptance(self, service):
+        """An observer may attach to a call as soon as it is told of it."""
+        others = []
+
+        def attach(event):
+            if isinstance(event, CallAccepted):
+                others.append(client.attach(event.function_id, event.call_id))
+
+        client = service.client(observers=[attach])
+        async with client:
+            assert await client.call(1) is await others[0]
+
     async def test_unknown_function(self, client):
         """Attaching by an external id that nobody has names it."""
         with pytest.raises(NotFound, match="nobody"):
@@ -639,12 +685,19 @@ class TestAttach:
             "cdf:a::1:2",
             "abc:a:b:1:2",
             "cdf:a:b:²:1",
+            f"cdf:a:b:1:{'9' * 5000}",
         ],
     )
     async def test_bad_token(self, client, token):
         """A text that is no token is refused, and shown what one looks like."""
         with pytest.raises(InvalidArgument, match="westeurope-1"):
             client.attach(token)
+
+    @pytest.mark.parametrize("token", [None, 5, b"cdf:a:b:1:2"])
+    async def test_token_of_the_wrong_kind(self, token):
+        """What is no text is refused as a TypeError."""
+        with pytest.raises(InvalidType, match="westeurope-1"):
+            CallRef.from_token(token)
 
     @pytest.mark.parametrize("cluster", ["westeurope-1", "127.0.0.1:8000", "[::1]:8000", "localhost:1"])
     async def test_token_round_trip(self, cluster):

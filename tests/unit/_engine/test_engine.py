@@ -92,6 +92,40 @@ class TestRefused:
         assert (await client.call("double")).function_id == 11
         assert service.count("lookup") == 0
 
+    async def test_whole_queue_moves(self, client, service):
+        """The first refusal tells of the new id for all: those that still queue are not posted to the old one."""
+        await client.call("double")
+        handles = [client.call("double") for _ in range(1000)]
+        await asyncio.sleep(0.5)
+        service.functions["double"] = 11
+        service.seen.clear()
+        assert {call.function_id for call in await asyncio.gather(*handles)} == {1, 11}
+        assert service.count("lookup") <= 40
+        assert sum(seen.function == 1 for seen in service.of("start")) <= 40
+
+    async def test_cancelled_while_it_moves(self, service):
+        """A call that nobody wants any more is not queued under the new id."""
+        async with service.client(function_limit=1) as client:
+            await client.call("double")
+            service.functions["double"] = 11
+            blocker = client.call(11, data={"seconds": 100})
+            await blocker.submitted()
+            handle = client.call("double")
+            while service.count("lookup") < 2:
+                await asyncio.sleep(0.001)
+            handle.cancel()
+            await asyncio.sleep(1)
+            assert client.stats().queued == 0
+
+    async def test_attach_finds_the_new_id(self, client, service):
+        """A call that is not found under a remembered id has it looked up again the next time."""
+        await client.call("double")
+        service.functions["double"] = 11
+        call = service.start(11, seconds=30)
+        with pytest.raises(CallLost):
+            await client.attach("double", call.id)
+        assert (await client.attach("double", call.id)).function_id == 11
+
     async def test_by_its_old_number(self, client, service):
         """Calls by id stay with the id, which is not known any more."""
         with pytest.raises(NotFound, match="77"):
@@ -107,6 +141,19 @@ class TestRefused:
             await client.call("double")
         assert isinstance(caught.value.__cause__, BadRequest)
         assert use(client) == (0, 0)
+
+    async def test_failed_deployment(self, client, service):
+        """A function whose deployment failed shows the end of the build's log under the error, as a failed call does."""
+        error = {"message": "Function deployment failed.", "trace": "handler.py is no Python\n"}
+        service.fault("start", service.error(400, "cannot be called"))
+        service.always(
+            "lookup", service.answer(200, {"items": [{"id": 1, "name": "f", "status": "Failed", "error": error}]})
+        )
+        with pytest.raises(
+            FunctionNotReady, match=r"the function is Failed: Function deployment failed\. Only a Ready"
+        ) as caught:
+            await client.call("double")
+        assert caught.value.__notes__ == ["\nIn the deployment of function 'double':\nhandler.py is no Python"]
 
     async def test_for_another_reason(self, client, service):
         """Refused for another reason, the call fails with the service's words."""
@@ -178,6 +225,53 @@ class TestClosing:
             await asyncio.sleep(0.5)
             assert service.count("poll") == 1
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+
+    def test_loop_that_ended_first(self, service):
+        """Where the loop ends first, a call that waits for its function's look-up says so, and how to close a client."""
+
+        async def leave_open():
+            client = service.client()
+            await client.start()
+            handle = client.call("double")
+            await asyncio.sleep(0)
+            return handle
+
+        error = asyncio.run(leave_open()).exception()
+        assert type(error) is ClientClosed
+        assert str(error) == (
+            "function 'double' was not looked up: the event loop ended before the client was closed. "
+            "Use `async with client`, or `await client.aclose()`."
+        )
+
+    async def test_timers_of_closed_windows(self, service):
+        """A client that waits for a window to open leaves no timer behind."""
+        async with service.client() as client:
+            service.always("start", service.error(429, "too many running calls", headers={"retry-after": "3000"}))
+            client.call(1)
+            await asyncio.sleep(1)
+            client.call(1)
+        await asyncio.sleep(0.1)
+        assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+
+    async def test_at_once(self, service):
+        """A call of a client that is closed in the same turn of the loop never starts, also not by what was to come."""
+        async with service.client() as client:
+            handle = client.call(1)
+        await asyncio.sleep(0.1)
+        assert handle._call.stage.value == "Ended"
+        assert service.seen == []
+
+    def test_loop_that_ends_in_a_fan_out(self, service, reports):
+        """Where the loop ends first, its cancelling of our tasks starts no further calls."""
+
+        async def leave_open():
+            client = service.client()
+            await client.start()
+            self.handles = [client.call(1, data={"seconds": 5}) for _ in range(100)]
+            await asyncio.sleep(0.015)
+
+        asyncio.run(leave_open())
+        assert 0 < service.count("start") <= 40
 
     async def test_while_logs_are_followed(self, service):
         """Who follows logs is told that the client was closed."""

@@ -165,7 +165,19 @@ class TestFaults:
         service.fault("poll", nonsense, nonsense)
         assert (await client.call(1, data={"seconds": 3})).status == "Completed"
 
-    @pytest.mark.parametrize("fault", [ConnectError("no route"), (503, "busy"), (401, "who are you?")], ids=str)
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            ConnectError("no route"),
+            (503, "busy"),
+            (401, "who are you?"),
+            (302, "sign in"),
+            (408, "too slow"),
+            (425, "too early"),
+            (429, "too many requests"),
+        ],
+        ids=str,
+    )
     async def test_short_outage(self, client, service, caplog, fault):
         """An outage of minutes is survived, with one warning that says what is happening."""
         handle = client.call(1, data={"seconds": 120})
@@ -176,22 +188,30 @@ class TestFaults:
         assert (await handle).runtime == 120
         warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
         assert len(warnings) == 1
-        assert "no poll was answered for 1" in warnings[0]
+        assert "no poll had an answer that could be used for 1" in warnings[0]
 
     async def test_long_outage(self, client, service):
         """A service that is not reached for five minutes loses the calls, with the references to find them again."""
         handle = client.call("double", data={"seconds": 500})
         await asyncio.sleep(1)
         service.always("poll", ConnectError("no route"))
-        with pytest.raises(
-            CallLost, match=r"no poll was answered for 3\d\d s: no route.*client\.attach\('cdf:"
-        ) as caught:
+        with pytest.raises(CallLost, match=r"could be used for 3\d\d s: no route.*client\.attach\('cdf:") as caught:
             await handle
         assert caught.value.ref == handle.ref
         assert isinstance(caught.value.__cause__, ConnectError)
         assert 300 <= now() < 320
         service.always("poll", None)
         assert (await client.attach(caught.value.ref)).runtime == 500
+
+    async def test_fault_of_our_own(self, client, service, reports):
+        """A fault in aiocdf itself, or in what a session calls, counts as an outage: the wait has an end."""
+        handle = client.call(1, data={"seconds": 30})
+        await handle.submitted()
+        service.always("poll", RuntimeError("a bug"))
+        with pytest.raises(CallLost, match=r"could be used for 3\d\d s: a fault of aiocdf.*a bug"):
+            await handle
+        assert {str(report["exception"]) for report in reports} == {"a bug"}
+        reports.clear()
 
     async def test_outage_is_counted_from_the_last_answer(self, client, service):
         """An answer in between starts the count anew."""
@@ -231,6 +251,21 @@ class TestUnknown:
         assert 5 <= now() < 8
         assert service.count("poll") >= 3
         assert client._opened.engine._admission.use(1) == (0, 0)
+
+    async def test_never_was_there(self, client):
+        """Attached to an id that the service does not know, it says what to check, and not to attach again."""
+        with pytest.raises(CallLost) as caught:
+            await client.attach(1, 12345)
+        assert str(caught.value) == (
+            "call 12345 of function 1 was lost after 5 s: the service no longer knows it, or never did. "
+            "Check the ids; it keeps calls only for a time."
+        )
+
+    async def test_of_an_unknown_function(self, client, service):
+        """Where the service says that it knows no such function, there is no use in attaching again either."""
+        service.always("poll", service.error(400, "unknown functions.", missing=[{"id": 9}]))
+        with pytest.raises(CallLost, match=r"would not tell of it.*It does not know id 9\. .*new one\.$"):
+            await client.attach(9, 12345)
 
     async def test_late_to_show(self, client, service):
         """A new call that shows up in polls only after seconds is not lost."""

@@ -181,6 +181,34 @@ class TestRateLimit:
         assert min(starts[1:]) >= 20
         assert client.stats().throttled == 1
 
+    async def test_other_functions_wait_no_longer(self, client, service):
+        """A pause holds all for as long as the service asks, not until some other function's window opens."""
+        service.fault(
+            "start",
+            service.error(429, "too many running calls of this function", headers={"retry-after": "600"}),
+            service.error(429, "too many requests"),
+        )
+        closed = client.call(1)
+        await asyncio.sleep(1)
+        await client.call(2)
+        assert now() < 10
+        closed.cancel()
+
+    async def test_sessions_are_left_alone(self, service):
+        """In a pause no sessions are made ahead of need either, and one that is refused ahead of need is the last."""
+        async with service.client(function_limit=20) as client:
+            running = [client.call(1, data={"seconds": 3 + n / 10}) for n in range(20)]
+            await asyncio.gather(*(handle.submitted() for handle in running))
+            service.always("session", service.error(429, "too many requests", headers={"retry-after": "120"}))
+            service.seen.clear()
+            queued = [client.call(1) for _ in range(50)]
+            await asyncio.sleep(100)
+            asked = [seen.at for seen in service.of("session")]
+            assert len(asked) < 20
+            assert asked[-1] - asked[0] < 4, "the first of the running calls has ended by then, and one more has asked"
+            for handle in queued:
+                handle.cancel()
+
     async def test_of_sessions(self, client, service):
         """Sessions that are turned away for good keep the call in the queue instead of failing it."""
         service.always("session", service.error(429, "too many requests"))
@@ -316,11 +344,19 @@ class TestFaultsOfThePost:
         assert (service.count("start"), service.count("session"), len(service.calls)) == (4, 4, 2)
 
     async def test_repeated_in_vain(self, client, service):
-        """With `retry=True`, the attempts still end some time."""
+        """With `retry=True`, the attempts still end some time, and the error says how many there were."""
         service.always("start", ProtocolError("reset"))
-        with pytest.raises(SubmissionUncertain):
+        with pytest.raises(SubmissionUncertain, match=r"It was sent 6 times\. Look for it") as caught:
             await client.call(1, retry=True)
+        assert "retry=True" not in str(caught.value)
         assert service.count("start") == Retrying().attempts
+
+    async def test_repeated_no_sooner_than_asked(self, client, service):
+        """With `retry=True`, a service that asks for patience gets it."""
+        service.fault("start", service.error(503, "busy", headers={"retry-after": "30"}))
+        await client.call(1, retry=True)
+        first, second = service.of("start")
+        assert second.at - first.at >= 30
 
     async def test_safe_by_the_services_own_word(self, client, service):
         """A 503 that the service itself calls safe to send again is."""

@@ -31,6 +31,8 @@ class AdmissionMachine(RuleBasedStateMachine):
         #: None stands for the project.
         self.closed_until: defaultdict[int | None, float] = defaultdict(float)
         self.patience: dict[int | None, float] = {}
+        #: When a closed window was tried by a call of which nothing has been told since.
+        self.tried_at: dict[int | None, float] = {}
         #: How often others were served since a function that could have been was.
         self.passed: defaultdict[int, Counter[int]] = defaultdict(Counter)
 
@@ -72,6 +74,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         for window in (None, function):
             if self.closed_until[window]:
                 self.closed_until[window] = self.now + self.patience[window]
+                self.tried_at[window] = self.now
         self.passed.pop(function, None)
         for other in [f for f, waiting in self.waiting.items() if waiting and f != function]:
             self.passed[other] = self.passed[other] + Counter([function]) if other in servable else Counter()
@@ -98,7 +101,9 @@ class AdmissionMachine(RuleBasedStateMachine):
 
     def leave(self, function) -> None:
         self.admission.leave(function, self.now)
-        self.closed_until[function] = self.closed_until[None] = 0.0
+        for window in (None, function):
+            self.closed_until[window] = 0.0
+            self.tried_at.pop(window, None)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), whole_project=st.booleans(), seconds=st.floats(0.1, 5.0))
@@ -106,6 +111,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         function, number = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         reopen = self.now + seconds
         self.admission.turned_away(function, self.now, whole_project=whole_project, reopen=reopen)
+        self.give_back(function)
         self.closed_until[None if whole_project else function] = reopen
         self.patience[None if whole_project else function] = reopen - self.now
         self.requeue(function, number)
@@ -115,8 +121,13 @@ class AdmissionMachine(RuleBasedStateMachine):
     def put_back(self, data, again) -> None:
         function, number = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.admission.put_back(function)
+        self.give_back(function)
         if again:
             self.requeue(function, number)
+
+    def give_back(self, function) -> None:
+        for window in (None, function):
+            self.closed_until[window] = self.tried_at.pop(window, self.closed_until[window])
 
     def requeue(self, function, number) -> None:
         self.waiting[function].add(number)
@@ -405,6 +416,32 @@ def test_one_tries_each_time_a_window_reopens() -> None:
     started = {now: admit_all(queue, now) for now in (1.9, 2.0, 3.9, 4.0, 6.0, 8.0)}
 
     assert started == {1.9: [], 2.0: [2], 3.9: [], 4.0: [3], 6.0: [4], 8.0: []}
+
+
+@pytest.mark.parametrize("whole_project", [False, True])
+def test_call_that_fails_otherwise_lets_another_try(whole_project) -> None:
+    """A call that tries a closed window and is refused for its own sake tells nothing of the window: the next may try."""
+    queue = admission()
+    for number in range(3):
+        queue.enqueue(1, number, number)
+    queue.admit(0.0)
+    queue.turned_away(1, 0.0, whole_project=whole_project, reopen=600.0)
+    assert (queue.admit(599.0), queue.admit(600.0), queue.admit(600.0)) == (None, 1, None)
+    queue.put_back(1)
+    assert (queue.admit(601.0), queue.admit(601.0)) == (2, None)
+
+
+def test_full_function_leaves_the_projects_trial_to_others() -> None:
+    """What is learned of one function by trying the project leaves the project to be tried by another's call."""
+    queue = admission()
+    for number, function in enumerate((1, 1, 2)):
+        queue.enqueue(function, number, number)
+    queue.admit(0.0)
+    queue.turned_away(1, 0.0, whole_project=True, reopen=60.0)
+    assert queue.admit(60.0) == 1
+    queue.turned_away(1, 60.0, whole_project=False, reopen=120.0)
+
+    assert (queue.admit(60.0), queue.admit(60.0)) == (2, None)
 
 
 def test_burst_of_refusals_shrinks_a_window_once() -> None:

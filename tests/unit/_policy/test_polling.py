@@ -337,9 +337,19 @@ class TestBudget:
         assert later[-1] - later[-2] == pytest.approx(0.1)
 
     def test_never_stops_altogether(self) -> None:
-        """A thousand 429s in a row leave a sixty-fourth of the rate."""
+        """A 429 a second leaves some of the rate, however long it goes on."""
         budget = Budget(rate=64.0)
-        for _ in range(1000):
-            budget.throttled(0.0, None)
+        for second in range(1000):
+            budget.throttled(float(second), None)
 
-        assert [budget.wait(0.0), budget.wait(0.0)] == [0.0, pytest.approx(1.0)]
+        first, second = budget.wait(999.0), budget.wait(999.0)
+        assert 0.05 < second - first < 0.5
+
+    def test_burst_of_refusals_halves_the_rate_once(self) -> None:
+        """Polls that were sent together and are all turned away are one piece of news."""
+        budget = Budget(rate=10.0)
+        for answer in range(8):
+            budget.throttled(100.0 + answer / 100, None)
+
+        _, first, second = (budget.wait(100.1) for _ in range(3))
+        assert second - first == pytest.approx(0.2, rel=0.05)

@@ -120,6 +120,25 @@ def test_shapes_of_bodies(body, headers, detail) -> None:
     assert (detail.rstrip(".") or "without a message") in str(error)
 
 
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 429, 502])
+def test_page(status) -> None:
+    """A web page, by whatever status, is a matter of the address and of nothing else."""
+    assert str(problem(status, b"<html>", content_type="text/html; charset=utf-8")) == (
+        f"call function 12: the service answered {status}: an HTML page of 6 bytes came instead of JSON. "
+        "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
+    )
+
+
+def test_failing_service() -> None:
+    """A request id is spoken of only where there is one to quote."""
+    body = {"error": {"code": 500, "message": "Oops"}}
+
+    assert str(problem(500, body)).endswith("500: Oops. The service failed: try again later.")
+    assert str(problem(500, body, x_request_id="r-1")).endswith(
+        "500: Oops. The service failed; with the request id its support can find out why. [request r-1]"
+    )
+
+
 @given(st.text() | st.binary() | st.dictionaries(st.text(), st.text()), st.integers(300, 599))
 def test_any_message(message, status) -> None:
     """No answer whatever gets anything but an exception whose text is one line without control characters."""
