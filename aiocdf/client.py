@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._engine import CallSpec
 from aiocdf._wire.identifiers import check_function, check_id
 from aiocdf._wire.payload import encode
-from aiocdf.auth import credentials_from
+from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.completion import AsCompleted, map_calls
-from aiocdf.config import Settings, base_url_of, check_project, check_url, cluster_of, payload_limit
+from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.data_warning import DataWarning
 from aiocdf.environment import Environment, read_variables
-from aiocdf.errors import ClientClosed, ConfigError, InvalidArgument, InvalidType, WrongState
+from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.handle import CallHandle, CallRef
 from aiocdf.opened import open_project
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Sequence
     from types import TracebackType
     from typing import Self
 
     import aiohttp
 
-    from aiocdf.auth import AccessToken, Credentials
+    from aiocdf.auth import AccessToken
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
     from aiocdf.opened import Opened
@@ -58,6 +59,7 @@ class Client:
 
     Raises:
         ConfigError: The project's name or the address cannot be used, or an address is plain http and not loopback.
+        InvalidType: Another argument is of the wrong kind.
     """
 
     def __init__(  # each is a fact about one client
@@ -71,16 +73,24 @@ class Client:
         session: aiohttp.ClientSession | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        if (base_url is None) == (cluster is None):
-            raise ConfigError("give either base_url or cluster")
+        if isinstance(credentials, type) or not isinstance(credentials, Credentials):
+            del credentials  # a token given by mistake must not stand among the locals of a traceback
+            raise InvalidType("credentials must be an object, such as BearerToken(...) or ClientCredentials(...)")
+        if not isinstance(settings, Settings | None):
+            raise InvalidType(f"settings must be Settings(...), not {settings!r}")
+        # Not by its class: aiohttp stays in the transport.
+        if session is not None and (isinstance(session, type) or not hasattr(session, "closed")):
+            raise InvalidType(f"session must be an aiohttp.ClientSession, not {session!r}")
+        if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
+            raise InvalidType(f"observers must be callables: write observers=[...] for one, too, not {observers!r}")
         self.project = check_project(project)
-        self.base_url = check_url(base_url or base_url_of(cluster or ""), what="base_url")
+        self.base_url = address_of(base_url, cluster)
         self.settings = settings or Settings()
         self._cluster = cluster_of(self.base_url)
         self._payload_limit = self.settings.payload_limit or payload_limit(self._cluster)
         self._credentials = credentials
         self._session = session
-        self._observers = tuple(observers)
+        self._observers = observers
         self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
@@ -97,13 +107,18 @@ class Client:
             overrides: Arguments of `Client`, which count for more than both.
 
         Raises:
-            ConfigError: Something is missing; the message names the variables.
+            ConfigError: Something is missing; the message names the variables. Or an argument cannot be used.
+            InvalidType: An argument is of the wrong kind.
         """
-        cluster = overrides.pop("cluster", None)
-        address = overrides.pop("base_url", None) or (base_url_of(cluster) if cluster else None)
+        base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
+        address = None if base_url is None and cluster is None else address_of(base_url, cluster)
         environment = Environment.read(read_variables(), project=overrides.pop("project", None), base_url=address)
-        credentials = overrides.pop("credentials", None) or credentials_from(environment)
-        return cls(environment.project, credentials=credentials, base_url=environment.base_url, **overrides)
+        return cls(  # no variable here keeps the credentials, which may be a bare token by mistake
+            environment.project,
+            base_url=environment.base_url,
+            credentials=overrides.pop("credentials", None) or credentials_from(environment),
+            **overrides,
+        )
 
     async def start(self) -> None:
         """Open the client on the running loop; `async with` does it too. No request is sent.
@@ -186,8 +201,15 @@ class Client:
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
             self._data_warning.check(plain)
-        if timeout is not None and not timeout > 0:
-            raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
+        if timeout is not None:
+            if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+                raise InvalidType(f"timeout is {timeout!r}; it must be a number of seconds, or None")
+            if not timeout > 0:
+                raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
+        if nonce is not None and not isinstance(nonce, str | Secret):
+            kind = type(nonce).__name__
+            del nonce  # a secret in bytes must not stand among the locals of a traceback
+            raise InvalidType(f"nonce must be text, as the service gave it, not {kind}")
         spec = CallSpec(
             function=check_function(function),
             data=encoded,
@@ -261,6 +283,9 @@ class Client:
         Args:
             handles: Of this client. Each comes out once, done: its `result()` gives the call or raises. More may be
                 added while it runs.
+
+        Raises:
+            InvalidType: It is one handle, or something else that is no handles; for one, write `[handle]`.
         """
         return AsCompleted(handles)
 
@@ -292,8 +317,11 @@ class Client:
         Raises:
             UsageError: Something of this cannot be.
         """
-        if max_pending is not None and max_pending < 1:
-            raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
+        if max_pending is not None:
+            if isinstance(max_pending, bool) or not isinstance(max_pending, int):
+                raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
+            if max_pending < 1:
+                raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
         name = check_function(function)
         self._ready()
         return map_calls(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import Any, Literal, TypeGuard, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -13,15 +13,22 @@ from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
     "Polling",
     "Retrying",
     "SessionGrant",
     "Settings",
+    "above_zero",
+    "address_of",
     "base_url_of",
     "check_project",
     "check_url",
     "cluster_of",
+    "not_negative",
+    "of_kind",
     "payload_limit",
 ]
 
@@ -40,12 +47,36 @@ _CLOUD_PREFIXES = {"az-": _AZURE, "aws-": _AWS, "gc-": _GOOGLE}
 _CLOUD_NAMES = {"api": _GOOGLE, "greenfield": _GOOGLE, "asia-northeast1-1": _GOOGLE, "westeurope-1": _AZURE}
 
 
-def _above_zero(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+def of_kind(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    """Return a validator that takes a *kind* only.
+
+    Raises:
+        ConfigError: From the validator: it is something else.
+    """
+
+    def check(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise ConfigError(f"setting {setting.alias} must be a {kind.__name__}, not {value!r}")
+
+    return check
+
+
+def above_zero(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    """Take a finite number above 0 only.
+
+    Raises:
+        ConfigError: It is something else.
+    """
     if not (_is_number(value) and value > 0):
         raise ConfigError(f"setting {setting.name} must be a number above 0, not {value!r}")
 
 
-def _not_negative(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+def not_negative(_: object, setting: attrs.Attribute[Any], value: object) -> None:
+    """Take a finite number of 0 or more only.
+
+    Raises:
+        ConfigError: It is something else.
+    """
     if not (_is_number(value) and value >= 0):
         raise ConfigError(f"setting {setting.name} must be a number of 0 or more, not {value!r}")
 
@@ -74,16 +105,16 @@ class Polling:
     """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
 
     #: The gap between two polls is at the most this part of the age of the youngest call of which little is known.
-    rho: float = attrs.field(default=0.10, validator=_above_zero)
+    rho: float = attrs.field(default=0.10, validator=above_zero)
     #: Seconds between two polls of a function at the least; seven tenths of it while calls queue.
-    floor: float = attrs.field(default=0.18, validator=_above_zero)
+    floor: float = attrs.field(default=0.18, validator=above_zero)
     #: Seconds between two polls of a function at the most.
-    cap: float = attrs.field(default=5.0, validator=_above_zero)
+    cap: float = attrs.field(default=5.0, validator=above_zero)
     #: Seconds of late news, added over all calls of a function, that one more request is worth; it counts by the root of
     #: a call's age.
-    kappa: float = attrs.field(default=0.125, validator=_above_zero)
+    kappa: float = attrs.field(default=0.125, validator=above_zero)
     #: Polls a second over the whole project.
-    budget: float = attrs.field(default=100.0, validator=_above_zero)
+    budget: float = attrs.field(default=100.0, validator=above_zero)
 
 
 @attrs.frozen(kw_only=True)
@@ -93,17 +124,17 @@ class Retrying:
     #: Attempts in all.
     attempts: int = attrs.field(default=6, validator=_count)
     #: Seconds that the first wait takes at the most; each further one up to twice as long.
-    base: float = attrs.field(default=0.5, validator=_not_negative)
+    base: float = attrs.field(default=0.5, validator=not_negative)
     #: Seconds that any wait takes at the most; a service that asks for more is given up on.
-    cap: float = attrs.field(default=60.0, validator=_not_negative)
+    cap: float = attrs.field(default=60.0, validator=not_negative)
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
     """Everything about a client that can be set and has a default."""
 
-    polling: Polling = attrs.field(factory=Polling)
-    retrying: Retrying = attrs.field(factory=Retrying)
+    polling: Polling = attrs.field(factory=Polling, validator=of_kind(Polling))
+    retrying: Retrying = attrs.field(factory=Retrying, validator=of_kind(Retrying))
     #: Calls that the service lets run at once, in a function and in the project.
     function_limit: int = attrs.field(default=100, validator=_count)
     project_limit: int = attrs.field(default=250, validator=_count)
@@ -112,20 +143,20 @@ class Settings:
     #: Responses and logs that are being read at once.
     readers: int = attrs.field(default=16, validator=_count)
     #: Seconds until a request's whole answer must be there, and until its connection must stand.
-    request_timeout: float = attrs.field(default=60.0, validator=_above_zero)
-    connect_timeout: float = attrs.field(default=10.0, validator=_above_zero)
+    request_timeout: float = attrs.field(default=60.0, validator=above_zero)
+    connect_timeout: float = attrs.field(default=10.0, validator=above_zero)
     #: Bytes of a call's data as JSON; None for what the cluster's cloud takes, where that is known.
     payload_limit: int | None = attrs.field(default=None, validator=optional(_count))
     #: Seconds that a function may run; None to ask the service.
-    time_limit: float | None = attrs.field(default=None, validator=optional(_above_zero))
+    time_limit: float | None = attrs.field(default=None, validator=optional(above_zero))
     #: Seconds past its time limit after which a call that still runs is given up as lost.
-    grace: float = attrs.field(default=60.0, validator=_not_negative)
+    grace: float = attrs.field(default=60.0, validator=not_negative)
     #: Seconds without one answer to a poll after which running calls are given up as lost.
-    unreachable_after: float = attrs.field(default=300.0, validator=_above_zero)
+    unreachable_after: float = attrs.field(default=300.0, validator=above_zero)
     #: How sessions for function calls are asked for: None for the best way that the service takes.
     session_grant: SessionGrant | None = attrs.field(default=None, validator=_session_grant)
     #: Warn where a call's data looks as if it held a secret.
-    warn_secrets: bool = True
+    warn_secrets: bool = attrs.field(default=True, validator=of_kind(bool))
     #: How this client names itself to the service.
     app: str = attrs.field(default="aiocdf", validator=_header_value)
 
@@ -136,9 +167,20 @@ def base_url_of(cluster: str) -> str:
     Raises:
         ConfigError: The name cannot be one of a cluster.
     """
-    if not _CLUSTER.fullmatch(cluster):
+    if not isinstance(cluster, str) or not _CLUSTER.fullmatch(cluster):
         raise ConfigError(f"cluster {cluster!r} is no cluster's name; it looks like westeurope-1, without https://")
     return f"https://{cluster}{_DOMAIN}"
+
+
+def address_of(base_url: str | None, cluster: str | None) -> str:
+    """Return the address that is given in one of two ways, in its normal form.
+
+    Raises:
+        ConfigError: It is given in none or both, or cannot be used.
+    """
+    if (base_url is None) == (cluster is None):
+        raise ConfigError("give either base_url or cluster")
+    return check_url(base_url_of(cluster or "") if base_url is None else base_url, what="base_url")
 
 
 def cluster_of(base_url: str) -> str:
@@ -193,7 +235,7 @@ def _split(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         usable = not _UNSAFE.search(url) and parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):  # what is no text has no parts
         usable = False
     if not usable:
         raise ConfigError(f"{what} is no absolute URL. It must look like https://host/path, without spaces.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf.config import base_url_of
+from aiocdf.config import base_url_of, check_url
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
 
@@ -43,6 +43,8 @@ _PLAIN = frozenset(
 )
 # Wider than what we read, so that an error also shows a name that was meant to be one of these.
 _OF_OUR_KIND = re.compile(r"AIOCDF_TOKEN_STORE$|CDF_|IDP_|(?:LOGIN_FLOW|PROVIDER)$")
+#: Where the parser of TOML says that it stopped.
+_PLACE = re.compile(r" \(at (?:line \d+, column \d+|end of document)\)$")
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +86,7 @@ class Environment:
 
         Raises:
             ConfigError: Neither a project, nor an address; the message names the variables to set and those found.
+                Or CDF_URL is no address that secrets may be sent to.
         """
         found = {
             name: text
@@ -99,6 +102,8 @@ class Environment:
             missing = [] if project else ["CDF_PROJECT"]
             missing += [] if address else ["CDF_CLUSTER or CDF_URL"]
             raise ConfigError(_missing(missing, found))
+        if not base_url and "CDF_URL" in texts:
+            check_url(address, what="CDF_URL")
         return cls(
             project=project,
             base_url=address,
@@ -130,26 +135,26 @@ def read_variables() -> Mapping[str, str | Secret]:
     """
     named = os.environ.get(_FILE_VARIABLE)
     path = Path(named or _FILE)
-    kept = _read_file(path) if named or path.exists() else {}
+    kept = _read_file(path, f"{path} (named by {_FILE_VARIABLE})" if named else _FILE) if named or path.exists() else {}
     return kept | {name: text for name, value in os.environ.items() if (text := _value(name, value))}
 
 
-def _read_file(path: Path) -> dict[str, str | Secret]:
+def _read_file(path: Path, shown: str) -> dict[str, str | Secret]:
     """Read a file; secrets are wrapped before anything is said of it, for tracebacks may show what is at hand."""
     import tomllib  # takes its time to import, and few programs have such a file
 
+    problem = None
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             kept = {name.upper(): _value(name.upper(), value) for name, value in tomllib.load(file).items()}
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        kept = None  # what the parser raised holds the whole text
-    if kept is None:
-        raise ConfigError(f"{path} is no TOML file.")
-    if problem := _problem(kept, is_private=_is_private(mode)):
-        raise ConfigError(f"{path} {problem}")
+        raise ConfigError(f"cannot read {shown}: {error.strerror}") from None
+    except ValueError as error:
+        # Of what the parser raised no more than the place: the rest holds the text.
+        problem = f"is no TOML file{''.join(_PLACE.findall(str(error)))}."
+    if problem := problem or _problem(kept, is_private=_is_private(mode)):
+        raise ConfigError(f"{shown} {problem}")
     return {name: value for name, value in kept.items() if value}
 
 

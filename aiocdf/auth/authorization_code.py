@@ -61,7 +61,7 @@ class AuthorizationCode(UserCredentials):
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
         super().__attrs_post_init__()
-        parts = urlsplit(self.redirect_uri)
+        parts = urlsplit(str(self.redirect_uri))
         if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.query or parts.fragment:
             raise ConfigError(
                 f"redirect_uri {self.redirect_uri!r} is no loopback address, such as http://127.0.0.1/callback or"

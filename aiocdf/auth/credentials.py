@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Credentials"]
 
 
+@runtime_checkable
 class Credentials(Protocol):
     """An immutable value that says how to get access tokens.
 

@@ -53,8 +53,9 @@ def credentials_from(environment: Environment) -> Credentials:
 def _client_credentials(environment: Environment) -> ClientCredentials:
     token_url = environment.token_url or _token_url(environment)
     if not (token_url and environment.client_id and environment.client_secret):
+        is_entra = environment.provider == "entra_id"
         needed = {
-            "IDP_TOKEN_URL or IDP_TENANT_ID": token_url,
+            "IDP_TOKEN_URL or IDP_TENANT_ID" if is_entra else "IDP_TOKEN_URL": token_url,
             "IDP_CLIENT_ID": environment.client_id,
             "IDP_CLIENT_SECRET": environment.client_secret,
         }

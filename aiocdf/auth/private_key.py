@@ -32,7 +32,9 @@ def import_key(pem: Secret) -> RSAKey | ECKey | OKPKey:
             continue
         if key.is_private:
             return key
-    raise ConfigError("private_key is no private key: give an RSA, EC or Ed25519 key as unencrypted PEM text.")
+    raise ConfigError(
+        "client_secret is no private key: private_key_jwt takes an RSA, EC or Ed25519 key as unencrypted PEM text."
+    )
 
 
 def algorithm_of(key: RSAKey | ECKey | OKPKey) -> str:

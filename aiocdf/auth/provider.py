@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from aiocdf._wire.http import Request
+from aiocdf._wire.http import Request, is_html
 from aiocdf.auth.exchange import exchange
 from aiocdf.auth.token import json_object, refusal
 from aiocdf.config import check_url
@@ -23,6 +23,7 @@ __all__ = ["Provider", "discover", "issuer_of"]
 
 _OPENID = "/.well-known/openid-configuration"
 _OAUTH = "/.well-known/oauth-authorization-server"
+_ADVICE = "Check issuer or IDP_DISCOVERY_URL."
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +77,12 @@ async def _document(url: str, transport: Transport) -> Mapping[str, Any]:
 
 def _read_document(response: Response, *, what: str, asked_at_wall: float) -> Mapping[str, Any] | AuthError:  # noqa: ARG001 - has no age
     document = json_object(response.body)
-    return document if response.status == 200 and document else refusal(response.status, document, what)
+    if response.status != 200:
+        return refusal(response.status, document, what, advice=_ADVICE)
+    if document:
+        return document
+    came = "an HTML page, no JSON" if is_html(response) else "no such document"
+    return OAuthError(f"{what}: the answer is {came}. {_ADVICE}", status=response.status)
 
 
 def _read(document: Mapping[str, Any], issuer: str) -> Provider:

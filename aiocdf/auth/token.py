@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiocdf._wire.http import one_line
+from aiocdf._wire.http import is_html, one_line
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
@@ -107,11 +107,12 @@ def read_answer(response: Response, *, what: str, asked_at_wall: float) -> Acces
     """
     answer = json_object(response.body)
     token, kind, refresh_token = (answer.get(name) for name in ("access_token", "token_type", "refresh_token"))
-    if response.status != 200 or not isinstance(token, str):
+    if response.status != 200 or answer.get("error"):
         return refusal(response.status, answer, what)
-    if not isinstance(kind, str) or kind.lower() != "bearer" or not is_sendable(token):
+    if not (isinstance(token, str) and isinstance(kind, str) and kind.lower() == "bearer" and is_sendable(token)):
+        came = "is an HTML page, no JSON" if is_html(response) else "holds no bearer token"
         return OAuthError(
-            f"{what}: the answer holds no bearer token. Check that token_url is of an OAuth 2.0 token endpoint.",
+            f"{what}: the answer {came}. Check that token_url is of an OAuth 2.0 token endpoint.",
             status=response.status,
         )
     return AccessToken.lasting(
@@ -154,26 +155,28 @@ def json_object(body: bytes) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def refusal(status: int, answer: Mapping[str, Any], what: str) -> OAuthError:
-    """Say what the provider refused and what to do about it."""
+def refusal(status: int, answer: Mapping[str, Any], what: str, *, advice: str | None = None) -> OAuthError:
+    """Say what the provider refused and what to do about it: *advice*, unless the error or the status tells."""
     error, description = clean(answer.get("error")), clean(answer.get("error_description"))
     reason = " - ".join(part for part in (error, description) if part) or "no OAuth error code in the answer"
-    advice = _ADVICE.get(error or "", _advice(status))
+    todo = _ADVICE.get(error or "", _advice(status, advice))
     return OAuthError(
-        f"{what}: refused with HTTP {status}: {reason}. {advice}", error=error, description=description, status=status
+        f"{what}: refused with HTTP {status}: {reason}. {todo}", error=error, description=description, status=status
     )
 
 
-def _advice(status: int) -> str:
+def _advice(status: int, advice: str | None) -> str:
     """Say what to do when there is no error code that tells."""
     match status:
-        case 401 | 403:  # some providers answer a wrong secret so, with an empty body
-            return _ADVICE["invalid_client"]
         case 429:
             return "The identity provider asks for fewer requests: try again later."
-        case _ if 300 <= status < 400:
-            return "Redirects are not followed, for they would take the secret along: set token_url to its target."
         case _ if status >= 500:
             return "The identity provider is failing: try again later."
+        case _ if advice:
+            return advice
+        case 401 | 403:  # some providers answer a wrong secret so, with an empty body
+            return _ADVICE["invalid_client"]
+        case _ if 300 <= status < 400:
+            return "Redirects are not followed, for they would take the secret along: set token_url to its target."
         case _:
             return "Check token_url, client_id and scopes."

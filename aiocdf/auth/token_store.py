@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from aiocdf import _clock
 from aiocdf.errors import AuthError
@@ -21,6 +21,7 @@ __all__ = ["MemoryTokenStore", "TokenStore", "wait_for_turn"]
 _PATIENCE, _PAUSE, _LONGEST_PAUSE = 30.0, 0.01, 0.25
 
 
+@runtime_checkable
 class TokenStore(Protocol):
     """Keeps a text for each sign-in, under a key that says nothing of it.
 

@@ -18,7 +18,7 @@ from aiocdf.auth.provider import Provider, discover, issuer_of
 from aiocdf.auth.sign_in import SignIn
 from aiocdf.auth.token import read_answer, refusal
 from aiocdf.auth.token_store import MemoryTokenStore, TokenStore
-from aiocdf.config import check_url
+from aiocdf.config import above_zero, check_url
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class UserCredentials:
     resource: tuple[str, ...] = attrs.field(default=(), converter=split_names)
     extra: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     store: TokenStore = attrs.field(factory=MemoryTokenStore)
-    time_limit: float = 300.0
+    time_limit: float = attrs.field(default=300.0, validator=above_zero)
     ask_user: bool = True
 
     #: The field with the address at which a sign-in of this kind begins.
@@ -100,6 +100,11 @@ class UserCredentials:
         """Refuse what could only fail later, and less clearly."""
         check_client_id(self.client_id)
         check_extra(self.extra, own=_OWN_FIELDS)
+        if isinstance(self.store, type) or not isinstance(self.store, TokenStore):
+            raise ConfigError(
+                f"store {self.store!r} is no token store. Give one, such as FileTokenStore(), KeyringTokenStore() or"
+                " MemoryTokenStore()."
+            )
         urls = {name: getattr(self, name) for name in ("issuer", "token_url", self._begins_at, "revoke_url")}
         given = {name: url for name, url in urls.items() if url is not None}
         for name, url in given.items():

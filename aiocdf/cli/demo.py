@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import shutil
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,15 +37,15 @@ EXAMPLES = Path(__file__).with_name("examples").resolve()
 READINGS = {"TT-101": [21.5, 22.0, 21.8], "TT-102": [19.0, 19.4]}
 SPIKE = [float(n % 7) for n in range(200)] + [100.0]
 
-NEXT = f"""
+NEXT = """
 What to try next:
 
   Serve these functions, or your own, and edit a handler.py meanwhile:
-    aiocdf serve {shlex.quote(str(EXAMPLES))} --env-file local.env
+    {aiocdf} serve {examples} --env-file local.env
 
   Call them from a second shell in the same folder:
     set -a; . ./local.env; set +a
-    python
+    {python}
 
   ... with this program, or a longer one:
     import asyncio, aiocdf
@@ -81,7 +83,16 @@ async def run_demo(calls: int) -> None:
         await _failed_call(console, client)
     _title(console, "What the calls took")
     console.print(_table(fan_out, calls))
-    console.out(NEXT)
+    aiocdf, python = _commands()
+    console.out(NEXT.format(aiocdf=aiocdf, python=python, examples=shlex.quote(str(EXAMPLES))))
+
+
+def _commands() -> tuple[str, str]:
+    """Return what runs aiocdf and this Python from the user's shell: short where that is on its PATH."""
+    beside = str(Path(sys.executable).with_name("python"))
+    python = "python" if shutil.which("python") == beside else shlex.quote(sys.executable)
+    started = str(Path(sys.argv[0]).absolute())
+    return "aiocdf" if shutil.which("aiocdf") == started else f"{python} -m aiocdf", python
 
 
 def _title(console: Console, text: str) -> None:

@@ -55,7 +55,7 @@ async def run_logout() -> None:
         )
     async with _client(environment, credentials) as client:
         await client.logout()
-    open_console().print(f"Signed out of project {environment.project} at {environment.base_url}.")
+    open_console().print(f"Nobody is signed in to project {environment.project} at {environment.base_url} now.")
 
 
 async def run_whoami() -> None:

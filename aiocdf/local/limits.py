@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
+from aiocdf.config import not_negative, of_kind
+from aiocdf.errors import ConfigError
+
 __all__ = ["Limits"]
+
+
+def _whole(_: object, limit: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"limit {limit.name} must be a whole number of 0 or more, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -26,15 +36,15 @@ class Limits:
         token_exchange: Whether sessions can be made with `tokenExchange`, for which not every identity provider has leave.
     """
 
-    calls_per_function: int = 100
-    calls_per_project: int = 250
-    data_bytes: int = 9_000_000
-    response_bytes: int = 1_000_000
-    log_bytes: int = 10_000_000
-    nonce_seconds: float = 60.0
-    token_seconds: float = 3600.0
-    refresh_seconds: float = 90 * 86_400.0
-    code_seconds: float = 60.0
-    device_seconds: float = 600.0
-    device_interval: int = 5
-    token_exchange: bool = True
+    calls_per_function: int = attrs.field(default=100, validator=_whole)
+    calls_per_project: int = attrs.field(default=250, validator=_whole)
+    data_bytes: int = attrs.field(default=9_000_000, validator=_whole)
+    response_bytes: int = attrs.field(default=1_000_000, validator=_whole)
+    log_bytes: int = attrs.field(default=10_000_000, validator=_whole)
+    nonce_seconds: float = attrs.field(default=60.0, validator=not_negative)
+    token_seconds: float = attrs.field(default=3600.0, validator=not_negative)
+    refresh_seconds: float = attrs.field(default=90 * 86_400.0, validator=not_negative)
+    code_seconds: float = attrs.field(default=60.0, validator=not_negative)
+    device_seconds: float = attrs.field(default=600.0, validator=not_negative)
+    device_interval: int = attrs.field(default=5, validator=_whole)
+    token_exchange: bool = attrs.field(default=True, validator=of_kind(bool))

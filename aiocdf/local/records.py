@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 from attrs.converters import optional
 
+from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "ALL_CAPABILITIES",
@@ -52,6 +56,22 @@ LOOPBACK_URIS = tuple(f"http://{host}{path}" for host in ("127.0.0.1", "localhos
 _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|localhost|\[::1\])):[0-9]+(?=/|\Z)")
 
 
+def _several(names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):  # which is iterable, too
+        raise ConfigError(f"{names!r} stands where several are to be given: write [{names!r}]")
+    return tuple(names)
+
+
+def _set(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(_several(names))
+
+
+def _known(_: object, field: attrs.Attribute[Any], names: frozenset[str]) -> None:
+    if unknown := names - ALL_CAPABILITIES:
+        known = ", ".join(sorted(ALL_CAPABILITIES))
+        raise ConfigError(f"{field.name} has {', '.join(map(repr, unknown))}, and there are only {known}")
+
+
 @attrs.frozen(kw_only=True)
 class OAuthClient:
     """A program that may ask the local server for tokens.
@@ -69,9 +89,9 @@ class OAuthClient:
     client_secret: Secret | None = attrs.field(
         factory=lambda: Secret(secrets.token_urlsafe(24)), converter=optional(Secret)
     )
-    capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=frozenset)
-    scopes: frozenset[str] = attrs.field(default=ALL_SCOPES, converter=frozenset)
-    redirect_uris: tuple[str, ...] = attrs.field(default=LOOPBACK_URIS, converter=tuple)
+    capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=_set, validator=_known)
+    scopes: frozenset[str] = attrs.field(default=ALL_SCOPES, converter=_set)
+    redirect_uris: tuple[str, ...] = attrs.field(default=LOOPBACK_URIS, converter=_several)
 
     @property
     def public(self) -> bool:
@@ -95,7 +115,7 @@ class User:
 
     name: str
     password: Secret = attrs.field(factory=lambda: Secret(secrets.token_urlsafe(9)), converter=Secret)
-    capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=frozenset)
+    capabilities: frozenset[str] = attrs.field(default=ALL_CAPABILITIES, converter=_set, validator=_known)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import attrs
 from aiohttp import web
 
+from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.app import application
-from aiocdf.local.calls import CallEndpoints
+from aiocdf.local.calls import CallEndpoints, ErrorShape
 from aiocdf.local.catalogue import Catalogue
 from aiocdf.local.discovery import DISCOVERY_PATH
 from aiocdf.local.executions import Executions
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aiocdf.client import Client
-    from aiocdf.local.calls import ErrorShape
 
     LoginFlow = Literal["client_credentials", "interactive", "device_code"]
 
@@ -72,12 +73,18 @@ def serve(
         error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
             The service's documentation has both.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
+
+    Raises:
+        ConfigError: The project's name cannot be one, or the limits are none.
+        InvalidArgument: There is no such shape of errors.
     """
+    if error_shape not in get_args(ErrorShape):
+        raise InvalidArgument(f"error_shape must be one of {', '.join(get_args(ErrorShape))}, not {error_shape!r}")
     return LocalServer(
         root=Path(root),
         port=port,
         host=host,
-        project=project,
+        project=check_project(project),
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
         limits=limits or Limits(),
@@ -96,7 +103,7 @@ class LocalServer:
     project: str
     _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
     users: tuple[User, ...] = attrs.field(repr=False)
-    _limits: Limits
+    _limits: Limits = attrs.field(validator=of_kind(Limits))
     _error_shape: ErrorShape
     _log: logging.Logger = attrs.field(repr=False)
     _store: MemoryStore = attrs.field(factory=MemoryStore, init=False, repr=False)
@@ -226,15 +233,15 @@ class LocalServer:
             )
 
     def _listen(self) -> socket.socket:
-        if not 0 <= self._port <= MAX_PORT:
-            raise InvalidArgument(f"port must be from 0 to {MAX_PORT}, not {self._port}")
+        if not isinstance(self._port, int) or not 0 <= self._port <= MAX_PORT:
+            raise InvalidArgument(f"port must be a number from 0 to {MAX_PORT}, not {self._port!r}")
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             return socket.create_server((self._host, self._port), family=family)
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen at {self._host} port {self._port}: {error}; choose another port, or 0 for a free one"
-            ) from error
+            of_port = error.errno in {errno.EACCES, errno.EADDRINUSE}
+            advice = "choose another port, or 0 for a free one" if of_port else "choose a host of this machine"
+            raise ConfigError(f"cannot listen at {self._host} port {self._port}: {error}; {advice}") from error
 
     def _url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at

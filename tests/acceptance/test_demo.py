@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import struct
 import sys
 import termios
+from pathlib import Path
 
 FIGURES = r"""
 calls +40 *
@@ -48,6 +50,17 @@ def test_shows_itself_in_a_pipe(shell):
     assert out.index("handle.py") < out.index("In the function") < out.index("handler.CalibrationError: TT-104")
     assert "What to try next" in out
     assert shell.processes() == []
+
+
+def test_what_to_try_next_can_be_tried(shell):
+    """The commands it shows work in a shell that has no such thing on its PATH."""
+    _, out, _ = shell.run("demo", "--calls", "1", environment={"PATH": "/nowhere"})
+
+    serve = re.search(r"^ +(.+) serve (.+) --env-file", out, re.MULTILINE)
+    python = re.search(r"set \+a\n +(.+)\n", out)
+    assert shell.run("serve", "--help", command=shlex.split(serve[1]), environment={"PATH": "/nowhere"})[0] == 0
+    assert shell.run("-c", "import aiocdf", command=shlex.split(python[1])) == (0, "", "")
+    assert (Path(shlex.split(serve[2])[0]) / "double" / "handler.py").is_file()
 
 
 def test_shows_progress_on_a_terminal(shell):

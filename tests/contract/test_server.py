@@ -58,18 +58,39 @@ async def test_no_functions(tmp_path):
         await serve(tmp_path).start()
 
 
-async def test_no_port(root):
-    """A number that is no port is refused."""
-    with pytest.raises(InvalidArgument, match="99999"):
-        await serve(root, port=99_999).start()
+@pytest.mark.parametrize("port", [99_999, -1, "8080", None])
+async def test_no_port(root, port):
+    """What is no port is refused."""
+    with pytest.raises(InvalidArgument, match=f"^port must be a number from 0 to 65535, not {port!r}$"):
+        await serve(root, port=port).start()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "problem"),
+    [
+        ({"project": "a b"}, ConfigError, "^project 'a b' is no project's name"),
+        ({"error_shape": "x"}, InvalidArgument, "^error_shape must be one of object, string, not 'x'$"),
+        ({"limits": {"log_bytes": 5}}, ConfigError, "^setting limits must be a Limits, not "),
+    ],
+)
+def test_settings_that_cannot_be(root, given, error, problem):
+    """What cannot be is refused at once, not by the first request."""
+    with pytest.raises(error, match=problem):
+        serve(root, **given)
 
 
 async def test_port_taken(root):
     """A port that is taken is refused with its number, and nothing is left open."""
     async with serve(root) as server:
         taken = int(server.url.rpartition(":")[2])
-        with pytest.raises(ConfigError, match=str(taken)):
+        with pytest.raises(ConfigError, match=f" port {taken}: .*; choose another port, or 0 for a free one$"):
             await serve(root, port=taken).start()
+
+
+async def test_host_of_another_machine(root):
+    """A host that cannot be listened at is refused without a word on ports."""
+    with pytest.raises(ConfigError, match=r"^cannot listen at 192\.0\.2\.1 .*; choose a host of this machine$"):
+        await serve(root, host="192.0.2.1").start()
 
 
 async def test_before_start(root):

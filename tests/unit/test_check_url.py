@@ -95,6 +95,7 @@ def test_query_and_fragment(url) -> None:
         "https://idp.test\\evil",
         None,
         b"https://idp.test",
+        5,
     ],
 )
 def test_no_url(url) -> None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import traceback
 import warnings
 from typing import TypedDict
 
+import aiohttp
 import attrs
 import pytest
 
+import aiocdf
 from aiocdf import (
     BearerToken,
     Client,
@@ -19,6 +22,7 @@ from aiocdf import (
     InvalidArgument,
     InvalidType,
     SecretInDataWarning,
+    Settings,
     UsageError,
     WrongState,
 )
@@ -35,6 +39,17 @@ USES = {
     "sessions": lambda client: client.sessions,
     "a bound function": lambda client: client.function(1).call(),
 }
+
+
+def shown(error):
+    """What an error report with all locals of aiocdf's frames would show, but for a client that is half made."""
+    frames = [
+        {name: value for name, value in frame.f_locals.items() if name != "self"}
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename.startswith(aiocdf.__path__[0])
+    ]
+    assert frames, "the exception was not raised in aiocdf"
+    return f"{error!r}{frames}"
 
 
 class TestLife:
@@ -106,6 +121,42 @@ class TestLife:
         with pytest.raises(ConfigError, match="either base_url or cluster"):
             Client("acme", credentials=BearerToken("token"), **address)
 
+    @pytest.mark.parametrize(
+        ("address", "problem"),
+        [
+            ({"base_url": ""}, "^base_url is no absolute URL"),
+            ({"base_url": 5}, "^base_url is no absolute URL"),
+            ({"cluster": ""}, "^cluster '' is no cluster's name"),
+            ({"cluster": 5}, "^cluster 5 is no cluster's name"),
+        ],
+    )
+    def test_no_address(self, address, problem):
+        """An address that cannot be one is refused by the name of its own argument, from the environment or without."""
+        for make in (Client, Client.from_env):
+            with pytest.raises(ConfigError, match=problem):
+                make(project="acme", credentials=BearerToken("token"), **address)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(("credentials", value) for value in ("t0ken", None, BearerToken, object())),
+            *(("settings", value) for value in ({}, {"grace": 1}, Settings, False)),
+            *(("session", value) for value in ("s", 5, aiohttp.ClientSession)),
+            *(("observers", value) for value in (print, 5, None, "ab", [print, None])),
+        ],
+    )
+    def test_argument_of_the_wrong_kind(self, service, name, value):
+        """An argument of another kind is refused when the client is made, not when it is opened."""
+        with pytest.raises(InvalidType, match=f"^{name} must be "):
+            service.client(**{name: value})
+
+    @pytest.mark.parametrize("make", [Client, Client.from_env], ids=["plain", "environment"])
+    def test_bare_token(self, make):
+        """A token in the place of credentials is not shown, be it in text or locals."""
+        with pytest.raises(InvalidType, match="BearerToken") as caught:
+            make(project="acme", credentials="s3cr3t", cluster="api")
+        assert "s3cr3t" not in shown(caught.value)
+
 
 class TestArguments:
     @pytest.mark.parametrize("function", [0, -1, 2**53, "", "x" * 256])
@@ -153,6 +204,23 @@ class TestArguments:
         """A timeout has to be more than nothing."""
         with pytest.raises(InvalidArgument, match="more than 0 seconds"):
             client.call(1, timeout=seconds)
+
+    @pytest.mark.parametrize("seconds", ["5", True, [1]])
+    async def test_timeout_of_the_wrong_kind(self, client, service, seconds):
+        """A timeout is a number, and not a truth."""
+        with pytest.raises(InvalidType, match="it must be a number of seconds"):
+            client.call(1, timeout=seconds)
+        await asyncio.sleep(1)
+        assert service.seen == []
+
+    @pytest.mark.parametrize("nonce", [5, b"n0nce", ["n0nce"]])
+    async def test_nonce_of_the_wrong_kind(self, client, service, nonce):
+        """A nonce is text; what was given instead is not shown, be it in text or locals."""
+        with pytest.raises(InvalidType, match=f"^nonce must be text, .* not {type(nonce).__name__}$") as caught:
+            client.call(1, nonce=nonce)
+        assert "n0nce" not in shown(caught.value)
+        await asyncio.sleep(1)
+        assert service.seen == []
 
     @pytest.mark.parametrize(
         ("data", "path"),
@@ -280,6 +348,12 @@ class TestFromEnv:
         monkeypatch.setenv("CDF_URL", "https://cdf.test")
         client = Client.from_env(project="other", cluster="api", credentials=BearerToken("token"))
         assert (client.project, client.base_url) == ("other", "https://api.cognitedata.com")
+
+    def test_one_address(self, monkeypatch):
+        """A cluster beside an address is refused, not passed over."""
+        monkeypatch.setenv("CDF_PROJECT", "acme")
+        with pytest.raises(ConfigError, match="either base_url or cluster"):
+            Client.from_env(base_url="https://cdf.test", cluster="api", credentials=BearerToken("token"))
 
     def test_missing(self):
         """An empty environment names the variables that are missing."""

@@ -29,7 +29,8 @@ def test_cluster_of_other_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    "cluster", ["", "https://api", "api.cognitedata.com/x", "API", "-api", "api-", "a b", "a@b", "a:1", "a\n", "ä"]
+    "cluster",
+    ["", "https://api", "api.cognitedata.com/x", "API", "-api", "api-", "a b", "a@b", "a:1", "a\n", "ä", 5, b"api"],
 )
 def test_no_cluster(cluster) -> None:
     """What cannot be a cluster's name is refused before it is part of an address."""
@@ -108,6 +109,23 @@ def test_what_is_counted(kind, name, value) -> None:
     assert getattr(kind(**{name: 1}), name) == 1
     with pytest.raises(ConfigError, match=f"^setting {name} must be a whole number of 1 or more, not "):
         kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value"),
+    [
+        ("polling", "Polling", {"floor": 1}),
+        ("polling", "Polling", None),
+        ("retrying", "Retrying", 5),
+        ("retrying", "Retrying", Polling()),
+        ("warn_secrets", "bool", "no"),
+        ("warn_secrets", "bool", 1),
+    ],
+)
+def test_what_is_of_a_kind(name, kind, value) -> None:
+    """A setting of another kind is refused when it is made, not when a client opens."""
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a {kind}, not "):
+        Settings(**{name: value})
 
 
 @pytest.mark.parametrize("app", ["line\nbreak", "nul\0", "größe", None, 7])

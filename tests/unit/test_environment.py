@@ -109,6 +109,15 @@ def test_missing_variables(variables, missing) -> None:
         assert word not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "http://x.test"])
+def test_bad_address(address) -> None:
+    """An address that cannot be used is told by the variable that holds it, if that counts."""
+    with pytest.raises(ConfigError, match=r"^CDF_URL "):
+        read(CDF_URL=address)
+
+    assert Environment.read(CDF | {"CDF_URL": address}, base_url="https://x.test").base_url == "https://x.test"
+
+
 def test_missing_later() -> None:
     """What only a certain sign-in needs is asked for in the same words."""
     message = read(PATH="/bin").missing("IDP_CLIENT_ID", "IDP_CLIENT_SECRET")
@@ -153,7 +162,7 @@ def test_file_elsewhere(folder, monkeypatch) -> None:
     assert read_variables()["CDF_PROJECT"] == "other"
 
     monkeypatch.setenv("AIOCDF_CONFIG", str(folder / "none.toml"))
-    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml \(named by AIOCDF_CONFIG\): No such file"):
         read_variables()
 
 
@@ -176,8 +185,10 @@ def test_secrets_in_an_open_file(name, mode, folder) -> None:
         ('[cdf]\nproject = "s3cr3t"', "sets cdf, and can set"),
         ("cdf_project = 7", "sets cdf_project to what is neither a text nor a list of texts"),
         ('cdf_token = ["s3cr3t", 7]', "sets cdf_token to what is neither"),
-        ('cdf_token = "s3cr3t', "is no TOML file"),
-        ('cdf_token = "s3cr3t\xff"', "is no TOML file"),
+        ('cdf_token = "s3cr3t\n', r"^aiocdf\.toml is no TOML file \(at line 1, column \d+\)\.$"),
+        ("s3cr3t", r"is no TOML file \(at end of document\)\.$"),
+        ("s3cr3t = 1\ns3cr3t = 2\n", r"is no TOML file \(at line 2, column \d+\)\.$"),
+        ('cdf_token = "s3cr3t\xff"', r"is no TOML file\.$"),
     ],
 )
 def test_file_that_cannot_be_used(text, problem, folder) -> None:
@@ -300,6 +311,7 @@ def test_token_store(name, kind) -> None:
         ({"LOGIN_FLOW": "token"}, "sets CDF_TOKEN "),
         ({}, "sets IDP_TOKEN_URL or IDP_TENANT_ID and IDP_CLIENT_ID and IDP_CLIENT_SECRET "),
         ({"PROVIDER": "cdf"}, "sets IDP_CLIENT_ID and IDP_CLIENT_SECRET "),
+        ({"PROVIDER": "foo", "IDP_TENANT_ID": "t"}, "sets IDP_TOKEN_URL and IDP_CLIENT_ID and IDP_CLIENT_SECRET "),
         ({"LOGIN_FLOW": "interactive"}, "sets IDP_TENANT_ID "),
         ({"LOGIN_FLOW": "interactive", "IDP_TENANT_ID": "t"}, "sets IDP_CLIENT_ID "),
         ({"LOGIN_FLOW": "interactive", "PROVIDER": "other"}, "sets IDP_DISCOVERY_URL "),

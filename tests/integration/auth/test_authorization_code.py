@@ -322,6 +322,7 @@ async def test_locals_hold_no_secret(provider, transport) -> None:
         "http://127.0.0.1@evil.test/",
         "http://127.0.0.1/?a=b",
         "x",
+        5,
     ],
 )
 def test_redirect_uri(redirect_uri) -> None:

@@ -62,9 +62,29 @@ async def test_unsafe_addresses(name, url, script) -> None:
 
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (200, []), (302, b""), (403, {}), (404, {})])
 async def test_no_document(answer, script) -> None:
-    """What is no document is an error that says where it was looked for."""
-    with pytest.raises(OAuthError, match=r"no discovery document \(GET https://idp\.test"):
+    """What is no document is an error that says where it was looked for, and which setting says so."""
+    with pytest.raises(
+        OAuthError, match=r"no discovery document \(GET https://idp\.test.*\. Check issuer or IDP_DISCOVERY_URL\.$"
+    ):
         await discover(ISSUER, script(answer))
+
+
+async def test_page_instead_of_a_document(script) -> None:
+    """A web page by status 200 is no refusal."""
+    with pytest.raises(OAuthError, match=r"openid-configuration\): the answer is an HTML page, no JSON\. Check issuer"):
+        await discover(ISSUER, script(b"<html>", headers={"content-type": "text/html"}))
+
+
+async def test_refusal_in_words(script) -> None:
+    """A provider that says why there is no document is quoted, as Entra ID does for unknown tenants."""
+    with pytest.raises(OAuthError, match=r"invalid_tenant - no such tenant\. Check issuer"):
+        await discover(ISSUER, script((400, {"error": "invalid_tenant", "error_description": "no such tenant"})))
+
+
+async def test_provider_that_fails(script) -> None:
+    """That a provider fails is no matter of its address."""
+    with pytest.raises(OAuthError, match="is failing: try again later"):
+        await discover(ISSUER, script((503, b"")))
 
 
 async def test_document_without_token_endpoint(script) -> None:

@@ -15,9 +15,9 @@ from aiocdf.secret import Secret
 GOOD = {"access_token": "t0ken", "token_type": "Bearer", "expires_in": 3600}
 
 
-def read(body, status=200):
+def read(body, status=200, **headers):
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = Response(status=status, headers={}, body=encoded, sent_at=100.0, received_at=101.0)
+    response = Response(status=status, headers=headers, body=encoded, sent_at=100.0, received_at=101.0)
     return read_answer(response, what="no token for app", asked_at_wall=5000.0)
 
 
@@ -143,8 +143,21 @@ def test_no_token_at_all(body, status) -> None:
     error = read(body, status)
 
     assert isinstance(error, OAuthError)
-    assert str(error).startswith(f"no token for app: refused with HTTP {status}: no OAuth error code")
+    said = "the answer holds no bearer token" if status == 200 else "refused with HTTP 400: no OAuth error code"
+    assert str(error).startswith(f"no token for app: {said}")
     assert (error.error, error.status) == (None, status)
+
+
+def test_page_instead_of_a_token() -> None:
+    """A web page by status 200 is no refusal, but a matter of the address."""
+    assert str(read(b"<html>", **{"content-type": "text/html"})) == (
+        "no token for app: the answer is an HTML page, no JSON. Check that token_url is of an OAuth 2.0 token endpoint."
+    )
+
+
+def test_refusal_by_status_200() -> None:
+    """Some providers refuse by status 200, with an error code."""
+    assert read({"error": "invalid_scope"}).error == "invalid_scope"
 
 
 def test_status_counts() -> None:

@@ -393,6 +393,11 @@ async def test_errors_show_no_secret(visitor, script, shown) -> None:
         ({"issuer": "https://localhost:80@evil.test"}, "user name"),
         ({"revoke_url": "http://idp.test"}, "revoke_url http://idp.test is plain http"),
         ({"extra": {"state": "x", "scope": "x"}}, "extra must not set scope, state"),
+        ({"store": "file"}, "store 'file' is no token store. Give one, such as FileTokenStore"),
+        ({"store": None}, "store None is no token store"),
+        ({"store": MemoryTokenStore}, "store <class .* is no token store"),
+        ({"time_limit": "3"}, "time_limit must be a number above 0, not '3'"),
+        ({"time_limit": 0}, "time_limit must be a number above 0, not 0"),
     ],
 )
 def test_what_cannot_be(kind, given, problem) -> None:

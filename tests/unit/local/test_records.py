@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiocdf.errors import ConfigError
 from aiocdf.local.ids import Ids
-from aiocdf.local.records import OAuthClient, TimeRange
+from aiocdf.local.records import OAuthClient, TimeRange, User
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,17 @@ def test_client_secret():
     assert one.client_secret != other.client_secret
     assert len(one.client_secret.reveal()) >= 24
     assert "hush" not in repr(given)
+
+
+@pytest.mark.parametrize("name", ["capabilities", "scopes", "redirect_uris"])
+def test_text_instead_of_several(name):
+    """A text is not taken for its letters."""
+    with pytest.raises(ConfigError, match=r"^'functionsAcl:READ' stands where several .* \['functionsAcl:READ'\]$"):
+        OAuthClient(client_id="a", **{name: "functionsAcl:READ"})
+
+
+@pytest.mark.parametrize(("kind", "named"), [(OAuthClient, "client_id"), (User, "name")])
+def test_unknown_capability(kind, named):
+    """A capability that nothing asks for is refused, and the known ones are named."""
+    with pytest.raises(ConfigError, match=r"^capabilities has 'functionsAcl:LIST', .* functionsAcl:READ, .*"):
+        kind(capabilities=["functionsAcl:LIST", "functionsAcl:READ"], **{named: "a"})
