@@ -281,7 +281,7 @@ class SubmissionUncertain(CallError):
 
 
 class ClientClosed(AiocdfError):
-    """The client is closed; calls that were running go on at the service."""
+    """The client is closed, or its event loop ended; calls that were running go on at the service."""
 
 
 class SecretInDataWarning(UserWarning):
