@@ -12,7 +12,6 @@ from rich.table import Table
 
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
-from aiocdf.config import check_project
 from aiocdf.local import serve
 from aiocdf.local.catalogue import Catalogue
 
@@ -55,7 +54,6 @@ async def run_server(
         UsageError: There is no such folder, or no functions in it.
         ConfigError: The port is taken, the project cannot be a project's name, or the file cannot be written.
     """
-    check_project(project)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     server = serve(folder, port=port, host=host, project=project, error_shape=error_shape)
