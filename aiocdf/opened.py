@@ -75,7 +75,7 @@ async def open_project(
     from importlib.metadata import version
 
     if not isinstance(credentials, BearerToken):
-        import aiocdf.auth.oauth  # noqa: F401 - for the credentials, which import it as late as possible
+        import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
 
     transport = Transport(session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout)
     source = TokenSource(credentials, transport)

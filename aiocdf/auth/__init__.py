@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from aiocdf.auth.authorization_code import AuthorizationCode
-from aiocdf.auth.bearer import BearerToken
-from aiocdf.auth.client_credentials import ClientCredentials
-from aiocdf.auth.credentials import Credentials
-from aiocdf.auth.device_code import DeviceCode
-from aiocdf.auth.environment import credentials_from
-from aiocdf.auth.file_store import FileTokenStore
-from aiocdf.auth.keyring_store import KeyringTokenStore
-from aiocdf.auth.prompt import DevicePrompt
-from aiocdf.auth.session_grants import session_grants
+from aiocdf.auth.credentials.authorization_code import AuthorizationCode
+from aiocdf.auth.credentials.bearer import BearerToken
+from aiocdf.auth.credentials.client_credentials import ClientCredentials
+from aiocdf.auth.credentials.device_code import DeviceCode
+from aiocdf.auth.credentials.from_environment import credentials_from
+from aiocdf.auth.credentials.protocol import Credentials
+from aiocdf.auth.credentials.session_requests import session_grants
+from aiocdf.auth.credentials.user_credentials import UserCredentials
+from aiocdf.auth.oauth.prompt import DevicePrompt
+from aiocdf.auth.oauth.token import AccessToken
 from aiocdf.auth.source import TokenSource
-from aiocdf.auth.token import AccessToken
-from aiocdf.auth.token_store import MemoryTokenStore, TokenStore
-from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.auth.store.base import MemoryTokenStore, TokenStore
+from aiocdf.auth.store.file import FileTokenStore
+from aiocdf.auth.store.keyring import KeyringTokenStore
 
 __all__ = [
     "AccessToken",

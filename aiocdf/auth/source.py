@@ -9,13 +9,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from aiocdf import _clock
-from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.errors import AuthError, ClientClosed
 
 if TYPE_CHECKING:
     from aiocdf._http.transport import Transport
-    from aiocdf.auth.credentials import Credentials
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.credentials.protocol import Credentials
+    from aiocdf.auth.oauth.token import AccessToken
     from aiocdf.secret import Secret
 
 __all__ = ["TokenSource"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
-from aiocdf.auth.browser import open_browser
+from aiocdf.auth.oauth.prompt import open_browser
 from aiocdf.cli.console import open_console
 from aiocdf.cli.identity import show_identity
 from aiocdf.client import Client

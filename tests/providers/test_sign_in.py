@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from aiocdf.auth import AuthorizationCode, DeviceCode, MemoryTokenStore, TokenSource, device_code
+from aiocdf.auth import AuthorizationCode, DeviceCode, MemoryTokenStore, TokenSource
+from aiocdf.auth.credentials import device_code
 from aiocdf.errors import ClientClosed, LoginRequired, OAuthError
 from tests.providers.chromium import PROGRAM, Chromium
 from tests.providers.conftest import API, Provider, claims

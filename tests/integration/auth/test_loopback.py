@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from aiocdf.auth.loopback import Loopback
+from aiocdf.auth.oauth.loopback import Loopback
 from aiocdf.errors import AuthError, OAuthError
 from aiocdf.secret import Secret
 
@@ -98,7 +98,7 @@ async def test_long_head(listener) -> None:
 
 async def test_slow_head(listener, monkeypatch) -> None:
     """Statement 8: who does not come out with a request is hung up on."""
-    monkeypatch.setattr("aiocdf.auth.loopback._PATIENCE", 0.05)
+    monkeypatch.setattr("aiocdf.auth.oauth.loopback._PATIENCE", 0.05)
 
     assert await ask(listener, "GET /callback?good HTTP/1.1\r\n") == ""
     assert not listener.outcome.done()

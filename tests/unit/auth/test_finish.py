@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aiocdf import _clock
-from aiocdf.auth.finish import finish
+from aiocdf.auth._finish import finish
 
 pytestmark = pytest.mark.looptime
 

@@ -151,7 +151,7 @@ def _sign_with_key(builder: _RequestBuilder, client: ClientIdentity) -> None:
     # Not with the module: it brings in all of cryptography, which takes longer to import than aiocdf.
     from authlib.oauth2.rfc7523 import PrivateKeyJWT
 
-    from aiocdf.auth.private_key import algorithm_of, import_key
+    from aiocdf.auth.oauth.private_key import algorithm_of, import_key
 
     assert client.secret is not None  # noqa: S101 - whoever names the method has a key
     builder.client_secret = key = import_key(client.secret)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth.exchange import exchange
-from aiocdf.auth.fields import check_client_id, check_extra, split_names
-from aiocdf.auth.finish import finish
-from aiocdf.auth.presets import COGNITE_ISSUER
-from aiocdf.auth.provider import Provider, discover, issuer_of
-from aiocdf.auth.sign_in import SignIn
-from aiocdf.auth.token import read_answer, refusal
-from aiocdf.auth.token_store import MemoryTokenStore, TokenStore
+from aiocdf.auth._finish import finish
+from aiocdf.auth.credentials.presets import COGNITE_ISSUER
+from aiocdf.auth.credentials.validation import check_client_id, check_extra, split_names
+from aiocdf.auth.oauth.provider import Provider, discover, issuer_of
+from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.token import read_answer, refusal
+from aiocdf.auth.store.base import MemoryTokenStore, TokenStore
+from aiocdf.auth.store.stored_sign_in import SignIn
 from aiocdf.config import above_zero, check_url
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Response
-    from aiocdf.auth.oauth import ClientIdentity
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.oauth.requests import ClientIdentity
+    from aiocdf.auth.oauth.token import AccessToken
 
 __all__ = ["UserCredentials"]
 
@@ -197,7 +197,7 @@ class UserCredentials:
 
     async def _refresh(self, kept: SignIn, transport: Transport) -> AccessToken | OAuthError:
         """Ask for new tokens; a refusal that only the user can help with is returned."""
-        from aiocdf.auth.oauth import token_request  # as late as everywhere: Authlib takes its time to import
+        from aiocdf.auth.oauth.requests import token_request  # as late as everywhere: Authlib takes its time to import
 
         assert kept.token.refresh_token is not None  # noqa: S101 - or there would have been nothing to try
         request = token_request(
@@ -217,7 +217,7 @@ class UserCredentials:
         return attrs.evolve(token, refresh_token=token.refresh_token or kept.token.refresh_token)
 
     async def _revoke(self, kept: SignIn, transport: Transport) -> None:
-        from aiocdf.auth.oauth import revocation_request  # see above
+        from aiocdf.auth.oauth.requests import revocation_request  # see above
 
         revoke_url = self.revoke_url or (await self._provider(transport)).revoke_url
         if revoke_url is not None and kept.token.refresh_token is not None:
@@ -240,7 +240,7 @@ class UserCredentials:
 
     @property
     def _client(self) -> ClientIdentity:
-        from aiocdf.auth.oauth import ClientIdentity  # see above
+        from aiocdf.auth.oauth.requests import ClientIdentity  # see above
 
         return ClientIdentity(client_id=self.client_id)
 

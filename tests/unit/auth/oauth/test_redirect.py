@@ -4,8 +4,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from aiocdf.auth.provider import Provider
-from aiocdf.auth.redirect import read_redirect
+from aiocdf.auth.oauth.provider import Provider
+from aiocdf.auth.oauth.redirect import read_redirect
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 

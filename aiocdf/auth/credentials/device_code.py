@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth.exchange import exchange
-from aiocdf.auth.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
-from aiocdf.auth.prompt import DevicePrompt, print_prompt, tell
-from aiocdf.auth.token import clean, json_object, read_answer, read_seconds, refusal
-from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.auth.credentials.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
+from aiocdf.auth.credentials.user_credentials import UserCredentials
+from aiocdf.auth.oauth.prompt import DevicePrompt, print_prompt, tell
+from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.token import clean, json_object, read_answer, read_seconds, refusal
 from aiocdf.config import base_url_of
 from aiocdf.errors import AuthError, LoginRequired, OAuthError
 from aiocdf.secret import Secret
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Request, Response
-    from aiocdf.auth.provider import Provider
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.oauth.provider import Provider
+    from aiocdf.auth.oauth.token import AccessToken
 
 __all__ = ["DeviceCode"]
 
@@ -84,7 +84,7 @@ class DeviceCode(UserCredentials):
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Tell the user a code, and ask the provider until it was entered."""
-        from aiocdf.auth.oauth import device_request, token_request  # as late as everywhere
+        from aiocdf.auth.oauth.requests import device_request, token_request  # as late as everywhere
 
         if provider.device_url is None:
             raise OAuthError(f"{provider.issuer} offers no sign-in with a device code.")

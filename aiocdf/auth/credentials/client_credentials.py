@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import attrs
 
-from aiocdf.auth.exchange import exchange
-from aiocdf.auth.fields import check_client_id, check_extra, is_text, split_names
-from aiocdf.auth.presets import COGNITE_TOKEN_URL, OPEN_INDUSTRIAL_DATA, entra_authority, entra_urls
-from aiocdf.auth.token import read_answer
+from aiocdf.auth.credentials.presets import COGNITE_TOKEN_URL, OPEN_INDUSTRIAL_DATA, entra_authority, entra_urls
+from aiocdf.auth.credentials.validation import check_client_id, check_extra, is_text, split_names
+from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.token import read_answer
 from aiocdf.config import base_url_of, check_url
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Request
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.oauth.token import AccessToken
 
 __all__ = ["ClientCredentials"]
 
@@ -171,7 +171,7 @@ class ClientCredentials:
     def _request(self) -> Request:
         """Build the token request."""
         # Not with the module: Authlib takes as long to import as a third of aiocdf.
-        from aiocdf.auth.oauth import ClientIdentity, token_request
+        from aiocdf.auth.oauth.requests import ClientIdentity, token_request
 
         audience = [("audience", self.audience)] if self.audience else []
         return token_request(

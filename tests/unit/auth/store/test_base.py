@@ -7,7 +7,8 @@ import types
 import pytest
 
 from aiocdf import _clock
-from aiocdf.auth import FileTokenStore, KeyringTokenStore, MemoryTokenStore, token_store
+from aiocdf.auth import FileTokenStore, KeyringTokenStore, MemoryTokenStore
+from aiocdf.auth.store import base
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 
@@ -81,7 +82,7 @@ async def test_lock(store) -> None:
 
 async def test_lock_that_is_never_free(store, monkeypatch) -> None:
     """Who waits for too long is told why, and the loop turns while they wait."""
-    monkeypatch.setattr(token_store, "_PATIENCE", 0.1)
+    monkeypatch.setattr(base, "_PATIENCE", 0.1)
     async with store.lock("a"):
         started = _clock.monotonic()
         with pytest.raises(AuthError, match="another client or process has been renewing this sign-in"):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocdf.auth.provider import discover, issuer_of
+from aiocdf.auth.oauth.provider import discover, issuer_of
 from aiocdf.errors import ConfigError, OAuthError
 
 pytestmark = pytest.mark.looptime

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiocdf.auth.file_store import FileTokenStore
-from aiocdf.auth.finish import finish
+from aiocdf.auth._finish import finish
+from aiocdf.auth.store.file import FileTokenStore
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 

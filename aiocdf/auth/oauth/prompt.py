@@ -1,9 +1,11 @@
-"""How a user is told where to sign in."""
+"""How a user is shown where to sign in: on the terminal, or in the browser."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -11,7 +13,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DevicePrompt", "print_prompt", "print_url", "tell"]
+__all__ = ["DevicePrompt", "open_browser", "print_prompt", "print_url", "tell"]
 
 T = TypeVar("T")
 
@@ -49,3 +51,30 @@ def print_prompt(prompt: DevicePrompt) -> None:
 def print_url(url: str) -> None:
     """Tell the user on the terminal."""
     print(f"To sign in, open {url}", file=sys.stderr, flush=True)  # noqa: T201 - see above
+
+
+async def open_browser(url: str) -> bool:
+    """Open *url* in the user's browser; tell whether there is one.
+
+    Some browsers return only when they are closed. So this is a daemon thread of its own: one of the event loop's pool
+    would keep the process from ending.
+    """
+    import webbrowser  # needed by few, and not at the start
+
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[bool] = loop.create_future()
+
+    def report(*, success: bool) -> None:
+        if not opened.done():
+            opened.set_result(success)
+
+    def run() -> None:
+        try:
+            success = webbrowser.open(url)
+        except (OSError, webbrowser.Error):
+            success = False
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(lambda: report(success=success))
+
+    threading.Thread(target=run, name="aiocdf browser", daemon=True).start()
+    return await opened

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aiocdf.auth.pages import FAILED, FINISHED, page
+from aiocdf.auth.oauth.pages import FAILED, FINISHED, page
 from aiocdf.errors import AuthError, OAuthError
 
 if TYPE_CHECKING:

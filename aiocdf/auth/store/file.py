@@ -11,14 +11,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aiocdf.auth.file_lock import file_lock
-from aiocdf.auth.finish import finish
-from aiocdf.auth.state_directory import make_private, state_directory
-from aiocdf.errors import AuthError
+from aiocdf.auth._finish import finish
+from aiocdf.auth.store.base import wait_for_turn
+from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_at_once(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock_at_once(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
 
 __all__ = ["FileTokenStore"]
 
@@ -40,7 +51,7 @@ class FileTokenStore:
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self._directory = state_directory() if directory is None else Path(directory)
+        self._directory = _state_directory() if directory is None else Path(directory)
 
     def __repr__(self) -> str:
         """Tell where it is."""
@@ -78,10 +89,10 @@ class FileTokenStore:
             AuthError: Another one holds it for too long, or the directory cannot be used.
             ConfigError: The directory is not its owner's alone.
         """
-        await self._in_thread(make_private, self._directory)
+        await self._in_thread(_make_private, self._directory)
         async with contextlib.AsyncExitStack() as stack:
             with self._reported():
-                await stack.enter_async_context(file_lock(self._directory / f"{key}.lock"))
+                await stack.enter_async_context(_file_lock(self._directory / f"{key}.lock"))
             yield
 
     def _file(self, key: str) -> Path:
@@ -123,3 +134,51 @@ def _write(path: Path, text: Secret) -> None:
         file.flush()
         os.fsync(descriptor)
     draft.replace(path)
+
+
+@contextlib.asynccontextmanager
+async def _file_lock(path: Path) -> AsyncIterator[None]:
+    """Hold the lock on a file, which is made if it is not there and stays; the system lets go of it with the process.
+
+    Raises:
+        AuthError: Another process, or another client of this one, holds it for too long.
+        OSError: The file cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | _SAFELY
+    with await asyncio.to_thread(lambda: os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)) as file:
+        await wait_for_turn(lambda: _try_lock(file.fileno()))  # tried without waiting, so not worth a thread
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        _lock_at_once(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _state_directory() -> Path:
+    """Return our directory among those of the user: one that stays on this computer and is no part of a backup by habit."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "aiocdf"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "aiocdf"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "aiocdf"
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory that is its owner's alone, or see to it that it is.
+
+    Raises:
+        ConfigError: It is a link, another user's, or open to others.
+        OSError: It cannot be made.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"{directory} is no directory. Sign-ins are kept in a directory of their own.")
+    if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
+        raise ConfigError(
+            f"{directory} is open to other users, and sign-ins are to be kept in it: chmod 700 {directory}"
+        )

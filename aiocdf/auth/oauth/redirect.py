@@ -6,14 +6,14 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from aiocdf.auth.token import clean
+from aiocdf.auth.oauth.token import clean
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocdf.auth.provider import Provider
+    from aiocdf.auth.oauth.provider import Provider
 
 __all__ = ["read_redirect"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocdf._wire.http import Response
-from aiocdf.auth.token import AccessToken, clean, read_answer, read_seconds
+from aiocdf.auth.oauth.token import AccessToken, clean, read_answer, read_seconds
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocdf.auth.authorization_code import AuthorizationCode
-from aiocdf.auth.bearer import BearerToken
-from aiocdf.auth.client_credentials import ClientCredentials
-from aiocdf.auth.device_code import DeviceCode
-from aiocdf.auth.file_store import FileTokenStore
-from aiocdf.auth.keyring_store import KeyringTokenStore
-from aiocdf.auth.presets import COGNITE_ISSUER, COGNITE_TOKEN_URL, ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
-from aiocdf.auth.token_store import MemoryTokenStore
+from aiocdf.auth.credentials.authorization_code import AuthorizationCode
+from aiocdf.auth.credentials.bearer import BearerToken
+from aiocdf.auth.credentials.client_credentials import ClientCredentials
+from aiocdf.auth.credentials.device_code import DeviceCode
+from aiocdf.auth.credentials.presets import (
+    COGNITE_ISSUER,
+    COGNITE_TOKEN_URL,
+    ENTRA_DEVICE_CLIENT,
+    entra_authority,
+    entra_urls,
+)
+from aiocdf.auth.store.base import MemoryTokenStore
+from aiocdf.auth.store.file import FileTokenStore
+from aiocdf.auth.store.keyring import KeyringTokenStore
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aiocdf.auth.credentials import Credentials
-    from aiocdf.auth.provider import Provider
+    from aiocdf.auth.credentials.protocol import Credentials
+    from aiocdf.auth.oauth.provider import Provider
     from aiocdf.environment import Environment
 
 __all__ = ["credentials_from"]

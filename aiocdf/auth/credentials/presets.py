@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from aiocdf.auth.provider import Provider
+from aiocdf.auth.oauth.provider import Provider
 
 __all__ = [
     "COGNITE_ISSUER",

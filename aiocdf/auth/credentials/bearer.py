@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth.token import AccessToken, clean, is_sendable, read_seconds
+from aiocdf.auth.oauth.token import AccessToken, clean, is_sendable, read_seconds
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth.token import AccessToken, json_object, read_seconds
+from aiocdf.auth.oauth.token import AccessToken, json_object, read_seconds
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aiocdf.auth import FileTokenStore, file_store, state_directory
+from aiocdf.auth import FileTokenStore
+from aiocdf.auth.store import file
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 
@@ -147,9 +148,7 @@ async def test_draft_that_was_left(store, directory) -> None:
 
 async def test_cancelled_save_is_whole(store, monkeypatch) -> None:
     """Saving goes on to its end when nobody waits for it any more."""
-    monkeypatch.setattr(
-        file_store, "_write", lambda path, text, write=file_store._write: (os.sched_yield(), write(path, text))
-    )
+    monkeypatch.setattr(file, "_write", lambda path, text, write=file._write: (os.sched_yield(), write(path, text)))
     async with store.lock("a"):
         saving = asyncio.create_task(store.save("a", Secret("new")))
         await asyncio.sleep(0)
@@ -165,9 +164,9 @@ def test_state_directory(monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     assert repr(FileTokenStore()) == f"FileTokenStore('{tmp_path}/.local/state/aiocdf')"
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    assert state_directory.state_directory() == Path("/state/aiocdf")
+    assert repr(FileTokenStore()) == "FileTokenStore('/state/aiocdf')"
     monkeypatch.setattr("sys.platform", "darwin")
-    assert state_directory.state_directory() == tmp_path / "Library" / "Application Support" / "aiocdf"
+    assert repr(FileTokenStore()) == f"FileTokenStore('{tmp_path}/Library/Application Support/aiocdf')"
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
-    assert state_directory.state_directory() == Path("/local/aiocdf")
+    assert repr(FileTokenStore()) == "FileTokenStore('/local/aiocdf')"

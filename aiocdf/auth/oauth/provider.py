@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from aiocdf._wire.http import Request, is_html
-from aiocdf.auth.exchange import exchange
-from aiocdf.auth.token import json_object, refusal
+from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.token import json_object, refusal
 from aiocdf.config import check_url
 from aiocdf.errors import AuthError, OAuthError
 

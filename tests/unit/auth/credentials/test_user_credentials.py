@@ -9,7 +9,7 @@ import pytest
 
 from aiocdf import _clock
 from aiocdf.auth import AccessToken, AuthorizationCode, DeviceCode, MemoryTokenStore, TokenSource, UserCredentials
-from aiocdf.auth.token import AccessToken as Token
+from aiocdf.auth.oauth.token import AccessToken as Token
 from aiocdf.errors import AuthError, ConfigError, ConnectError, LoginRequired, OAuthError, TransportTimeout
 from aiocdf.secret import Secret
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiocdf._http.transport import Transport
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.oauth.token import AccessToken
     from aiocdf.secret import Secret
 
 __all__ = ["Credentials"]

@@ -9,7 +9,7 @@ from aiocdf.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aiocdf.auth.credentials import Credentials
+    from aiocdf.auth.credentials.protocol import Credentials
     from aiocdf.config import SessionGrant
 
 __all__ = ["session_grants"]

@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from aiocdf.auth.browser import open_browser
-from aiocdf.auth.exchange import exchange
-from aiocdf.auth.loopback import Loopback
-from aiocdf.auth.presets import entra_authority, entra_urls
-from aiocdf.auth.prompt import print_url, tell
-from aiocdf.auth.redirect import read_redirect
-from aiocdf.auth.token import read_answer
-from aiocdf.auth.user_credentials import UserCredentials
+from aiocdf.auth.credentials.presets import entra_authority, entra_urls
+from aiocdf.auth.credentials.user_credentials import UserCredentials
+from aiocdf.auth.oauth.loopback import Loopback
+from aiocdf.auth.oauth.prompt import open_browser, print_url, tell
+from aiocdf.auth.oauth.redirect import read_redirect
+from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.token import read_answer
 from aiocdf.config import base_url_of
 from aiocdf.errors import ConfigError, OAuthError
 from aiocdf.secret import Secret
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aiocdf._http.transport import Transport
-    from aiocdf.auth.provider import Provider
-    from aiocdf.auth.token import AccessToken
+    from aiocdf.auth.oauth.provider import Provider
+    from aiocdf.auth.oauth.token import AccessToken
 
 __all__ = ["AuthorizationCode"]
 
@@ -89,7 +88,7 @@ class AuthorizationCode(UserCredentials):
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Send the user to the provider, and trade the code that comes back."""
-        from aiocdf.auth.oauth import authorization_url, token_request  # as late as everywhere
+        from aiocdf.auth.oauth.requests import authorization_url, token_request  # as late as everywhere
 
         if provider.authorize_url is None or not provider.takes_s256:
             raise OAuthError(f"{provider.issuer} offers no sign-in in a browser with a code challenge by S256.")

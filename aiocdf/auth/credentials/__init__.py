@@ -1,0 +1,1 @@
+"""Credentials: values that say how to get access tokens, one kind a file."""

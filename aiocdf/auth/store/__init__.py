@@ -1,0 +1,1 @@
+"""Token stores: where the sign-ins of users are kept."""
