@@ -11,7 +11,8 @@ from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import Transport
 from aiocdf._wire.json import api_headers
-from aiocdf.auth import BearerToken, TokenSource, session_grants
+from aiocdf.auth import BearerToken, TokenSource
+from aiocdf.auth import session_requests as session_grants
 from aiocdf.config import cluster_of
 from aiocdf.resources import Calls, Functions, Sessions, Tokens
 

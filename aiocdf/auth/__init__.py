@@ -1,4 +1,4 @@
-"""Credentials, where sign-ins are kept, and the token source that turns all of it into access tokens."""
+"""Credentials, the token stores that keep sign-ins, and the token source that hands out access tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiocdf.auth.credentials.client_credentials import ClientCredentials
 from aiocdf.auth.credentials.device_code import DeviceCode
 from aiocdf.auth.credentials.from_environment import credentials_from
 from aiocdf.auth.credentials.protocol import Credentials
-from aiocdf.auth.credentials.session_requests import session_grants
+from aiocdf.auth.credentials.session_requests import session_requests
 from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.prompt import DevicePrompt
 from aiocdf.auth.oauth.token import AccessToken
@@ -32,5 +32,5 @@ __all__ = [
     "TokenStore",
     "UserCredentials",
     "credentials_from",
-    "session_grants",
+    "session_requests",
 ]

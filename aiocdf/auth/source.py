@@ -44,7 +44,7 @@ class TokenSource:
         self._credentials = credentials
         self._transport = transport
         self._current: AccessToken | None = None
-        self._fetching: asyncio.Task[AccessToken] | None = None
+        self._fetch_task: asyncio.Task[AccessToken] | None = None
         self._failures = 0
         self._failed_at = 0.0
         self._closed = False
@@ -58,14 +58,14 @@ class TokenSource:
         """
         current = self._current
         if current is None:
-            return (await self._fetched()).secret
+            return (await self._await_fetch()).secret
         age = current.age(_clock.monotonic(), _clock.wall())
         if age < current.renew_after:
             return current.secret
         if age >= current.stale_after:
-            return (await self._fetched()).secret
+            return (await self._await_fetch()).secret
         if not self._is_failing(for_seconds=_pause(self._failures)):
-            self._fetch()
+            self._ensure_fetch()
         return current.secret
 
     async def rejected(self, used: Secret) -> bool:
@@ -85,7 +85,7 @@ class TokenSource:
         if current.age(_clock.monotonic(), _clock.wall()) < _TOO_YOUNG_TO_BLAME:
             return False
         try:
-            return (await self._fetched()).secret != used
+            return (await self._await_fetch()).secret != used
         except AuthError:
             return False  # logged by the fetch; the service's own 401 is what the caller should see
 
@@ -97,7 +97,7 @@ class TokenSource:
             ClientClosed: The source was closed.
         """
         self._current, self._failures = None, 0
-        return await self._fetched()
+        return await self._await_fetch()
 
     async def logout(self) -> None:
         """End the sign-in of a user, and forget the token.
@@ -115,15 +115,15 @@ class TokenSource:
         await self._forget()
 
     async def _forget(self) -> None:
-        fetching, self._current = self._fetching, None
+        fetching, self._current = self._fetch_task, None
         if fetching is not None:
             fetching.cancel()
             await asyncio.wait({fetching})
             self._current = None  # it may have come to its end instead
 
-    async def _fetched(self) -> AccessToken:
+    async def _await_fetch(self) -> AccessToken:
         """Return what the fetch under way brings, or a new one."""
-        fetching = self._fetch()
+        fetching = self._ensure_fetch()
         await asyncio.wait({fetching})  # unlike awaiting the task itself, being cancelled here leaves it running
         if fetching.cancelled():
             raise _closed() if self._closed else AuthError("the request for an access token was cancelled from within")
@@ -135,16 +135,16 @@ class TokenSource:
             raise copy.copy(error) from error.__cause__
         raise error
 
-    def _fetch(self) -> asyncio.Task[AccessToken]:
+    def _ensure_fetch(self) -> asyncio.Task[AccessToken]:
         """Return the fetch that is under way or has just failed, or start one."""
         if self._closed:
             raise _closed()
-        if self._fetching is None or (self._fetching.done() and not self._is_failing(for_seconds=_FAILURE_HOLDS)):
+        if self._fetch_task is None or (self._fetch_task.done() and not self._is_failing(for_seconds=_FAILURE_HOLDS)):
             loop = asyncio.get_running_loop()
             # An empty context: the task serves everybody, and must not carry on what belongs to its first caller.
-            self._fetching = loop.create_task(self._run(), name="aiocdf token", context=contextvars.Context())
-            self._fetching.add_done_callback(_read_exception)
-        return self._fetching
+            self._fetch_task = loop.create_task(self._run(), name="aiocdf token", context=contextvars.Context())
+            self._fetch_task.add_done_callback(_read_exception)
+        return self._fetch_task
 
     async def _run(self) -> AccessToken:
         """Fetch a token and keep it, or keep count of failures."""

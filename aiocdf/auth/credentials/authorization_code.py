@@ -12,10 +12,10 @@ import attrs
 from aiocdf.auth.credentials.presets import entra_authority, entra_urls
 from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.loopback import Loopback
-from aiocdf.auth.oauth.prompt import open_browser, print_url, tell
+from aiocdf.auth.oauth.prompt import notify, open_browser, print_url
 from aiocdf.auth.oauth.redirect import read_redirect
-from aiocdf.auth.oauth.sending import exchange
-from aiocdf.auth.oauth.token import read_answer
+from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.token import read_token_response
 from aiocdf.config import base_url_of
 from aiocdf.errors import ConfigError, OAuthError
 from aiocdf.secret import Secret
@@ -116,7 +116,7 @@ class AuthorizationCode(UserCredentials):
             secrets={"code_verifier": verifier},
             more=[("redirect_uri", loopback.redirect_uri), *self._targets()],
         )
-        return await exchange(request, transport, read_answer, attempts=1)  # a code is good for one
+        return await send_token_request(request, transport, read_token_response, attempts=1)  # a code is good for one
 
     async def _ask_user(self, url: str, outcome: asyncio.Future[Secret | OAuthError]) -> Secret | OAuthError:
         """Show the page, and wait for what comes back."""
@@ -133,4 +133,4 @@ class AuthorizationCode(UserCredentials):
 
     async def _show(self, url: str) -> None:
         if not (self.open_browser and await open_browser(url)):
-            await tell(self.show_url, url)
+            await notify(self.show_url, url)

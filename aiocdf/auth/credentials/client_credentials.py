@@ -9,8 +9,8 @@ import attrs
 
 from aiocdf.auth.credentials.presets import COGNITE_TOKEN_URL, OPEN_INDUSTRIAL_DATA, entra_authority, entra_urls
 from aiocdf.auth.credentials.validation import check_client_id, check_extra, is_text, split_names
-from aiocdf.auth.oauth.sending import exchange
-from aiocdf.auth.oauth.token import read_answer
+from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.token import read_token_response
 from aiocdf.config import base_url_of, check_url
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
@@ -160,7 +160,7 @@ class ClientCredentials:
         # A signature takes its time, and so does the import of what makes it.
         signs = self.auth_method == "private_key_jwt"
         request = await asyncio.to_thread(self._request) if signs else self._request()
-        return await exchange(request, transport, read_answer)
+        return await send_token_request(request, transport, read_token_response)
 
     def session_item(self) -> Mapping[str, str | Secret] | None:
         """Return the item for `POST /sessions` that lets a function act as this application; a key makes none."""

@@ -9,9 +9,9 @@ import attrs
 from aiocdf import _clock
 from aiocdf.auth.credentials.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
 from aiocdf.auth.credentials.user_credentials import UserCredentials
-from aiocdf.auth.oauth.prompt import DevicePrompt, print_prompt, tell
-from aiocdf.auth.oauth.sending import exchange
-from aiocdf.auth.oauth.token import clean, json_object, read_answer, read_seconds, refusal
+from aiocdf.auth.oauth.prompt import DevicePrompt, notify, print_prompt
+from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.token import clean, json_object, read_seconds, read_token_response, refusal
 from aiocdf.config import base_url_of
 from aiocdf.errors import AuthError, LoginRequired, OAuthError
 from aiocdf.secret import Secret
@@ -35,8 +35,8 @@ _LIFE = 900.0
 
 
 @attrs.frozen(kw_only=True)
-class _Grant:
-    """What the provider gave to be traded for tokens, once the user has entered the code."""
+class _DeviceAuthorization:
+    """The device authorization response: what is traded for tokens once the user has entered the code."""
 
     device_code: Secret
     prompt: DevicePrompt
@@ -84,33 +84,35 @@ class DeviceCode(UserCredentials):
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Tell the user a code, and ask the provider until it was entered."""
-        from aiocdf.auth.oauth.requests import device_request, token_request  # as late as everywhere
+        from aiocdf.auth.oauth.requests import device_authorization_request, token_request  # as late as everywhere
 
         if provider.device_url is None:
             raise OAuthError(f"{provider.issuer} offers no sign-in with a device code.")
         more = [*self._targets(), *self.extra.items()]
-        request = device_request(provider.device_url, self._client, scope=" ".join(self.scopes), more=more)
-        grant = await exchange(request, transport, _read_grant)
-        await tell(self.prompt, grant.prompt)
-        request = token_request(
-            provider.token_url, self._client, grant_type=_GRANT_TYPE, secrets={"device_code": grant.device_code}
+        request = device_authorization_request(
+            provider.device_url, self._client, scope=" ".join(self.scopes), more=more
         )
-        return await _poll(request, transport, grant)
+        authorization = await send_token_request(request, transport, _read_authorization)
+        await notify(self.prompt, authorization.prompt)
+        request = token_request(
+            provider.token_url, self._client, grant_type=_GRANT_TYPE, secrets={"device_code": authorization.device_code}
+        )
+        return await _poll(request, transport, authorization)
 
 
-async def _poll(request: Request, transport: Transport, grant: _Grant) -> AccessToken:
+async def _poll(request: Request, transport: Transport, authorization: _DeviceAuthorization) -> AccessToken:
     """Ask for the token until the user is done (RFC 8628 section 3.5)."""
-    interval = grant.interval
-    while _clock.monotonic() + interval < grant.good_until:
+    interval = authorization.interval
+    while _clock.monotonic() + interval < authorization.good_until:
         await _clock.sleep(interval)
         try:
-            return await exchange(request, transport, read_answer, attempts=1)
+            return await send_token_request(request, transport, read_token_response, attempts=1)
         except AuthError as error:
             longer = _longer(interval, error)
             if longer is None:
                 raise
             interval = longer
-    raise LoginRequired(f"nobody entered the code within {grant.prompt.expires_in:g} s: try again.")
+    raise LoginRequired(f"nobody entered the code within {authorization.prompt.expires_in:g} s: try again.")
 
 
 def _longer(interval: float, error: AuthError) -> float | None:
@@ -126,7 +128,7 @@ def _longer(interval: float, error: AuthError) -> float | None:
             return None
 
 
-def _read_grant(response: Response, *, what: str, asked_at_wall: float) -> _Grant | AuthError:  # noqa: ARG001 - loop time does
+def _read_authorization(response: Response, *, what: str, asked_at_wall: float) -> _DeviceAuthorization | AuthError:  # noqa: ARG001 - loop time does
     """Read the answer of the device authorization endpoint (RFC 8628 section 3.2)."""
     answer = json_object(response.body)
     device_code, user_code = answer.get("device_code"), clean(answer.get("user_code"))
@@ -134,7 +136,7 @@ def _read_grant(response: Response, *, what: str, asked_at_wall: float) -> _Gran
     if response.status != 200 or not isinstance(device_code, str) or not user_code or not uri:
         return refusal(response.status, answer, what)
     life = read_seconds(answer.get("expires_in")) or _LIFE
-    return _Grant(
+    return _DeviceAuthorization(
         device_code=Secret(device_code),
         prompt=DevicePrompt(
             user_code=user_code,

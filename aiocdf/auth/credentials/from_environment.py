@@ -1,4 +1,4 @@
-"""Credentials from the variables that Cognite's own tools read."""
+"""Credentials from the environment variables that Cognite's own tools read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is publicly known of the identity providers of Cognite's customers."""
+"""Public addresses and client ids of the identity providers that Cognite's customers use."""
 
 from __future__ import annotations
 

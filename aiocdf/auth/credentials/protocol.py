@@ -1,4 +1,4 @@
-"""What a client needs from credentials, whatever their kind."""
+"""The protocol that all kinds of credentials implement."""
 
 from __future__ import annotations
 

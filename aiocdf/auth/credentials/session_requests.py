@@ -1,4 +1,4 @@
-"""How sessions for function calls are asked for."""
+"""Items for `POST /sessions`: how a client requests the sessions that its function calls need."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from aiocdf.auth.credentials.protocol import Credentials
     from aiocdf.config import SessionGrant
 
-__all__ = ["session_grants"]
+__all__ = ["session_requests"]
 
-_EXCHANGES = {"token_exchange": {"tokenExchange": True}, "oneshot_token_exchange": {"oneshotTokenExchange": True}}
+_TOKEN_EXCHANGES = {"token_exchange": {"tokenExchange": True}, "oneshot_token_exchange": {"oneshotTokenExchange": True}}
 
 
-def session_grants(credentials: Credentials, chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
+def session_requests(credentials: Credentials, chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
     """Return the items for `POST /sessions` that are worth trying, the best first.
 
     Args:
@@ -28,10 +28,10 @@ def session_grants(credentials: Credentials, chosen: SessionGrant | None) -> Seq
         ConfigError: The credentials do not allow the one that was chosen.
     """
     own = credentials.session_item()
-    if chosen in _EXCHANGES:
-        return (_EXCHANGES[chosen],)
+    if chosen in _TOKEN_EXCHANGES:
+        return (_TOKEN_EXCHANGES[chosen],)
     if own is not None:
         return (own,)
     if chosen is not None:
         raise ConfigError(f"these credentials have no client secret to hand over, which session_grant {chosen!r} needs")
-    return tuple(_EXCHANGES.values())
+    return tuple(_TOKEN_EXCHANGES.values())

@@ -1,4 +1,4 @@
-"""What all ways have in common in which a person signs in."""
+"""The common part of all credentials with which a person signs in."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth._finish import finish
+from aiocdf.auth._finish import shielded_with_grace
 from aiocdf.auth.credentials.presets import COGNITE_ISSUER
 from aiocdf.auth.credentials.validation import check_client_id, check_extra, split_names
 from aiocdf.auth.oauth.provider import Provider, discover, issuer_of
-from aiocdf.auth.oauth.sending import exchange
-from aiocdf.auth.oauth.token import read_answer, refusal
+from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.token import read_token_response, refusal
 from aiocdf.auth.store.base import MemoryTokenStore, TokenStore
-from aiocdf.auth.store.stored_sign_in import SignIn
+from aiocdf.auth.store.stored_sign_in import StoredSignIn
 from aiocdf.config import above_zero, check_url
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
 
@@ -126,7 +126,7 @@ class UserCredentials:
         if kept is not None and _serves(kept.token, old):
             return kept.token
         try:
-            return await finish(self._renew(transport, old))
+            return await shielded_with_grace(self._renew(transport, old))
         except LoginRequired:
             if old is not None or not self.ask_user:
                 raise
@@ -160,7 +160,7 @@ class UserCredentials:
             if not limit.expired():
                 raise
             raise LoginRequired(f"nobody completed the sign-in within {self.time_limit:g} s: try again.") from None
-        return await finish(self._keep_first(token, provider))
+        return await shielded_with_grace(self._keep_first(token, provider))
 
     async def _keep_first(self, token: AccessToken, provider: Provider) -> AccessToken:
         async with self.store.lock(self._key):
@@ -170,7 +170,7 @@ class UserCredentials:
         """Save the token, and return it as it is kept."""
         if token.refresh_token is None:  # so that there is no use in renewing it ahead
             token = attrs.evolve(token, renew_after=token.stale_after)
-        await self.store.save(self._key, SignIn(token=token, token_url=token_url).text())
+        await self.store.save(self._key, StoredSignIn(token=token, token_url=token_url).text())
         return token
 
     async def _renew(self, transport: Transport, old: AccessToken | None) -> AccessToken:
@@ -195,7 +195,7 @@ class UserCredentials:
             " `await client.login()`."
         ) from refused
 
-    async def _refresh(self, kept: SignIn, transport: Transport) -> AccessToken | OAuthError:
+    async def _refresh(self, kept: StoredSignIn, transport: Transport) -> AccessToken | OAuthError:
         """Ask for new tokens; a refusal that only the user can help with is returned."""
         from aiocdf.auth.oauth.requests import token_request  # as late as everywhere: Authlib takes its time to import
 
@@ -209,20 +209,20 @@ class UserCredentials:
         )
         try:
             # Two attempts: one whose answer was lost may have used the refresh token up, and more would not help.
-            token = await exchange(request, transport, read_answer, attempts=2)
+            token = await send_token_request(request, transport, read_token_response, attempts=2)
         except OAuthError as error:
             if _is_over(error):
                 return error
             raise
         return attrs.evolve(token, refresh_token=token.refresh_token or kept.token.refresh_token)
 
-    async def _revoke(self, kept: SignIn, transport: Transport) -> None:
+    async def _revoke(self, kept: StoredSignIn, transport: Transport) -> None:
         from aiocdf.auth.oauth.requests import revocation_request  # see above
 
         revoke_url = self.revoke_url or (await self._provider(transport)).revoke_url
         if revoke_url is not None and kept.token.refresh_token is not None:
             request = revocation_request(revoke_url, self._client, refresh_token=kept.token.refresh_token)
-            await exchange(request, transport, _read_revocation)
+            await send_token_request(request, transport, _read_revocation)
 
     async def _provider(self, transport: Transport) -> Provider:
         """Return the addresses, as given or as the provider tells them."""
@@ -232,10 +232,10 @@ class UserCredentials:
         begins_at = {self._begins_at: getattr(self, self._begins_at)}
         return Provider(token_url=self.token_url, revoke_url=self.revoke_url, **begins_at)
 
-    async def _load(self) -> SignIn | None:
+    async def _load(self) -> StoredSignIn | None:
         """Return the sign-in that is kept, if it is one of this provider's."""
         text = await self.store.load(self._key)
-        kept = SignIn.read(text) if text else None
+        kept = StoredSignIn.read(text) if text else None
         return None if kept is None or self.token_url not in {None, kept.token_url} else kept
 
     @property

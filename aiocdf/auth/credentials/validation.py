@@ -1,4 +1,4 @@
-"""What credentials are made of, as users give it."""
+"""Checks and conversions of the arguments that users give to credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address on this computer to which the browser brings the answer to a sign-in (RFC 8252 section 7.3)."""
+"""The loopback redirect URI: a listener that receives the authorization response (RFC 8252 section 7.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the browser shows when the user comes back from signing in."""
+"""The pages that the browser shows after the redirect."""
 
 from __future__ import annotations
 

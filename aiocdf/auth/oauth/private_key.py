@@ -1,4 +1,4 @@
-"""A private key that an application signs with, instead of sending a secret."""
+"""The private key with which an application signs its client assertion, instead of sending a secret."""
 
 from __future__ import annotations
 

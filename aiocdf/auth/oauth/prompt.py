@@ -13,7 +13,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DevicePrompt", "open_browser", "print_prompt", "print_url", "tell"]
+__all__ = ["DevicePrompt", "notify", "open_browser", "print_prompt", "print_url"]
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ class DevicePrompt:
         return f"To sign in, open {self.verification_uri} and enter the code {self.user_code}"
 
 
-async def tell(callback: Callable[[T], object], value: T) -> None:
-    """Call a user's function, or await it."""
+async def notify(callback: Callable[[T], object], value: T) -> None:
+    """Call a callback that the user gave, and await its result if it is awaitable."""
     result = callback(value)
     if inspect.isawaitable(result):
         await result

@@ -1,4 +1,4 @@
-"""An identity provider's addresses, as given or as it tells them itself."""
+"""The endpoints of an identity provider, given by the user or read from its discovery document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from aiocdf._wire.http import Request, is_html
-from aiocdf.auth.oauth.sending import exchange
+from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import json_object, refusal
 from aiocdf.config import check_url
 from aiocdf.errors import AuthError, OAuthError
@@ -72,7 +72,7 @@ def issuer_of(url: str) -> str:
 
 async def _document(url: str, transport: Transport) -> Mapping[str, Any]:
     request = Request(name="discovery document", method="GET", url=url, headers={"Accept": "application/json"})
-    return await exchange(request, transport, _read_document)
+    return await send_token_request(request, transport, _read_document)
 
 
 def _read_document(response: Response, *, what: str, asked_at_wall: float) -> Mapping[str, Any] | AuthError:  # noqa: ARG001 - has no age

@@ -1,4 +1,4 @@
-"""What comes back with the user from the identity provider."""
+"""Reading the authorization response, which the redirect of the browser carries in its query."""
 
 from __future__ import annotations
 

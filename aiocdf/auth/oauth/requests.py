@@ -1,4 +1,4 @@
-"""OAuth 2.0 requests, built by Authlib and sent by nobody but us."""
+"""Building OAuth 2.0 requests: Authlib builds them, and aiocdf sends them itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiocdf.secret import Secret
 
-__all__ = ["ClientIdentity", "authorization_url", "device_request", "revocation_request", "token_request"]
+__all__ = ["ClientIdentity", "authorization_url", "device_authorization_request", "revocation_request", "token_request"]
 
 #: Seconds until an identity provider's answer must be there.
 _TIMEOUT = 30.0
@@ -101,8 +101,10 @@ def authorization_url(
     return "&".join([url, *([urlencode(added)] if (added := list(more)) else [])])
 
 
-def device_request(device_url: str, client: ClientIdentity, *, scope: str, more: Iterable[tuple[str, str]]) -> Request:
-    """Build the request for a code that a user enters on another device (RFC 8628 section 3.1); Authlib has none."""
+def device_authorization_request(
+    device_url: str, client: ClientIdentity, *, scope: str, more: Iterable[tuple[str, str]]
+) -> Request:
+    """Build the device authorization request (RFC 8628 section 3.1), for which Authlib has no method."""
     scopes = [("scope", scope)] if scope else []
     body = urlencode([("client_id", client.client_id), *scopes, *more])
     return _post(f"device code for client {client.client_id!r}", device_url, body, _headers())

@@ -1,4 +1,4 @@
-"""A request to an identity provider and its answer, with the few retries that are worth it."""
+"""Sending a request to an identity provider, reading the answer, and retrying the few failures that a retry can cure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiocdf._http.transport import Transport
     from aiocdf._wire.http import Request, Response
 
-__all__ = ["Reader", "exchange"]
+__all__ = ["Reader", "send_token_request"]
 
 #: Seconds that the first wait takes at the most, and that any wait takes.
 _BASE, _CAP = 1.0, 60.0
@@ -34,7 +34,7 @@ class Reader(Protocol[T_co]):
         """
 
 
-async def exchange(request: Request, transport: Transport, read: Reader[T_co], *, attempts: int = 3) -> T_co:
+async def send_token_request(request: Request, transport: Transport, read: Reader[T_co], *, attempts: int = 3) -> T_co:
     """Send a request and read the answer.
 
     It is sent again when there was no answer, and after a 429 or 5xx.

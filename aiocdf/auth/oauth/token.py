@@ -1,4 +1,4 @@
-"""An access token with its age, and how it is read from a token endpoint's answer."""
+"""An access token with its age, and the reading of a token endpoint's response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aiocdf._wire.http import Response
 
-__all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_answer", "read_seconds", "refusal"]
+__all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_seconds", "read_token_response", "refusal"]
 
 #: Seconds that a token is used when its issuer does not say for how long it is good.
 _ASSUMED_LIFE = 300.0
@@ -95,7 +95,7 @@ class AccessToken:
         return self.asked_at_wall + self.life
 
 
-def read_answer(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
+def read_token_response(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
     """Read a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 
     An error is returned, not raised: its traceback must not hold this function's locals, which have the token.

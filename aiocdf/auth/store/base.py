@@ -1,4 +1,4 @@
-"""Where the sign-ins of users are kept."""
+"""The protocol of token stores, and the store that keeps sign-ins in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sign-ins kept in files that only their owner can read."""
+"""The token store that keeps sign-ins in files, which only their owner can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aiocdf.auth._finish import finish
+from aiocdf.auth._finish import shielded_with_grace
 from aiocdf.auth.store.base import wait_for_turn
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
@@ -101,7 +101,7 @@ class FileTokenStore:
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Do what may block in a thread, and to its end."""
         with self._reported():
-            return await finish(asyncio.to_thread(function, *arguments))
+            return await shielded_with_grace(asyncio.to_thread(function, *arguments))
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:

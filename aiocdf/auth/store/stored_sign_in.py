@@ -1,4 +1,4 @@
-"""A user's sign-in as it is kept: the access token, and what gets the next one."""
+"""A user's sign-in as a token store keeps it: the access token and the refresh token."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiocdf.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SignIn"]
+__all__ = ["StoredSignIn"]
 
 
 @attrs.frozen(kw_only=True)
-class SignIn:
-    """What a token store keeps of a sign-in."""
+class StoredSignIn:
+    """The tokens of one sign-in, as a token store keeps them."""
 
     token: AccessToken
     #: Where the refresh token came from, and the only place that it is ever sent to.
@@ -42,18 +42,18 @@ class SignIn:
         )
 
     @classmethod
-    def read(cls, text: Secret) -> SignIn | None:
+    def read(cls, text: Secret) -> StoredSignIn | None:
         """Read what was kept; None where it is nothing that was kept by us."""
-        return _sign_in(json_object(text.reveal().encode()))
+        return _stored_sign_in(json_object(text.reveal().encode()))
 
 
-def _sign_in(kept: Mapping[str, Any]) -> SignIn | None:
+def _stored_sign_in(kept: Mapping[str, Any]) -> StoredSignIn | None:
     access_token, refresh_token, token_url = (kept.get(name) for name in ("access_token", "refresh_token", "token_url"))
     asked_at, life = read_seconds(kept.get("asked_at")), read_seconds(kept.get("life"))
     if not isinstance(access_token, str) or not isinstance(token_url, str) or asked_at is None or life is None:
         return None
     age = _clock.wall() - asked_at
-    return SignIn(
+    return StoredSignIn(
         token_url=token_url,
         token=AccessToken.lasting(
             Secret(access_token),

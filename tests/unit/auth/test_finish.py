@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aiocdf import _clock
-from aiocdf.auth._finish import finish
+from aiocdf.auth._finish import shielded_with_grace
 
 pytestmark = pytest.mark.looptime
 
@@ -18,16 +18,16 @@ async def work(seconds: float, done: list[float]) -> str:
 
 async def test_result_and_error() -> None:
     """Without a cancellation it is an await like any other."""
-    assert await finish(work(1, [])) == "result"
+    assert await shielded_with_grace(work(1, [])) == "result"
     with pytest.raises(ZeroDivisionError):
-        await finish(asyncio.to_thread(lambda: 1 / 0))
+        await shielded_with_grace(asyncio.to_thread(lambda: 1 / 0))
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(3.0, True), (7.0, False)])
 async def test_cancellation(seconds, ends) -> None:
     """Cancelled work has five seconds to end; the cancellation goes on in any case, and no task is left."""
     done, started = [], _clock.monotonic()
-    finishing = asyncio.create_task(finish(work(seconds, done)))
+    finishing = asyncio.create_task(shielded_with_grace(work(seconds, done)))
     await asyncio.sleep(1)
     finishing.cancel()
 
@@ -45,7 +45,7 @@ async def test_error_after_cancellation(caplog) -> None:
         await asyncio.sleep(1)
         raise ZeroDivisionError
 
-    finishing = asyncio.create_task(finish(fail()))
+    finishing = asyncio.create_task(shielded_with_grace(fail()))
     await asyncio.sleep(0.5)
     finishing.cancel()
     with pytest.raises(asyncio.CancelledError):

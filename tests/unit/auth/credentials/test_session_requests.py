@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocdf.auth import BearerToken, ClientCredentials, session_grants
+from aiocdf.auth import BearerToken, ClientCredentials, session_requests
 from aiocdf.config import Settings
 from aiocdf.errors import ConfigError
 
@@ -13,7 +13,7 @@ OWN = APPLICATION.session_item()
 
 
 @pytest.mark.parametrize(
-    ("credentials", "chosen", "grants"),
+    ("credentials", "chosen", "items"),
     [
         (APPLICATION, None, (OWN,)),
         (APPLICATION, "client_credentials", (OWN,)),
@@ -24,15 +24,15 @@ OWN = APPLICATION.session_item()
         (USER, "oneshot_token_exchange", (ONESHOT,)),
     ],
 )
-def test_grants(credentials, chosen, grants) -> None:
+def test_grants(credentials, chosen, items) -> None:
     """Sessions match the credential: an application's own secret, a user's token with a fallback; or what was chosen."""
-    assert session_grants(credentials, chosen) == grants
+    assert session_requests(credentials, chosen) == items
 
 
 def test_nothing_to_hand_over() -> None:
     """Who chooses the client's secret must have one."""
     with pytest.raises(ConfigError, match="have no client secret to hand over"):
-        session_grants(USER, "client_credentials")
+        session_requests(USER, "client_credentials")
 
 
 @pytest.mark.parametrize("grant", ["tokenExchange", "", 1, ["token_exchange"]])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocdf._wire.http import Response
-from aiocdf.auth.oauth.token import AccessToken, clean, read_answer, read_seconds
+from aiocdf.auth.oauth.token import AccessToken, clean, read_seconds, read_token_response
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
@@ -18,7 +18,7 @@ GOOD = {"access_token": "t0ken", "token_type": "Bearer", "expires_in": 3600}
 def read(body, status=200, **headers):
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = Response(status=status, headers=headers, body=encoded, sent_at=100.0, received_at=101.0)
-    return read_answer(response, what="no token for app", asked_at_wall=5000.0)
+    return read_token_response(response, what="no token for app", asked_at_wall=5000.0)
 
 
 def test_good_answer() -> None:
