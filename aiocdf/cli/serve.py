@@ -13,7 +13,7 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.local import serve
-from aiocdf.local.catalogue import Catalogue
+from aiocdf.local.runtime.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aiocdf.local import LocalServer
-    from aiocdf.local.calls import ErrorShape
-    from aiocdf.local.catalogue import Function
+    from aiocdf.local.api.calls import ErrorShape
+    from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.server import LoginFlow
 
 __all__ = ["run_server"]

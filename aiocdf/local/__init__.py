@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aiocdf.local.limits import Limits
-from aiocdf.local.records import OAuthClient, User
 from aiocdf.local.server import LocalServer, serve
+from aiocdf.local.state.limits import Limits
+from aiocdf.local.state.records import OAuthClient, User
 
 __all__ = ["Limits", "LocalServer", "OAuthClient", "User", "serve"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import socket
 from contextlib import AsyncExitStack
@@ -15,21 +16,20 @@ from aiohttp import web
 
 from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
-from aiocdf.local.app import application
-from aiocdf.local.calls import CallEndpoints, ErrorShape
-from aiocdf.local.catalogue import Catalogue
-from aiocdf.local.discovery import DISCOVERY_PATH
-from aiocdf.local.executions import Executions
-from aiocdf.local.functions import FunctionEndpoints
-from aiocdf.local.ids import Ids
-from aiocdf.local.issuer import Issuer
-from aiocdf.local.limits import Limits
-from aiocdf.local.oauth import TOKEN_PATH
-from aiocdf.local.provider import provider_routes
-from aiocdf.local.records import OAuthClient, User
-from aiocdf.local.runtime import Runtime
-from aiocdf.local.sessions import SessionEndpoints
-from aiocdf.local.store import MemoryStore
+from aiocdf.local.api.calls import CallEndpoints, ErrorShape
+from aiocdf.local.api.executions import Executions
+from aiocdf.local.api.functions import FunctionEndpoints
+from aiocdf.local.api.sessions import SessionEndpoints
+from aiocdf.local.http.application import application
+from aiocdf.local.identity.discovery import DISCOVERY_PATH
+from aiocdf.local.identity.issuer import Issuer
+from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
+from aiocdf.local.identity.routes import provider_routes
+from aiocdf.local.runtime.catalogue import Catalogue
+from aiocdf.local.runtime.pool import Runtime
+from aiocdf.local.state.limits import Limits
+from aiocdf.local.state.records import Ids, OAuthClient, User
+from aiocdf.local.state.store import MemoryStore
 
 if TYPE_CHECKING:
     import os
@@ -276,7 +276,7 @@ class LocalServer:
         app = application(
             [*provided, *(route for resource in endpoints for route in resource.routes())],
             project=self.project,
-            issuer=self._issuer,
+            authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
             body_bytes=6 * self._limits.data_bytes + 1_000_000,
             log=self._log,

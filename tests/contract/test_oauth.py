@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from aiocdf.local import Limits, OAuthClient, serve
-from aiocdf.local.records import ALL_CAPABILITIES
+from aiocdf.local.state.records import ALL_CAPABILITIES
 
 
 def basic(client_id: str, client_secret: str) -> dict[str, str]:

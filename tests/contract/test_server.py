@@ -185,7 +185,7 @@ async def test_crash(api, monkeypatch, caplog):
     async def broken(_):
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("aiocdf.local.store.MemoryStore.last_called", broken)
+    monkeypatch.setattr("aiocdf.local.state.store.MemoryStore.last_called", broken)
     with caplog.at_level(logging.ERROR, "aiocdf.local"):
         answer = await api.get("/functions")
     assert {"error": {"code": 500, "message": "Internal server error"}} == answer.body

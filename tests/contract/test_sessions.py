@@ -7,7 +7,7 @@ import math
 import pytest
 
 from aiocdf.local import Limits, serve
-from aiocdf.local.records import ALL_CAPABILITIES, Access
+from aiocdf.local.state.records import ALL_CAPABILITIES, Access
 
 
 async def create(api, item=None):

@@ -14,7 +14,7 @@ import typer.main
 import aiocdf
 from aiocdf import environment, errors, local, resources
 from aiocdf.cli.app import app
-from aiocdf.local import settings
+from aiocdf.local.runtime import function_settings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 CODE = re.compile(r"`([^`\n]+)`")
@@ -162,7 +162,7 @@ def test_it_names_all_commands_with_their_options(command: str) -> None:
 
 def test_it_names_all_keys_of_function_settings() -> None:
     """Each key that a function.toml may have is in the section on it."""
-    assert settings._RULES.keys() - _words(_section("function.toml")) == set()
+    assert function_settings._RULES.keys() - _words(_section("function.toml")) == set()
 
 
 def test_it_names_all_members_of_the_local_server() -> None:

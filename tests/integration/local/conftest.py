@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from aiocdf.local.deployment import Deployment, discover
-from aiocdf.local.invocation import Invocation, Outcome
-from aiocdf.local.runtime import Runtime
+from aiocdf.local.runtime.deployment import Deployment, discover
+from aiocdf.local.runtime.invocation import Invocation, Outcome
+from aiocdf.local.runtime.pool import Runtime
 from aiocdf.secret import Secret
 
 CALL = {

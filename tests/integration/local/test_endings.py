@@ -10,7 +10,7 @@ import traceback
 
 import pytest
 
-from aiocdf.local import instance
+from aiocdf.local.runtime import process
 
 FOREVER = """
     import os, subprocess, time
@@ -148,7 +148,7 @@ async def test_process_that_cannot_start_fails_the_call(stage, monkeypatch):
 
 async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):
     """A process that hangs before its first word is killed and told."""
-    monkeypatch.setattr(instance, "_START_LIMIT", 0.01)
+    monkeypatch.setattr(process, "_START_LIMIT", 0.01)
     stage.write("def handle(): return 1")
 
     outcome = await stage.run()
@@ -231,7 +231,7 @@ async def test_close_in_the_middle_fails_running_and_waiting_calls(stage):
 
 async def test_close_ends_idle_processes_that_will_not_go(stage, monkeypatch):
     """A process kept by a thread of the function's is killed after a while, with what the function started."""
-    monkeypatch.setattr(instance, "_GOODBYE_LIMIT", 0.1)
+    monkeypatch.setattr(process, "_GOODBYE_LIMIT", 0.1)
     stage.write("""
         import os, subprocess, threading, time
         def handle():
@@ -253,8 +253,8 @@ async def test_functions_die_with_a_server_that_was_killed(stage, tmp_path):
     script.write_text(f"""
 import asyncio
 from pathlib import Path
-from aiocdf.local.deployment import discover
-from aiocdf.local.runtime import Invocation, Runtime
+from aiocdf.local.runtime.deployment import discover
+from aiocdf.local.runtime.pool import Invocation, Runtime
 from aiocdf.secret import Secret
 
 async def main():

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 
-from aiocdf.local import runtime as runtime_module
+from aiocdf.local.runtime import pool
 
 GATE = """
     import os, pathlib, time
@@ -35,7 +35,7 @@ async def test_no_more_processes_than_places(stage):
 
 async def test_first_come_first_served(stage):
     """Calls that wait for a place get it in the order in which they came."""
-    stage.runtime = runtime_module.Runtime(instances=1)
+    stage.runtime = pool.Runtime(instances=1)
     stage.write("def handle(data): print(data['n'])")
 
     await asyncio.gather(*(stage.run(n=n) for n in range(20)))
@@ -85,7 +85,7 @@ async def test_idle_processes_make_room_for_other_functions(stage):
 
 async def test_idle_processes_end_after_a_while(stage, monkeypatch):
     """A process without work ends by itself."""
-    monkeypatch.setattr(runtime_module, "_IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "_IDLE_SECONDS", 0.02)
     stage.write("import os\ndef handle(): return os.getpid()")
     pid = (await stage.run()).response.decode()
 
@@ -163,4 +163,4 @@ async def test_default_places_follow_the_processors(monkeypatch):
     """Four at least, else twice the processors."""
     for processors, places in ((1, 4), (None, 4), (8, 16)):
         monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
-        assert runtime_module.Runtime()._instances == places
+        assert pool.Runtime()._instances == places

@@ -1,0 +1,1 @@
+"""The endpoints of functions, calls and sessions, and the running of calls."""

@@ -1,0 +1,191 @@
+"""Running calls: admitted at the service's limits, run, and written down when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf.local.http.problems import Problem, TooManyCalls
+from aiocdf.local.identity.issuer import digest
+from aiocdf.local.runtime.invocation import Invocation, Outcome
+from aiocdf.local.state.records import Access, Call, LogLine, now_ms
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping, Sequence
+
+    from aiocdf.local.identity.issuer import Issuer
+    from aiocdf.local.runtime.catalogue import Function
+    from aiocdf.local.runtime.pool import Runtime
+    from aiocdf.local.state.limits import Limits
+    from aiocdf.local.state.records import Ids, Session
+    from aiocdf.local.state.store import Store
+    from aiocdf.secret import Secret
+
+__all__ = ["Executions"]
+
+STOPPED = Outcome(status="Failed", message="the local server was stopped")
+BROKEN = Outcome(status="Failed", message="the local server could not run the call")
+
+
+@attrs.define
+class CallLog:
+    """The lines that a call has printed so far, up to a size."""
+
+    _room: int
+    lines: list[LogLine] = attrs.field(factory=list, init=False)
+
+    def add(self, timestamp: int, message: str) -> None:
+        """Keep a line, or say once that no more are kept."""
+        if self._room > 0:
+            self._room -= len(message) + 1
+            self.lines.append(LogLine(timestamp, message))
+            if self._room <= 0:
+                self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+
+@attrs.define(kw_only=True)
+class Executions:
+    """The calls that run now, each in a task of its own; `aclose` ends them.
+
+    Args:
+        store: Where calls and their ends are written.
+        issuer: Who gives the tokens that functions call back with.
+        runtime: What runs functions.
+        ids: Where ids of calls come from.
+        limits: How many calls may run, and how much they may say.
+        base_url: Where functions reach the server.
+        project: The project.
+        log: Where starts and ends of calls are told.
+    """
+
+    _store: Store
+    _issuer: Issuer
+    _runtime: Runtime
+    _ids: Ids
+    _limits: Limits
+    _base_url: str
+    _project: str
+    _log: logging.Logger
+    _running: Counter[int] = attrs.field(factory=Counter, init=False)
+    _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
+    _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
+        """Bind the nonce's session and start a call, which runs on after this returns.
+
+        Raises:
+            Problem: Too many calls run, or the nonce cannot be bound; nothing was started.
+        """
+        self._admit(function.id)
+        try:
+            session = await self._bound(function.id, nonce)
+            call = Call(id=self._ids.take(), function_id=function.id, status="Running", start_time=now_ms())
+            await self._store.add_call(call)
+        except BaseException:
+            self._release(function.id)
+            raise
+        self._logs[call.id] = CallLog(self._limits.log_bytes)
+        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return call
+
+    def log(self, call_id: int) -> Sequence[LogLine] | None:
+        """Return what a running call has printed so far; None if it does not run."""
+        running = self._logs.get(call_id)
+        return None if running is None else running.lines
+
+    async def aclose(self) -> None:
+        """Start no more calls, and end those that run as Failed."""
+        self._closed = True
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would not write its end
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _admit(self, function_id: int) -> None:
+        """Count a call in, or refuse it; nothing is awaited between the check and the count."""
+        if self._closed:
+            raise Problem(503, "The local server is stopping")
+        for owner, running, most in (
+            ("Function", self._running[function_id], self._limits.calls_per_function),
+            ("Project", self._running.total(), self._limits.calls_per_project),
+        ):
+            if running >= most:
+                raise TooManyCalls(
+                    f"{owner} exceeded maximum number='{most}' of concurrent calls. Please try again later."
+                )
+        self._running[function_id] += 1
+
+    def _release(self, function_id: int) -> None:
+        self._running[function_id] -= 1
+
+    async def _bound(self, function_id: int, nonce: Secret) -> Session:
+        session = await self._store.bind_session(digest(nonce), now_ms())
+        if session is None:
+            raise Problem(400, f"Failed to bind session using nonce for: {function_id}")
+        return session
+
+    async def _run(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> None:
+        outcome = STOPPED
+        try:
+            outcome = await self._outcome(call, function, session, data)
+        except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
+            self._log.exception("call %s of %s broke the runtime", call.id, function.deployment.external_id)
+            outcome = BROKEN
+        finally:
+            # Counted out before it is seen to have ended: who sees the end may start the next call at once.
+            self._release(call.function_id)
+            await self._finish(call, function, self._within_limit(outcome))
+
+    async def _outcome(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Outcome:
+        """Run the call with a token of its session that ends with the call."""
+        token = await self._issuer.issue(
+            Access(
+                client_id=session.client_id,
+                capabilities=session.capabilities,
+                expires=math.inf,
+                session_id=session.id,
+                depth=session.depth,
+            )
+        )
+        invocation = Invocation(
+            call_id=call.id,
+            function_id=function.id,
+            data=data,
+            base_url=self._base_url,
+            project=self._project,
+            token=token,
+        )
+        try:
+            return await self._runtime.run(function.deployment, invocation, self._logs[call.id].add)
+        finally:
+            await self._issuer.revoke(token)
+
+    def _within_limit(self, outcome: Outcome) -> Outcome:
+        """Return the outcome, Failed if the response is larger than the service would take."""
+        size, limit = len(outcome.response or b""), self._limits.response_bytes
+        if size <= limit:
+            return outcome
+        message = f"the response is {size} bytes of JSON, and at most {limit} are allowed"
+        return Outcome(status="Failed", message=message)
+
+    async def _finish(self, call: Call, function: Function, outcome: Outcome) -> None:
+        ended = attrs.evolve(
+            call,
+            status=outcome.status,
+            end_time=max(now_ms(), call.start_time),
+            response=outcome.response,
+            message=outcome.message,
+            trace=outcome.trace,
+        )
+        await self._store.finish_call(ended, self._logs[call.id].lines)
+        del self._logs[call.id]
+        seconds = (now_ms() - call.start_time) / 1000
+        self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)

@@ -1,0 +1,1 @@
+"""The HTTP of the local server: routes, reading requests, paging and error answers."""

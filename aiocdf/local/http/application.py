@@ -1,0 +1,76 @@
+"""The HTTP application: routes, and who may use them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+from aiohttp import web
+
+from aiocdf.local.http.problems import Problem, Unauthorized, answering
+from aiocdf.local.state.records import Access
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable
+
+__all__ = ["Authenticator", "Handler", "Route", "application"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Returns what the token of a request allows, or raises `Unauthorized`.
+Authenticator = Callable[[web.Request], Awaitable[Access]]
+
+
+@attrs.frozen
+class Route:
+    """An endpoint.
+
+    Args:
+        method: Its HTTP method.
+        path: Its path below the project's, or from the root if `capability` is None.
+        handler: What answers.
+        capability: What the caller's token must allow, as `acl:ACTION`; None for an endpoint open to all.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    capability: str | None
+
+
+def application(
+    routes: Iterable[Route], *, project: str, authenticate: Authenticator, body_bytes: int, log: logging.Logger
+) -> web.Application:
+    """Return the application that serves the routes.
+
+    Args:
+        routes: What to serve.
+        project: The one project there is.
+        authenticate: Called with each request that needs a capability.
+        body_bytes: The largest request body to read, after decompression.
+        log: Where crashes of handlers are told.
+    """
+    app = web.Application(client_max_size=body_bytes, middlewares=[answering(log)])
+    for route in routes:
+        if route.capability is None:
+            app.router.add_route(route.method, route.path, route.handler)
+        else:
+            handler = _guarded(route.handler, route.capability, project, authenticate)
+            app.router.add_route(route.method, f"/api/v1/projects/{{project}}{route.path}", handler)
+    return app
+
+
+def _guarded(handler: Handler, capability: str, project: str, authenticate: Authenticator) -> Handler:
+    """Return the handler behind a check of token, project and capability."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        access = await authenticate(request)
+        if request.match_info["project"] != project:
+            raise Unauthorized
+        if capability not in access.capabilities:
+            raise Problem(403, f"Missing capability {capability}")
+        return await handler(request)
+
+    return guarded

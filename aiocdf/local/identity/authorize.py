@@ -1,0 +1,167 @@
+"""The authorization endpoint: a user signs in and lets a client act for them (RFC 6749, section 4.1)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+import attrs
+from aiohttp import web
+
+from aiocdf.local.http.application import Route
+from aiocdf.local.http.problems import Problem
+from aiocdf.local.identity import pages
+from aiocdf.local.identity.answers import Answer, grant, read_answer
+from aiocdf.local.identity.codes import AuthorizationCode, is_challenge
+from aiocdf.local.identity.oauth import AUTHORIZE_PATH, OAuthProblem, read_parameters, read_scopes, required
+from aiocdf.local.identity.pages import PageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiocdf.local.identity.codes import Codes
+    from aiocdf.local.identity.issuer import Issuer
+    from aiocdf.local.state.limits import Limits
+    from aiocdf.local.state.records import OAuthClient, User
+
+__all__ = ["AuthorizationEndpoint"]
+
+
+@attrs.frozen
+class WayBack:
+    """Where the browser takes the answer: an address that is the client's own.
+
+    Args:
+        redirect_uri: The address.
+        state: By what the client knows its request again.
+        issuer: Who answers.
+    """
+
+    redirect_uri: str
+    state: str | None
+    issuer: str
+
+    def carrying(self, answer: Mapping[str, object]) -> web.Response:
+        """Return the redirection that takes this answer, and who gives it (RFC 9207), to the client."""
+        state = {} if self.state is None else {"state": self.state}
+        query = urlencode({**answer, **state, "iss": self.issuer})
+        separator = "&" if "?" in self.redirect_uri else "?"
+        headers = {
+            "Location": f"{self.redirect_uri}{separator}{query}",
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+        }
+        # With 303 no browser sends the password on.
+        return web.Response(status=303, headers=headers)
+
+
+class ReturnedProblem(Problem):
+    """An error that is for the client (RFC 6749, section 4.1.2.1)."""
+
+    def __init__(self, back: WayBack, problem: OAuthProblem) -> None:
+        super().__init__(303, str(problem))
+        self.answer = back.carrying(problem.error)
+
+    def response(self) -> web.Response:
+        """Return the answer."""
+        return self.answer
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """A request to be let act for a user."""
+
+    client: OAuthClient
+    back: WayBack
+    scopes: tuple[str, ...]
+    challenge: str
+    nonce: str | None
+
+
+@attrs.frozen(kw_only=True)
+class AuthorizationEndpoint:
+    """What `/oauth2/authorize` answers.
+
+    The form goes to the address that the page has, with the request in its query. So nothing is remembered of a
+    sign-in before it is done, and any number of them can go on in one browser.
+    """
+
+    issuer: Issuer
+    codes: Codes
+    limits: Limits
+    project: str
+    url: str
+
+    def routes(self) -> Iterable[Route]:
+        """Return the endpoints."""
+        yield Route("GET", AUTHORIZE_PATH, self.show, None)
+        yield Route("POST", AUTHORIZE_PATH, self.decide, None)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Show the sign-in page."""
+        return self._page(self._read(request), wrong=False)
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """Take the user's answer to the client."""
+        ask = self._read(request)
+        match await read_answer(request, self.issuer):
+            case Answer.WRONG_PASSWORD:
+                return self._page(ask, wrong=True)
+            case Answer.REFUSED:
+                raise ReturnedProblem(ask.back, OAuthProblem(403, "access_denied", "The user refused"))
+            case user:
+                return ask.back.carrying({"code": self._code(ask, user)})
+
+    def _page(self, ask: Ask, *, wrong: bool) -> web.Response:
+        address = urlsplit(ask.back.redirect_uri).netloc
+        return pages.sign_in(ask.client.client_id, self.project, address=address, wrong=wrong)
+
+    def _code(self, ask: Ask, user: User) -> str:
+        now = time.time()
+        code = AuthorizationCode(
+            grant=grant(ask.client, user, ask.scopes, self.url, ask.nonce),
+            redirect_uri=ask.back.redirect_uri,
+            challenge=ask.challenge,
+            expires=now + self.limits.code_seconds,
+        )
+        return self.codes.add(code, now).reveal()
+
+    def _read(self, request: web.Request) -> Ask:
+        """Return what is asked for; who asks and the way back come first, for all other errors go that way."""
+        try:
+            parameters = read_parameters(request.rel_url.raw_query_string)
+        except OAuthProblem as problem:
+            raise PageProblem(400, "A parameter of the address was given twice.") from problem
+        client = self.issuer.client(parameters.get("client_id", ""))
+        if client is None:
+            raise PageProblem(400, "No program is known here by the client_id in the address.")
+        back = WayBack(parameters.get("redirect_uri", ""), parameters.get("state"), self.url)
+        if not client.may_return_to(back.redirect_uri):
+            raise PageProblem(400, "The redirect_uri in the address is not one of this program's.")
+        try:
+            _check(parameters)
+            scopes = read_scopes(parameters.get("scope"), client, self.url)
+        except OAuthProblem as problem:
+            raise ReturnedProblem(back, problem) from problem
+        return Ask(
+            client=client,
+            back=back,
+            scopes=scopes,
+            challenge=parameters["code_challenge"],
+            nonce=parameters.get("nonce"),
+        )
+
+
+def _check(parameters: dict[str, str]) -> None:
+    """Refuse what this endpoint cannot do, or must not."""
+    if required(parameters, "response_type") != "code":
+        raise OAuthProblem(400, "unsupported_response_type", "response_type must be code")
+    if parameters.get("response_mode", "query") != "query":
+        raise OAuthProblem(400, "invalid_request", "response_mode must be query")
+    if not is_challenge(required(parameters, "code_challenge")):
+        raise OAuthProblem(400, "invalid_request", "code_challenge must be a SHA-256 hash in 43 characters")
+    if parameters.get("code_challenge_method") != "S256":
+        raise OAuthProblem(400, "invalid_request", "code_challenge_method must be S256")
+    if "none" in parameters.get("prompt", "").split():
+        raise OAuthProblem(400, "login_required", "Users sign in each time")

@@ -1,0 +1,85 @@
+"""Authorization codes, which a sign-in hands to its client (RFC 6749, section 4.1, and RFC 7636)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf.local.identity.issuer import digest, random_secret
+
+if TYPE_CHECKING:
+    from aiocdf.local.state.records import Grant, OAuthClient
+    from aiocdf.secret import Secret
+
+__all__ = ["AuthorizationCode", "Codes", "is_challenge"]
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+
+
+@attrs.frozen(kw_only=True)
+class AuthorizationCode:
+    """What is behind a code.
+
+    Args:
+        grant: What it is exchanged for tokens of.
+        redirect_uri: Where it was sent.
+        challenge: The hash of a text that only the client knows which asked for it.
+        expires: When it ends, in epoch seconds.
+        used: Whether it was presented already.
+    """
+
+    grant: Grant
+    redirect_uri: str
+    challenge: str
+    expires: float
+    used: bool = False
+
+    def refusal(self, client: OAuthClient, redirect_uri: str, verifier: str, now: float) -> str | None:
+        """Say why it gives this client no tokens, or return None if it does."""
+        checks = {
+            "The code was used before": not self.used,
+            "The code has expired": now < self.expires,
+            "The code was given to another client": client.client_id == self.grant.client_id,
+            "redirect_uri is not the one that the code was sent to": redirect_uri == self.redirect_uri,
+            "code_verifier does not belong to code_challenge": _verifies(verifier, self.challenge),
+        }
+        return next((reason for reason, holds in checks.items() if not holds), None)
+
+
+@attrs.define
+class Codes:
+    """The codes of the last minute."""
+
+    _codes: dict[bytes, AuthorizationCode] = attrs.field(factory=dict, init=False, repr=False)
+
+    def add(self, code: AuthorizationCode, now: float) -> Secret:
+        """Return a secret for a new code, and forget those that have expired."""
+        self._codes = {key: other for key, other in self._codes.items() if now < other.expires}
+        secret = random_secret()
+        self._codes[digest(secret)] = code
+        return secret
+
+    def use(self, secret: Secret) -> AuthorizationCode | None:
+        """Mark a code as used and return it as it was before, or None if it is unknown."""
+        code = self._codes.get(digest(secret))
+        if code is not None:
+            self._codes[digest(secret)] = attrs.evolve(code, used=True)
+        return code
+
+
+def is_challenge(text: str) -> bool:
+    """Tell whether this can be the SHA-256 hash of a verifier."""
+    return _CHALLENGE.fullmatch(text) is not None
+
+
+def _verifies(verifier: str, challenge: str) -> bool:
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    hashed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    return hmac.compare_digest(hashed, challenge.encode())

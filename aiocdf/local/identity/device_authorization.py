@@ -1,0 +1,101 @@
+"""The device flow: a user lets a program act that runs where there is no browser (RFC 8628)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import attrs
+from aiohttp import web
+
+from aiocdf.local.http.application import Route
+from aiocdf.local.identity import pages
+from aiocdf.local.identity.answers import Answer, grant, read_answer
+from aiocdf.local.identity.devices import Device
+from aiocdf.local.identity.oauth import (
+    DEVICE_AUTHORIZATION_PATH,
+    DEVICE_PATH,
+    NO_STORE,
+    authenticate_client,
+    read_form,
+    read_scopes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiocdf.local.identity.devices import Devices
+    from aiocdf.local.identity.issuer import Issuer
+    from aiocdf.local.state.limits import Limits
+
+__all__ = ["DeviceEndpoints"]
+
+
+@attrs.frozen(kw_only=True)
+class DeviceEndpoints:
+    """What devices ask, and the pages on which their users answer."""
+
+    issuer: Issuer
+    devices: Devices
+    limits: Limits
+    project: str
+    url: str
+
+    def routes(self) -> Iterable[Route]:
+        """Return the endpoints."""
+        yield Route("POST", DEVICE_AUTHORIZATION_PATH, self.authorize, None)
+        yield Route("GET", DEVICE_PATH, self.show, None)
+        yield Route("POST", DEVICE_PATH, self.decide, None)
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        """Give a device a code for its user, and one to poll the token endpoint with."""
+        form = await read_form(request)
+        client = authenticate_client(request, form, self.issuer)
+        now = time.time()
+        device = Device(
+            client=client,
+            scopes=read_scopes(form.get("scope"), client, self.url),
+            interval=self.limits.device_interval,
+            expires=now + self.limits.device_seconds,
+        )
+        secret = self.devices.add(device, now)
+        page = self.url + DEVICE_PATH
+        answer = {
+            "device_code": secret.reveal(),
+            "user_code": device.user_code,
+            "verification_uri": page,
+            "verification_uri_complete": f"{page}?{urlencode({'user_code': device.user_code})}",
+            "expires_in": int(self.limits.device_seconds),
+            "interval": self.limits.device_interval,
+        }
+        return web.json_response(answer, headers=NO_STORE)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Ask the user for the code, and once it is there, to sign in."""
+        if "user_code" not in request.query:
+            return pages.ask_for_code(wrong=False)
+        device = self._waiting(request)
+        return self._page(device, wrong=False) if device else pages.ask_for_code(wrong=True)
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """Take the user's answer to the device, which hears of it with its next poll."""
+        answer = await read_answer(request, self.issuer)
+        device = self._waiting(request)
+        if device is None:
+            return pages.ask_for_code(wrong=True)
+        match answer:
+            case Answer.WRONG_PASSWORD:
+                return self._page(device, wrong=True)
+            case Answer.REFUSED:
+                device.refused = True
+                return pages.message("Refused", "The device may not act for you. You can close this page.")
+            case user:
+                device.grant = grant(device.client, user, device.scopes, self.url)
+                return pages.message("Signed in", "Go on at your device. You can close this page.")
+
+    def _waiting(self, request: web.Request) -> Device | None:
+        return self.devices.waiting(request.query.get("user_code", ""), time.time())
+
+    def _page(self, device: Device, *, wrong: bool) -> web.Response:
+        return pages.sign_in(device.client.client_id, self.project, code=device.user_code, wrong=wrong)

@@ -1,0 +1,134 @@
+"""What clients exchange for tokens, one method a grant type."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf.local.identity.devices import ERRORS
+from aiocdf.local.identity.oauth import OAuthProblem, opens_api, read_scopes, required
+from aiocdf.local.state.records import Access
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from aiocdf.local.identity.codes import Codes
+    from aiocdf.local.identity.devices import Devices
+    from aiocdf.local.identity.id_tokens import Signer
+    from aiocdf.local.identity.issuer import Issuer
+    from aiocdf.local.state.limits import Limits
+    from aiocdf.local.state.records import Grant, OAuthClient
+
+__all__ = ["EXCHANGES", "Exchanges"]
+
+Form = dict[str, str]
+Tokens = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Exchanges:
+    """Takes what a client has, and returns the answer of the token endpoint.
+
+    Args:
+        issuer: Who gives the tokens.
+        codes: The codes of users who signed in.
+        devices: The devices that wait for their users.
+        signer: Who signs id tokens.
+        limits: How long tokens live.
+        url: The server's address.
+    """
+
+    issuer: Issuer
+    codes: Codes
+    devices: Devices
+    signer: Signer
+    limits: Limits
+    url: str
+
+    async def client_credentials(self, client: OAuthClient, form: Form) -> Tokens:
+        """Return a token in the client's own name (RFC 6749, section 4.4)."""
+        if client.public:
+            raise OAuthProblem(
+                400, "unauthorized_client", f"{client.client_id!r} has no secret, so a user must sign in"
+            )
+        scopes = read_scopes(form.get("scope"), client, self.url)
+        capabilities = client.capabilities if opens_api(scopes, self.url) else frozenset[str]()
+        access = Access(client_id=client.client_id, capabilities=capabilities, expires=self._expiry())
+        return await self._access_token(access, scopes)
+
+    async def authorization_code(self, client: OAuthClient, form: Form) -> Tokens:
+        """Return the tokens of a sign-in (RFC 6749, section 4.1.3)."""
+        secret, redirect_uri, verifier = (required(form, name) for name in ("code", "redirect_uri", "code_verifier"))
+        code = self.codes.use(Secret(secret))
+        if code is None:
+            raise OAuthProblem(400, "invalid_grant", "The code is unknown or has expired")
+        if reason := code.refusal(client, redirect_uri, verifier, time.time()):
+            # If it was used before, its tokens may be in the wrong hands (RFC 6749, section 4.1.2).
+            await self.issuer.end_grant(code.grant)
+            raise OAuthProblem(400, "invalid_grant", reason)
+        return await self._user_tokens(code.grant, code.grant.scopes)
+
+    async def refresh_token(self, client: OAuthClient, form: Form) -> Tokens:
+        """Return new tokens for a refresh token, which is good for one time only (RFC 6749, section 6)."""
+        token = Secret(required(form, "refresh_token"))
+        grant = await self.issuer.grant_of(token, client)
+        if grant is None:
+            raise OAuthProblem(400, "invalid_grant", "The refresh token is unknown or has expired")
+        scopes = tuple(form["scope"].split()) if "scope" in form else grant.scopes
+        if not set(scopes) <= set(grant.scopes):
+            raise OAuthProblem(400, "invalid_scope", f"The user allowed only {' '.join(grant.scopes)}")
+        if not await self.issuer.use_refresh_token(token):
+            # Two have it, and one of them is a thief (RFC 9700, section 4.14.2).
+            await self.issuer.end_grant(grant)
+            raise OAuthProblem(400, "invalid_grant", "The refresh token was used before; its user has to sign in again")
+        return await self._user_tokens(grant, scopes)
+
+    async def device_code(self, client: OAuthClient, form: Form) -> Tokens:
+        """Return the tokens of a device whose user has let it act (RFC 8628, section 3.4)."""
+        secret = Secret(required(form, "device_code"))
+        device = self.devices.find(secret)
+        if device is None or device.client.client_id != client.client_id:
+            raise OAuthProblem(400, "invalid_grant", "The device code is unknown or was used before")
+        grant = device.poll(time.time())
+        if isinstance(grant, str):
+            raise OAuthProblem(400, grant, ERRORS[grant])
+        self.devices.remove(secret)
+        return await self._user_tokens(grant, grant.scopes)
+
+    async def _user_tokens(self, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
+        """Return an access token in a user's name, and the other tokens that the scopes ask for."""
+        access = Access(
+            client_id=grant.client_id,
+            user=grant.user,
+            capabilities=grant.capabilities if opens_api(scopes, self.url) else frozenset[str](),
+            expires=self._expiry(),
+            grant_id=grant.id,
+        )
+        answer = await self._access_token(access, scopes)
+        if "offline_access" in grant.scopes:
+            refresh_token = await self.issuer.issue_refresh_token(grant, self.limits.refresh_seconds)
+            answer["refresh_token"] = refresh_token.reveal()
+        if "openid" in scopes:
+            answer["id_token"] = await self.signer.id_token(grant, self.limits.token_seconds)
+        return answer
+
+    async def _access_token(self, access: Access, scopes: tuple[str, ...]) -> Tokens:
+        token = await self.issuer.issue(access)
+        return {
+            "access_token": token.reveal(),
+            "token_type": "Bearer",
+            "expires_in": int(self.limits.token_seconds),
+            "scope": " ".join(scopes),
+        }
+
+    def _expiry(self) -> float:
+        return time.time() + self.limits.token_seconds
+
+
+EXCHANGES = {
+    "client_credentials": Exchanges.client_credentials,
+    "authorization_code": Exchanges.authorization_code,
+    "refresh_token": Exchanges.refresh_token,
+    "urn:ietf:params:oauth:grant-type:device_code": Exchanges.device_code,
+}

@@ -1,0 +1,104 @@
+"""Who gets tokens, and what they allow."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf.local.state.records import RefreshToken
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from aiocdf.local.state.records import Access, Grant, OAuthClient, User
+    from aiocdf.local.state.store import Store
+
+__all__ = ["Issuer", "digest", "random_secret"]
+
+
+def digest(secret: Secret) -> bytes:
+    """Return what is kept of a token or nonce instead of itself."""
+    return hashlib.sha256(secret.reveal().encode(errors="surrogatepass")).digest()
+
+
+def random_secret() -> Secret:
+    """Return a new token or nonce."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+@attrs.define
+class Issuer:
+    """The local identity provider.
+
+    Args:
+        store: Where digests of tokens are kept.
+    """
+
+    _store: Store
+    _clients: dict[str, OAuthClient] = attrs.field(factory=dict, init=False)
+    _users: dict[str, User] = attrs.field(factory=dict, init=False)
+
+    def add_client(self, client: OAuthClient) -> None:
+        """Know a client from now on, in place of one by the same id."""
+        self._clients[client.client_id] = client
+
+    def add_user(self, user: User) -> None:
+        """Know a user from now on, in place of one by the same name."""
+        self._users[user.name] = user
+
+    def client(self, client_id: str) -> OAuthClient | None:
+        """Return the client by this id, which need not be the one that asks."""
+        return self._clients.get(client_id)
+
+    def authenticate(self, client_id: str, client_secret: Secret) -> OAuthClient | None:
+        """Return the client, if the secret is its own; a public client has an empty one."""
+        client = self._clients.get(client_id)
+        return client if client and _same(client.client_secret or Secret(""), client_secret) else None
+
+    def sign_in(self, name: str, password: Secret) -> User | None:
+        """Return the user, if the password is theirs."""
+        user = self._users.get(name)
+        return user if user and _same(user.password, password) else None
+
+    async def issue(self, access: Access) -> Secret:
+        """Return a new token that allows this."""
+        token = random_secret()
+        await self._store.add_token(digest(token), access)
+        return token
+
+    async def access(self, token: Secret) -> Access | None:
+        """Return what a token allows, or None if it is unknown or has expired."""
+        access = await self._store.access(digest(token))
+        return access if access is not None and access.expires > time.time() else None
+
+    async def revoke(self, token: Secret) -> None:
+        """End a token."""
+        await self._store.drop_token(digest(token))
+
+    async def issue_refresh_token(self, grant: Grant, seconds: float) -> Secret:
+        """Return a new refresh token of a grant, good for so many seconds."""
+        token = random_secret()
+        await self._store.add_refresh_token(digest(token), RefreshToken(grant=grant, expires=time.time() + seconds))
+        return token
+
+    async def grant_of(self, token: Secret, client: OAuthClient) -> Grant | None:
+        """Return the grant that this client's refresh token belongs to, used or not; None if it has no such token."""
+        found = await self._store.refresh_token(digest(token))
+        known = found is not None and found.grant.client_id == client.client_id and found.expires > time.time()
+        return found.grant if found is not None and known else None
+
+    async def use_refresh_token(self, token: Secret) -> bool:
+        """Mark a refresh token as used, and tell whether this is the first time."""
+        return await self._store.use_refresh_token(digest(token))
+
+    async def end_grant(self, grant: Grant) -> None:
+        """End all tokens of a grant."""
+        await self._store.end_grant(grant.id)
+
+
+def _same(one: Secret, other: Secret) -> bool:
+    return hmac.compare_digest(digest(one), digest(other))

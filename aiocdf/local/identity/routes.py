@@ -1,0 +1,40 @@
+"""The local identity provider, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocdf.local.identity.authorize import AuthorizationEndpoint
+from aiocdf.local.identity.codes import Codes
+from aiocdf.local.identity.device_authorization import DeviceEndpoints
+from aiocdf.local.identity.devices import Devices
+from aiocdf.local.identity.discovery import DiscoveryEndpoints
+from aiocdf.local.identity.grants import Exchanges
+from aiocdf.local.identity.id_tokens import Signer
+from aiocdf.local.identity.tokens import TokenEndpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiocdf.local.http.application import Route
+    from aiocdf.local.identity.issuer import Issuer
+    from aiocdf.local.state.limits import Limits
+
+__all__ = ["provider_routes"]
+
+
+def provider_routes(issuer: Issuer, limits: Limits, *, project: str, url: str) -> Iterable[Route]:
+    """Return the endpoints by which clients and users get tokens.
+
+    Args:
+        issuer: Who knows them.
+        limits: How long things live.
+        project: The one project there is.
+        url: The server's address, which is the provider's name too.
+    """
+    codes, devices, signer = Codes(), Devices(), Signer(url)
+    exchanges = Exchanges(issuer=issuer, codes=codes, devices=devices, signer=signer, limits=limits, url=url)
+    yield from DiscoveryEndpoints(url, signer).routes()
+    yield from AuthorizationEndpoint(issuer=issuer, codes=codes, limits=limits, project=project, url=url).routes()
+    yield from DeviceEndpoints(issuer=issuer, devices=devices, limits=limits, project=project, url=url).routes()
+    yield from TokenEndpoints(issuer=issuer, exchanges=exchanges, project=project).routes()

@@ -1,0 +1,1 @@
+"""Functions on disk, and the worker processes that run them."""

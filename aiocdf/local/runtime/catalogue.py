@@ -1,0 +1,103 @@
+"""The functions that are on disk now, and the ids they go by."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from itertools import count
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf.local.runtime.deployment import discover
+from aiocdf.local.state.records import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from aiocdf.local.runtime.deployment import Deployment
+
+__all__ = ["Catalogue", "Function", "identified"]
+
+ID_BITS = 53
+
+
+@attrs.frozen(kw_only=True)
+class Function:
+    """A function of the project.
+
+    Args:
+        id: Its id.
+        created_time: When it was first seen, in epoch milliseconds.
+        deployment: What is on disk.
+    """
+
+    id: int
+    created_time: int
+    deployment: Deployment
+
+
+@attrs.define
+class Catalogue:
+    """The functions below a folder, looked at anew for each request that needs them.
+
+    Args:
+        root: The folder.
+    """
+
+    _root: Path
+    _functions: dict[int, Function] = attrs.field(factory=dict, init=False)
+    _created: dict[int, int] = attrs.field(factory=dict, init=False)
+    _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _begun: int = attrs.field(default=0, init=False)
+    _seen: int = attrs.field(default=0, init=False)
+
+    async def functions(self) -> Mapping[int, Function]:
+        """Return the functions by id, as they are on disk after this was called."""
+        asked = self._begun
+        async with self._lock:
+            # Those who asked while a look was under way share the next one, which sees what they may have changed.
+            if self._seen <= asked:
+                await self._look()
+        return self._functions
+
+    async def _look(self) -> None:
+        self._begun += 1
+        look = self._begun
+        found = await asyncio.to_thread(discover, self._root)
+        self._functions = {
+            function_id: Function(
+                id=function_id,
+                created_time=self._created.setdefault(function_id, now_ms()),
+                deployment=deployment,
+            )
+            for function_id, deployment in identified(found).items()
+        }
+        self._seen = look
+
+
+def identified(deployments: Iterable[Deployment]) -> dict[int, Deployment]:
+    """Return deployments by id: the id of its settings, or one derived from the external id, the same at each start."""
+    ordered = sorted(deployments, key=lambda deployment: deployment.external_id)
+    taken: dict[int, Deployment] = {}
+    for deployment in ordered:
+        if deployment.id is not None:
+            taken.setdefault(deployment.id, deployment)
+    for deployment in ordered:
+        if deployment.id is None:
+            taken[_derived_id(deployment.external_id, taken)] = deployment
+        elif (owner := taken[deployment.id]) is not deployment:
+            error = f"id {deployment.id} is taken by {owner.external_id!r}: give one of the two another id"
+            taken[_derived_id(deployment.external_id, taken)] = attrs.evolve(deployment, error=error)
+    return taken
+
+
+def _derived_id(external_id: str, taken: Mapping[int, Deployment]) -> int:
+    """Return the first id, of an endless series made from the external id, that is free."""
+    for attempt in count():
+        digest = hashlib.sha256(f"{attempt}:{external_id}".encode()).digest()
+        candidate = int.from_bytes(digest[:8]) >> (64 - ID_BITS)
+        if candidate and candidate not in taken:
+            return candidate
+    raise AssertionError  # pragma: no cover - the series is endless

@@ -1,0 +1,176 @@
+"""Running calls, with a runtime that does what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from pathlib import Path
+
+import pytest
+
+from aiocdf.local.api.executions import Executions
+from aiocdf.local.http.problems import Problem, TooManyCalls
+from aiocdf.local.identity.issuer import Issuer, digest
+from aiocdf.local.runtime.catalogue import Function
+from aiocdf.local.runtime.deployment import Deployment
+from aiocdf.local.runtime.invocation import Outcome
+from aiocdf.local.state.limits import Limits
+from aiocdf.local.state.records import Ids, Session
+from aiocdf.local.state.store import MemoryStore
+from aiocdf.secret import Secret
+
+FUNCTION = Function(
+    id=7, created_time=0, deployment=Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
+)
+
+
+class Runtime:
+    """Says that a call has begun, then waits for its outcome, which may be an exception."""
+
+    def __init__(self):
+        self.invocations = []
+        self.outcome = asyncio.get_running_loop().create_future()
+
+    async def run(self, deployment, invocation, on_log):
+        self.invocations.append(invocation)
+        for timestamp in range(4):
+            on_log(timestamp, "0123456789")
+        return await asyncio.shield(self.outcome)
+
+
+@pytest.fixture
+async def runtime():
+    return Runtime()
+
+
+@pytest.fixture
+async def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+async def executions(store, runtime):
+    executions = Executions(
+        store=store,
+        issuer=Issuer(store),
+        runtime=runtime,
+        ids=Ids(),
+        limits=Limits(calls_per_function=2, calls_per_project=2, log_bytes=25, response_bytes=4),
+        base_url="http://127.0.0.1:1",
+        project="local",
+        log=logging.getLogger("aiocdf.local"),
+    )
+    yield executions
+    await executions.aclose()
+
+
+async def start(executions, store, nonce="n"):
+    session = Session(
+        id=5,
+        type="TOKEN_EXCHANGE",
+        status="READY",
+        creation_time=0,
+        expiration_time=0,
+        nonce_expires=2**60,
+        client_id="someone",
+        capabilities=frozenset({"functionsAcl:READ"}),
+        depth=1,
+    )
+    await store.add_session(session, digest(Secret(nonce)))
+    return await executions.start(FUNCTION, Secret(nonce), {"x": 1})
+
+
+async def ended(executions, store, call):
+    await asyncio.gather(*executions._tasks)
+    (found,) = await store.calls(call.function_id, [call.id])
+    return found
+
+
+async def begun(runtime, count=1):
+    while len(runtime.invocations) < count:
+        await asyncio.sleep(0)
+
+
+async def test_token_of_a_call(executions, store, runtime):
+    """A call has a token with the session's rights that ends with the call."""
+    call = await start(executions, store)
+    await begun(runtime)
+    (invocation,) = runtime.invocations
+    access = await store.access(digest(invocation.token))
+    assert (access.client_id, access.capabilities, access.session_id, access.depth, access.expires) == (
+        "someone",
+        frozenset({"functionsAcl:READ"}),
+        5,
+        1,
+        math.inf,
+    )
+    runtime.outcome.set_result(Outcome(status="Completed"))
+    await ended(executions, store, call)
+    assert await store.access(digest(invocation.token)) is None
+
+
+async def test_revoked_session(executions, store, runtime):
+    """Revoking the session ends the token of a running call."""
+    await start(executions, store)
+    await begun(runtime)
+    await store.revoke_sessions([5])
+    assert await store.access(digest(runtime.invocations[0].token)) is None
+
+
+async def test_long_log(executions, store, runtime):
+    """A log is kept up to its size, and says that the rest is dropped."""
+    call = await start(executions, store)
+    await begun(runtime)
+    assert len(executions.log(call.id)) == 4
+    runtime.outcome.set_result(Outcome(status="Completed"))
+    await ended(executions, store, call)
+    assert executions.log(call.id) is None
+    assert [line.message for line in await store.log(call.id)] == [
+        *["0123456789"] * 3,
+        "the log of this call is too long: the rest is dropped",
+    ]
+
+
+@pytest.mark.parametrize(("response", "status"), [(b"1234", "Completed"), (b"12345", "Failed"), (None, "Completed")])
+async def test_size_of_response(executions, store, runtime, response, status):
+    """A response over the limit makes the call Failed, without the response."""
+    call = await start(executions, store)
+    runtime.outcome.set_result(Outcome(status="Completed", response=response))
+    found = await ended(executions, store, call)
+    assert (found.status, found.response) == (status, response if status == "Completed" else None)
+
+
+async def test_broken_runtime(executions, store, runtime, caplog):
+    """A bug in the runtime ends the call as Failed and is logged."""
+    call = await start(executions, store)
+    runtime.outcome.set_exception(RuntimeError("bug"))
+    found = await ended(executions, store, call)
+    assert (found.status, found.message) == ("Failed", "the local server could not run the call")
+    assert "bug" in caplog.text
+
+
+async def test_room_comes_back(executions, store, runtime):
+    """Calls that end, however they end, make room for others; those refused took none."""
+    for nonce in "ab":
+        await start(executions, store, nonce)
+    with pytest.raises(TooManyCalls, match="Function"):
+        await start(executions, store, "c")
+    await begun(runtime, 2)
+    runtime.outcome.set_exception(RuntimeError("bug"))
+    await asyncio.gather(*executions._tasks)
+    call = await executions.start(FUNCTION, Secret("c"), {})  # the refused call's nonce is still good
+    assert call.status == "Running"
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+async def test_close(executions, store, runtime, steps):
+    """Closing ends calls as Failed, also those whose task has not had its first step, and no more are started."""
+    call = await start(executions, store)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await executions.aclose()
+    (found,) = await store.calls(7, [call.id])
+    assert (found.status, found.message) == ("Failed", "the local server was stopped")
+    with pytest.raises(Problem, match="stopping"):
+        await start(executions, store, "late")

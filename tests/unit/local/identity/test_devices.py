@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from aiocdf.local.identity.devices import Device, Devices
+from aiocdf.local.state.records import Grant, OAuthClient
+
+CLIENT = OAuthClient(client_id="app", client_secret=None)
+GRANT = Grant(client_id="app", user="demo", capabilities=frozenset(), scopes=(), signed_in=0)
+
+
+def device(**changes):
+    return Device(**({"client": CLIENT, "scopes": (), "interval": 5, "expires": 600.0} | changes))
+
+
+def test_patient_device():
+    """A device that keeps to its interval is told to wait until its user has decided, then gets the grant."""
+    waiting = device()
+    assert [waiting.poll(now) for now in (0.0, 5.0, 10.0)] == ["authorization_pending"] * 3
+    waiting.grant = GRANT
+    assert waiting.poll(15.0) == GRANT
+
+
+def test_hasty_device():
+    """Each poll that comes early makes all waits five seconds longer (RFC 8628, section 3.5)."""
+    waiting = device()
+    polls = {0.0: "authorization_pending", 4.9: "slow_down", 14.8: "slow_down", 29.8: "authorization_pending"}
+    assert {now: waiting.poll(now) for now in polls} == polls
+    assert waiting.interval == 15
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "error"),
+    [
+        ({"refused": True}, 0.0, "access_denied"),
+        ({}, 600.0, "expired_token"),
+        ({"grant": GRANT}, 600.0, "expired_token"),
+        ({"refused": True}, 600.0, "expired_token"),
+    ],
+)
+def test_end_of_waiting(changes, now, error):
+    """A refusal and the end of its time are told to a device, the latter first."""
+    assert device(**changes).poll(now) == error
+
+
+def test_codes_are_typed_by_people():
+    """User codes are eight letters that make no words, and found in any case and with any dashes."""
+    devices, waiting = Devices(), device()
+    devices.add(waiting, 0.0)
+    assert not set(waiting.user_code) & set("AEIOUY0123456789")
+    assert devices.waiting(f" {waiting.user_code.lower().replace('-', '--')}", 1.0) is waiting
+    assert devices.waiting("", 1.0) is None
+    assert devices.waiting(waiting.user_code, 600.0) is None
+
+
+def test_forgetting():
+    """Devices are kept for a while after their time, so that they can be told of it, and no longer."""
+    devices = Devices()
+    first = devices.add(device(), 0.0)
+    devices.add(device(expires=1700.0), 1100.0)
+    assert devices.find(first) is not None
+    devices.add(device(expires=1900.0), 1300.0)
+    assert devices.find(first) is None

@@ -1,0 +1,48 @@
+"""What the worker decides, without a process."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocdf.local.runtime.worker import fault
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+)
+
+
+@given(JSON)
+def test_json_has_no_fault(value):
+    """Whatever JSON can hold passes, and can be written."""
+    assert fault(value) is None
+    json.dumps(value, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (math.nan, "$ is nan"),
+        ({"a": [0, {"b": math.inf}]}, "$.a[1].b is inf"),
+        ((1, b""), "$[1] is of type bytes"),
+        ({"a": {None: 1}}, "a key of $.a is of type NoneType, not str"),
+        (object, "$ is of type type"),
+    ],
+)
+def test_fault_is_found_with_its_place(value, found):
+    """The path leads to what is wrong."""
+    assert fault(value) == found
+
+
+def test_same_thing_twice_is_no_circle():
+    """Only what holds itself is circular; a value may stand in two places."""
+    shared = [1]
+    assert fault([shared, {"again": shared}]) is None
+
+    shared.append({"back": shared})
+    assert fault([shared]) == "$[0][1].back holds itself"

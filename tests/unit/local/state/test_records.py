@@ -1,0 +1,55 @@
+"""What the local server remembers."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiocdf.errors import ConfigError
+from aiocdf.local.state.records import Ids, OAuthClient, TimeRange, User
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "inside", "outside"),
+    [
+        (None, None, [None, 0, 9], []),
+        (3, None, [3, 9], [None, 2]),
+        (None, 3, [0, 3], [None, 4]),
+        (3, 3, [3], [None, 2, 4]),
+        (0, 0, [0], [None, 1]),
+    ],
+)
+def test_time_range(low, high, inside, outside):
+    """A range takes in its ends, and what has no time only when it is open at both ends."""
+    times = TimeRange(low, high)
+    assert [time in times for time in inside + outside] == [True] * len(inside) + [False] * len(outside)
+
+
+def test_ids_rise():
+    """Ids rise from one to the next, over restarts too, and stay within what JSON readers take."""
+    ids = Ids()
+    taken = [ids.take() for _ in range(10_000)]
+    assert taken == sorted(set(taken))
+    assert taken[-1] < 2**53
+
+
+def test_client_secret():
+    """A client without a secret gets one of its own, and no secret is shown."""
+    one, other = OAuthClient(client_id="a"), OAuthClient(client_id="a")
+    given = OAuthClient(client_id="a", client_secret="hush")
+    assert one.client_secret != other.client_secret
+    assert len(one.client_secret.reveal()) >= 24
+    assert "hush" not in repr(given)
+
+
+@pytest.mark.parametrize("name", ["capabilities", "scopes", "redirect_uris"])
+def test_text_instead_of_several(name):
+    """A text is not taken for its letters."""
+    with pytest.raises(ConfigError, match=r"^'functionsAcl:READ' stands where several .* \['functionsAcl:READ'\]$"):
+        OAuthClient(client_id="a", **{name: "functionsAcl:READ"})
+
+
+@pytest.mark.parametrize(("kind", "named"), [(OAuthClient, "client_id"), (User, "name")])
+def test_unknown_capability(kind, named):
+    """A capability that nothing asks for is refused, and the known ones are named."""
+    with pytest.raises(ConfigError, match=r"^capabilities has 'functionsAcl:LIST', .* functionsAcl:READ, .*"):
+        kind(capabilities=["functionsAcl:LIST", "functionsAcl:READ"], **{named: "a"})
