@@ -1,4 +1,4 @@
-"""What a user answers on a sign-in page."""
+"""The user's answer on a sign-in page, and the consent that comes from it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from aiocdf.local.identity.oauth import opens_api, read_form
+from aiocdf.local.identity.oauth import grants_api_access, read_form
 from aiocdf.local.identity.pages import PageProblem
-from aiocdf.local.state.records import Grant, User
+from aiocdf.local.state.records import Consent, User
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.state.records import OAuthClient
 
-__all__ = ["Answer", "grant", "read_answer"]
+__all__ = ["Answer", "make_consent", "read_answer"]
 
 
 class Answer(Enum):
@@ -37,10 +37,12 @@ async def read_answer(request: web.Request, issuer: Issuer) -> User | Answer:
     return issuer.sign_in(form.get("user", ""), Secret(form.get("password", ""))) or Answer.WRONG_PASSWORD
 
 
-def grant(client: OAuthClient, user: User, scopes: tuple[str, ...], url: str, nonce: str | None = None) -> Grant:
-    """Return the leave that a user gives a client: it may do what both of them may."""
-    capabilities = client.capabilities & user.capabilities if opens_api(scopes, url) else frozenset[str]()
-    return Grant(
+def make_consent(
+    client: OAuthClient, user: User, scopes: tuple[str, ...], url: str, nonce: str | None = None
+) -> Consent:
+    """Return a user's consent to a client, which allows what both the user and the client may do."""
+    capabilities = client.capabilities & user.capabilities if grants_api_access(scopes, url) else frozenset[str]()
+    return Consent(
         client_id=client.client_id,
         user=user.name,
         capabilities=capabilities,

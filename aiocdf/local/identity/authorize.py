@@ -12,7 +12,7 @@ from aiohttp import web
 from aiocdf.local.http.application import Route
 from aiocdf.local.http.problems import Problem
 from aiocdf.local.identity import pages
-from aiocdf.local.identity.answers import Answer, grant, read_answer
+from aiocdf.local.identity.answers import Answer, make_consent, read_answer
 from aiocdf.local.identity.codes import AuthorizationCode, is_challenge
 from aiocdf.local.identity.oauth import AUTHORIZE_PATH, OAuthProblem, read_parameters, read_scopes, required
 from aiocdf.local.identity.pages import PageProblem
@@ -20,7 +20,7 @@ from aiocdf.local.identity.pages import PageProblem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aiocdf.local.identity.codes import Codes
+    from aiocdf.local.identity.codes import CodeRegistry
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import OAuthClient, User
@@ -29,21 +29,21 @@ __all__ = ["AuthorizationEndpoint"]
 
 
 @attrs.frozen
-class WayBack:
-    """Where the browser takes the answer: an address that is the client's own.
+class RedirectTarget:
+    """The redirect URI of an authorization request, where the browser takes the response.
 
     Args:
-        redirect_uri: The address.
-        state: By what the client knows its request again.
-        issuer: Who answers.
+        redirect_uri: The client's own address.
+        state: The value by which the client recognizes the response to its request.
+        issuer: The name of this identity provider.
     """
 
     redirect_uri: str
     state: str | None
     issuer: str
 
-    def carrying(self, answer: Mapping[str, object]) -> web.Response:
-        """Return the redirection that takes this answer, and who gives it (RFC 9207), to the client."""
+    def respond(self, answer: Mapping[str, object]) -> web.Response:
+        """Return the redirect that takes this answer and the issuer's name (RFC 9207) to the client."""
         state = {} if self.state is None else {"state": self.state}
         query = urlencode({**answer, **state, "iss": self.issuer})
         separator = "&" if "?" in self.redirect_uri else "?"
@@ -59,9 +59,9 @@ class WayBack:
 class ReturnedProblem(Problem):
     """An error that is for the client (RFC 6749, section 4.1.2.1)."""
 
-    def __init__(self, back: WayBack, problem: OAuthProblem) -> None:
+    def __init__(self, target: RedirectTarget, problem: OAuthProblem) -> None:
         super().__init__(303, str(problem))
-        self.answer = back.carrying(problem.error)
+        self.answer = target.respond(problem.error)
 
     def response(self) -> web.Response:
         """Return the answer."""
@@ -69,11 +69,11 @@ class ReturnedProblem(Problem):
 
 
 @attrs.frozen(kw_only=True)
-class Ask:
-    """A request to be let act for a user."""
+class AuthorizationRequest:
+    """A client's request for a user's consent (RFC 6749, section 4.1.1)."""
 
     client: OAuthClient
-    back: WayBack
+    target: RedirectTarget
     scopes: tuple[str, ...]
     challenge: str
     nonce: str | None
@@ -88,7 +88,7 @@ class AuthorizationEndpoint:
     """
 
     issuer: Issuer
-    codes: Codes
+    codes: CodeRegistry
     limits: Limits
     project: str
     url: str
@@ -104,31 +104,31 @@ class AuthorizationEndpoint:
 
     async def decide(self, request: web.Request) -> web.Response:
         """Take the user's answer to the client."""
-        ask = self._read(request)
+        authorization = self._read(request)
         match await read_answer(request, self.issuer):
             case Answer.WRONG_PASSWORD:
-                return self._page(ask, wrong=True)
+                return self._page(authorization, wrong=True)
             case Answer.REFUSED:
-                raise ReturnedProblem(ask.back, OAuthProblem(403, "access_denied", "The user refused"))
+                raise ReturnedProblem(authorization.target, OAuthProblem(403, "access_denied", "The user refused"))
             case user:
-                return ask.back.carrying({"code": self._code(ask, user)})
+                return authorization.target.respond({"code": self._code(authorization, user)})
 
-    def _page(self, ask: Ask, *, wrong: bool) -> web.Response:
-        address = urlsplit(ask.back.redirect_uri).netloc
-        return pages.sign_in(ask.client.client_id, self.project, address=address, wrong=wrong)
+    def _page(self, authorization: AuthorizationRequest, *, wrong: bool) -> web.Response:
+        address = urlsplit(authorization.target.redirect_uri).netloc
+        return pages.sign_in(authorization.client.client_id, self.project, address=address, wrong=wrong)
 
-    def _code(self, ask: Ask, user: User) -> str:
+    def _code(self, authorization: AuthorizationRequest, user: User) -> str:
         now = time.time()
         code = AuthorizationCode(
-            grant=grant(ask.client, user, ask.scopes, self.url, ask.nonce),
-            redirect_uri=ask.back.redirect_uri,
-            challenge=ask.challenge,
+            consent=make_consent(authorization.client, user, authorization.scopes, self.url, authorization.nonce),
+            redirect_uri=authorization.target.redirect_uri,
+            challenge=authorization.challenge,
             expires=now + self.limits.code_seconds,
         )
         return self.codes.add(code, now).reveal()
 
-    def _read(self, request: web.Request) -> Ask:
-        """Return what is asked for; who asks and the way back come first, for all other errors go that way."""
+    def _read(self, request: web.Request) -> AuthorizationRequest:
+        """Read the authorization request. Client and redirect URI come first, because all other errors go to that URI."""
         try:
             parameters = read_parameters(request.rel_url.raw_query_string)
         except OAuthProblem as problem:
@@ -136,17 +136,17 @@ class AuthorizationEndpoint:
         client = self.issuer.client(parameters.get("client_id", ""))
         if client is None:
             raise PageProblem(400, "No program is known here by the client_id in the address.")
-        back = WayBack(parameters.get("redirect_uri", ""), parameters.get("state"), self.url)
-        if not client.may_return_to(back.redirect_uri):
+        target = RedirectTarget(parameters.get("redirect_uri", ""), parameters.get("state"), self.url)
+        if not client.may_return_to(target.redirect_uri):
             raise PageProblem(400, "The redirect_uri in the address is not one of this program's.")
         try:
             _check(parameters)
             scopes = read_scopes(parameters.get("scope"), client, self.url)
         except OAuthProblem as problem:
-            raise ReturnedProblem(back, problem) from problem
-        return Ask(
+            raise ReturnedProblem(target, problem) from problem
+        return AuthorizationRequest(
             client=client,
-            back=back,
+            target=target,
             scopes=scopes,
             challenge=parameters["code_challenge"],
             nonce=parameters.get("nonce"),

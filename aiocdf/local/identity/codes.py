@@ -1,4 +1,4 @@
-"""Authorization codes, which a sign-in hands to its client (RFC 6749, section 4.1, and RFC 7636)."""
+"""The authorization codes that clients trade for tokens (RFC 6749, section 4.1, and RFC 7636)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import attrs
 from aiocdf.local.identity.issuer import digest, random_secret
 
 if TYPE_CHECKING:
-    from aiocdf.local.state.records import Grant, OAuthClient
+    from aiocdf.local.state.records import Consent, OAuthClient
     from aiocdf.secret import Secret
 
-__all__ = ["AuthorizationCode", "Codes", "is_challenge"]
+__all__ = ["AuthorizationCode", "CodeRegistry", "is_challenge"]
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -24,17 +24,17 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 @attrs.frozen(kw_only=True)
 class AuthorizationCode:
-    """What is behind a code.
+    """The data that one authorization code stands for.
 
     Args:
-        grant: What it is exchanged for tokens of.
+        consent: The consent whose tokens the client gets for the code.
         redirect_uri: Where it was sent.
         challenge: The hash of a text that only the client knows which asked for it.
         expires: When it ends, in epoch seconds.
         used: Whether it was presented already.
     """
 
-    grant: Grant
+    consent: Consent
     redirect_uri: str
     challenge: str
     expires: float
@@ -45,7 +45,7 @@ class AuthorizationCode:
         checks = {
             "The code was used before": not self.used,
             "The code has expired": now < self.expires,
-            "The code was given to another client": client.client_id == self.grant.client_id,
+            "The code was given to another client": client.client_id == self.consent.client_id,
             "redirect_uri is not the one that the code was sent to": redirect_uri == self.redirect_uri,
             "code_verifier does not belong to code_challenge": _verifies(verifier, self.challenge),
         }
@@ -53,7 +53,7 @@ class AuthorizationCode:
 
 
 @attrs.define
-class Codes:
+class CodeRegistry:
     """The codes of the last minute."""
 
     _codes: dict[bytes, AuthorizationCode] = attrs.field(factory=dict, init=False, repr=False)

@@ -1,4 +1,4 @@
-"""The device flow: a user lets a program act that runs where there is no browser (RFC 8628)."""
+"""The device authorization grant: a user lets a program act that runs where there is no browser (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aiocdf.local.http.application import Route
 from aiocdf.local.identity import pages
-from aiocdf.local.identity.answers import Answer, grant, read_answer
+from aiocdf.local.identity.answers import Answer, make_consent, read_answer
 from aiocdf.local.identity.devices import Device
 from aiocdf.local.identity.oauth import (
     DEVICE_AUTHORIZATION_PATH,
@@ -25,7 +25,7 @@ from aiocdf.local.identity.oauth import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiocdf.local.identity.devices import Devices
+    from aiocdf.local.identity.devices import DeviceRegistry
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.state.limits import Limits
 
@@ -37,7 +37,7 @@ class DeviceEndpoints:
     """What devices ask, and the pages on which their users answer."""
 
     issuer: Issuer
-    devices: Devices
+    devices: DeviceRegistry
     limits: Limits
     project: str
     url: str
@@ -91,7 +91,7 @@ class DeviceEndpoints:
                 device.refused = True
                 return pages.message("Refused", "The device may not act for you. You can close this page.")
             case user:
-                device.grant = grant(device.client, user, device.scopes, self.url)
+                device.consent = make_consent(device.client, user, device.scopes, self.url)
                 return pages.message("Signed in", "Go on at your device. You can close this page.")
 
     def _waiting(self, request: web.Request) -> Device | None:

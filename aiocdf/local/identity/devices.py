@@ -1,4 +1,4 @@
-"""Devices that wait for a user to let them act (RFC 8628)."""
+"""The devices that wait for their users' consent (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import attrs
 from aiocdf.local.identity.issuer import digest, random_secret
 
 if TYPE_CHECKING:
-    from aiocdf.local.state.records import Grant, OAuthClient
+    from aiocdf.local.state.records import Consent, OAuthClient
     from aiocdf.secret import Secret
 
-__all__ = ["ERRORS", "Device", "Devices"]
+__all__ = ["ERRORS", "Device", "DeviceRegistry"]
 
 # No vowels, so that no code is a word, and nothing that looks like something else (RFC 8628, section 6.1).
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
@@ -43,7 +43,7 @@ class Device:
         interval: Seconds that it has to wait between two polls.
         expires: When it has waited long enough, in epoch seconds.
         user_code: What its user types in.
-        grant: The user's leave, once it is given.
+        consent: The user's consent, once it is given.
         refused: Whether the user said no.
     """
 
@@ -52,12 +52,12 @@ class Device:
     interval: int
     expires: float
     user_code: str = attrs.field(factory=_user_code, init=False, repr=False)
-    grant: Grant | None = None
+    consent: Consent | None = None
     refused: bool = False
     _next_poll: float = attrs.field(default=0.0, init=False)
 
-    def poll(self, now: float) -> Grant | str:
-        """Return the grant, or which of `ERRORS` to answer with."""
+    def poll(self, now: float) -> Consent | str:
+        """Return the consent, or which of `ERRORS` to answer with."""
         early, self._next_poll = now < self._next_poll, now + self.interval
         if now >= self.expires:
             return "expired_token"
@@ -67,15 +67,15 @@ class Device:
             self.interval += SLOWER_SECONDS
             self._next_poll += SLOWER_SECONDS
             return "slow_down"
-        return self.grant or "authorization_pending"
+        return self.consent or "authorization_pending"
 
     def waits(self, now: float) -> bool:
         """Tell whether its user has yet to decide."""
-        return now < self.expires and self.grant is None and not self.refused
+        return now < self.expires and self.consent is None and not self.refused
 
 
 @attrs.define
-class Devices:
+class DeviceRegistry:
     """The devices that wait, and some that did."""
 
     _devices: dict[bytes, Device] = attrs.field(factory=dict, init=False, repr=False)

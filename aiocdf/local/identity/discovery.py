@@ -8,7 +8,7 @@ import attrs
 from aiohttp import web
 
 from aiocdf.local.http.application import Route
-from aiocdf.local.identity.grants import EXCHANGES
+from aiocdf.local.identity.grants import GRANT_TYPES
 from aiocdf.local.identity.id_tokens import ALGORITHM
 from aiocdf.local.identity.oauth import (
     AUTHORIZE_PATH,
@@ -62,7 +62,7 @@ def _metadata(url: str) -> dict[str, Any]:
         "jwks_uri": url + JWKS_PATH,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": list(EXCHANGES),
+        "grant_types_supported": list(GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": CLIENT_PROOFS,
         "revocation_endpoint_auth_methods_supported": CLIENT_PROOFS,

@@ -1,4 +1,4 @@
-"""What clients exchange for tokens, one method a grant type."""
+"""The grants that clients trade for tokens, one method for each grant type."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiocdf.local.identity.devices import ERRORS
-from aiocdf.local.identity.oauth import OAuthProblem, opens_api, read_scopes, required
+from aiocdf.local.identity.oauth import OAuthProblem, grants_api_access, read_scopes, required
 from aiocdf.local.state.records import Access
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from aiocdf.local.identity.codes import Codes
-    from aiocdf.local.identity.devices import Devices
+    from aiocdf.local.identity.codes import CodeRegistry
+    from aiocdf.local.identity.devices import DeviceRegistry
     from aiocdf.local.identity.id_tokens import Signer
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.state.limits import Limits
-    from aiocdf.local.state.records import Grant, OAuthClient
+    from aiocdf.local.state.records import Consent, OAuthClient
 
-__all__ = ["EXCHANGES", "Exchanges"]
+__all__ = ["GRANT_TYPES", "GrantHandlers"]
 
 Form = dict[str, str]
 Tokens = dict[str, Any]
 
 
 @attrs.frozen(kw_only=True)
-class Exchanges:
-    """Takes what a client has, and returns the answer of the token endpoint.
+class GrantHandlers:
+    """Checks the grant of a client, and returns the response of the token endpoint.
 
     Args:
         issuer: Who gives the tokens.
@@ -40,8 +40,8 @@ class Exchanges:
     """
 
     issuer: Issuer
-    codes: Codes
-    devices: Devices
+    codes: CodeRegistry
+    devices: DeviceRegistry
     signer: Signer
     limits: Limits
     url: str
@@ -53,64 +53,64 @@ class Exchanges:
                 400, "unauthorized_client", f"{client.client_id!r} has no secret, so a user must sign in"
             )
         scopes = read_scopes(form.get("scope"), client, self.url)
-        capabilities = client.capabilities if opens_api(scopes, self.url) else frozenset[str]()
+        capabilities = client.capabilities if grants_api_access(scopes, self.url) else frozenset[str]()
         access = Access(client_id=client.client_id, capabilities=capabilities, expires=self._expiry())
         return await self._access_token(access, scopes)
 
     async def authorization_code(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return the tokens of a sign-in (RFC 6749, section 4.1.3)."""
+        """Return the tokens for an authorization code (RFC 6749, section 4.1.3)."""
         secret, redirect_uri, verifier = (required(form, name) for name in ("code", "redirect_uri", "code_verifier"))
         code = self.codes.use(Secret(secret))
         if code is None:
             raise OAuthProblem(400, "invalid_grant", "The code is unknown or has expired")
         if reason := code.refusal(client, redirect_uri, verifier, time.time()):
             # If it was used before, its tokens may be in the wrong hands (RFC 6749, section 4.1.2).
-            await self.issuer.end_grant(code.grant)
+            await self.issuer.end_consent(code.consent)
             raise OAuthProblem(400, "invalid_grant", reason)
-        return await self._user_tokens(code.grant, code.grant.scopes)
+        return await self._user_tokens(code.consent, code.consent.scopes)
 
     async def refresh_token(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return new tokens for a refresh token, which is good for one time only (RFC 6749, section 6)."""
+        """Return new tokens for a refresh token, which can be used only once (RFC 6749, section 6)."""
         token = Secret(required(form, "refresh_token"))
-        grant = await self.issuer.grant_of(token, client)
-        if grant is None:
+        consent = await self.issuer.consent_of(token, client)
+        if consent is None:
             raise OAuthProblem(400, "invalid_grant", "The refresh token is unknown or has expired")
-        scopes = tuple(form["scope"].split()) if "scope" in form else grant.scopes
-        if not set(scopes) <= set(grant.scopes):
-            raise OAuthProblem(400, "invalid_scope", f"The user allowed only {' '.join(grant.scopes)}")
+        scopes = tuple(form["scope"].split()) if "scope" in form else consent.scopes
+        if not set(scopes) <= set(consent.scopes):
+            raise OAuthProblem(400, "invalid_scope", f"The user allowed only {' '.join(consent.scopes)}")
         if not await self.issuer.use_refresh_token(token):
             # Two have it, and one of them is a thief (RFC 9700, section 4.14.2).
-            await self.issuer.end_grant(grant)
+            await self.issuer.end_consent(consent)
             raise OAuthProblem(400, "invalid_grant", "The refresh token was used before; its user has to sign in again")
-        return await self._user_tokens(grant, scopes)
+        return await self._user_tokens(consent, scopes)
 
     async def device_code(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return the tokens of a device whose user has let it act (RFC 8628, section 3.4)."""
+        """Return the tokens of a device whose user gave consent (RFC 8628, section 3.4)."""
         secret = Secret(required(form, "device_code"))
         device = self.devices.find(secret)
         if device is None or device.client.client_id != client.client_id:
             raise OAuthProblem(400, "invalid_grant", "The device code is unknown or was used before")
-        grant = device.poll(time.time())
-        if isinstance(grant, str):
-            raise OAuthProblem(400, grant, ERRORS[grant])
+        consent = device.poll(time.time())
+        if isinstance(consent, str):
+            raise OAuthProblem(400, consent, ERRORS[consent])
         self.devices.remove(secret)
-        return await self._user_tokens(grant, grant.scopes)
+        return await self._user_tokens(consent, consent.scopes)
 
-    async def _user_tokens(self, grant: Grant, scopes: tuple[str, ...]) -> Tokens:
+    async def _user_tokens(self, consent: Consent, scopes: tuple[str, ...]) -> Tokens:
         """Return an access token in a user's name, and the other tokens that the scopes ask for."""
         access = Access(
-            client_id=grant.client_id,
-            user=grant.user,
-            capabilities=grant.capabilities if opens_api(scopes, self.url) else frozenset[str](),
+            client_id=consent.client_id,
+            user=consent.user,
+            capabilities=consent.capabilities if grants_api_access(scopes, self.url) else frozenset[str](),
             expires=self._expiry(),
-            grant_id=grant.id,
+            consent_id=consent.id,
         )
         answer = await self._access_token(access, scopes)
-        if "offline_access" in grant.scopes:
-            refresh_token = await self.issuer.issue_refresh_token(grant, self.limits.refresh_seconds)
+        if "offline_access" in consent.scopes:
+            refresh_token = await self.issuer.issue_refresh_token(consent, self.limits.refresh_seconds)
             answer["refresh_token"] = refresh_token.reveal()
         if "openid" in scopes:
-            answer["id_token"] = await self.signer.id_token(grant, self.limits.token_seconds)
+            answer["id_token"] = await self.signer.id_token(consent, self.limits.token_seconds)
         return answer
 
     async def _access_token(self, access: Access, scopes: tuple[str, ...]) -> Tokens:
@@ -126,9 +126,9 @@ class Exchanges:
         return time.time() + self.limits.token_seconds
 
 
-EXCHANGES = {
-    "client_credentials": Exchanges.client_credentials,
-    "authorization_code": Exchanges.authorization_code,
-    "refresh_token": Exchanges.refresh_token,
-    "urn:ietf:params:oauth:grant-type:device_code": Exchanges.device_code,
+GRANT_TYPES = {
+    "client_credentials": GrantHandlers.client_credentials,
+    "authorization_code": GrantHandlers.authorization_code,
+    "refresh_token": GrantHandlers.refresh_token,
+    "urn:ietf:params:oauth:grant-type:device_code": GrantHandlers.device_code,
 }

@@ -11,7 +11,7 @@ import attrs
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
 
-    from aiocdf.local.state.records import Grant
+    from aiocdf.local.state.records import Consent
 
 __all__ = ["ALGORITHM", "Signer"]
 
@@ -34,35 +34,35 @@ class Signer:
 
     async def public_keys(self) -> dict[str, Any]:
         """Return the key set by which clients check signatures (RFC 7517)."""
-        key = await self._made_key()
+        key = await self._ensure_key()
         return {"keys": [key.as_dict(private=False)]}
 
-    async def id_token(self, grant: Grant, seconds: float) -> str:
+    async def id_token(self, consent: Consent, seconds: float) -> str:
         """Return a signed statement of who signed in.
 
         Args:
-            grant: What the user allowed.
+            consent: What the user allowed.
             seconds: For how long it is true.
         """
-        key = await self._made_key()
+        key = await self._ensure_key()
         from joserfc import jwt  # loaded with the key
 
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": self.url,
-            "sub": grant.user,
-            "aud": grant.client_id,
+            "sub": consent.user,
+            "aud": consent.client_id,
             "iat": now,
             "exp": now + int(seconds),
-            "auth_time": grant.signed_in,
+            "auth_time": consent.signed_in,
         }
-        if grant.nonce is not None:
-            claims["nonce"] = grant.nonce
-        if "profile" in grant.scopes:
-            claims["name"] = claims["preferred_username"] = grant.user
+        if consent.nonce is not None:
+            claims["nonce"] = consent.nonce
+        if "profile" in consent.scopes:
+            claims["name"] = claims["preferred_username"] = consent.user
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key)
 
-    async def _made_key(self) -> RSAKey:
+    async def _ensure_key(self) -> RSAKey:
         """Return the key, made when it is first needed: most servers never sign anything."""
         async with self._making:
             if self._key is None:

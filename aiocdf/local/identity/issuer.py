@@ -1,4 +1,4 @@
-"""Who gets tokens, and what they allow."""
+"""The issuer: knows clients and users, issues tokens, and says what a token allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiocdf.local.state.records import RefreshToken
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from aiocdf.local.state.records import Access, Grant, OAuthClient, User
+    from aiocdf.local.state.records import Access, Consent, OAuthClient, User
     from aiocdf.local.state.store import Store
 
 __all__ = ["Issuer", "digest", "random_secret"]
@@ -79,25 +79,25 @@ class Issuer:
         """End a token."""
         await self._store.drop_token(digest(token))
 
-    async def issue_refresh_token(self, grant: Grant, seconds: float) -> Secret:
-        """Return a new refresh token of a grant, good for so many seconds."""
+    async def issue_refresh_token(self, consent: Consent, seconds: float) -> Secret:
+        """Return a new refresh token of a consent, valid for so many seconds."""
         token = random_secret()
-        await self._store.add_refresh_token(digest(token), RefreshToken(grant=grant, expires=time.time() + seconds))
+        await self._store.add_refresh_token(digest(token), RefreshToken(consent=consent, expires=time.time() + seconds))
         return token
 
-    async def grant_of(self, token: Secret, client: OAuthClient) -> Grant | None:
-        """Return the grant that this client's refresh token belongs to, used or not; None if it has no such token."""
+    async def consent_of(self, token: Secret, client: OAuthClient) -> Consent | None:
+        """Return the consent that this client's refresh token belongs to, used or not; None if it has no such token."""
         found = await self._store.refresh_token(digest(token))
-        known = found is not None and found.grant.client_id == client.client_id and found.expires > time.time()
-        return found.grant if found is not None and known else None
+        known = found is not None and found.consent.client_id == client.client_id and found.expires > time.time()
+        return found.consent if found is not None and known else None
 
     async def use_refresh_token(self, token: Secret) -> bool:
         """Mark a refresh token as used, and tell whether this is the first time."""
         return await self._store.use_refresh_token(digest(token))
 
-    async def end_grant(self, grant: Grant) -> None:
-        """End all tokens of a grant."""
-        await self._store.end_grant(grant.id)
+    async def end_consent(self, consent: Consent) -> None:
+        """End all tokens of a consent."""
+        await self._store.end_consent(consent.id)
 
 
 def _same(one: Secret, other: Secret) -> bool:

@@ -29,7 +29,7 @@ __all__ = [
     "OAuthProblem",
     "authenticate_bearer",
     "authenticate_client",
-    "opens_api",
+    "grants_api_access",
     "read_form",
     "read_parameters",
     "read_scopes",
@@ -126,7 +126,7 @@ def read_scopes(asked: str | None, client: OAuthClient, url: str) -> tuple[str, 
     return scopes
 
 
-def opens_api(scopes: Sequence[str], url: str) -> bool:
+def grants_api_access(scopes: Sequence[str], url: str) -> bool:
     """Tell whether a token with these scopes is one for the API, not only one that tells who the user is."""
     return any(scope.removeprefix(f"{url}/") in API_SCOPES for scope in scopes)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiocdf.local.identity.authorize import AuthorizationEndpoint
-from aiocdf.local.identity.codes import Codes
+from aiocdf.local.identity.codes import CodeRegistry
 from aiocdf.local.identity.device_authorization import DeviceEndpoints
-from aiocdf.local.identity.devices import Devices
+from aiocdf.local.identity.devices import DeviceRegistry
 from aiocdf.local.identity.discovery import DiscoveryEndpoints
-from aiocdf.local.identity.grants import Exchanges
+from aiocdf.local.identity.grants import GrantHandlers
 from aiocdf.local.identity.id_tokens import Signer
 from aiocdf.local.identity.tokens import TokenEndpoints
 
@@ -32,9 +32,9 @@ def provider_routes(issuer: Issuer, limits: Limits, *, project: str, url: str) -
         project: The one project there is.
         url: The server's address, which is the provider's name too.
     """
-    codes, devices, signer = Codes(), Devices(), Signer(url)
-    exchanges = Exchanges(issuer=issuer, codes=codes, devices=devices, signer=signer, limits=limits, url=url)
+    codes, devices, signer = CodeRegistry(), DeviceRegistry(), Signer(url)
+    grants = GrantHandlers(issuer=issuer, codes=codes, devices=devices, signer=signer, limits=limits, url=url)
     yield from DiscoveryEndpoints(url, signer).routes()
     yield from AuthorizationEndpoint(issuer=issuer, codes=codes, limits=limits, project=project, url=url).routes()
     yield from DeviceEndpoints(issuer=issuer, devices=devices, limits=limits, project=project, url=url).routes()
-    yield from TokenEndpoints(issuer=issuer, exchanges=exchanges, project=project).routes()
+    yield from TokenEndpoints(issuer=issuer, grants=grants, project=project).routes()

@@ -1,4 +1,4 @@
-"""The token endpoint, the end of tokens, and what a token says of itself."""
+"""The endpoints that issue, revoke and inspect tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 from aiohttp import web
 
 from aiocdf.local.http.application import Route
-from aiocdf.local.identity.grants import EXCHANGES
+from aiocdf.local.identity.grants import GRANT_TYPES
 from aiocdf.local.identity.oauth import (
     NO_STORE,
     REVOKE_PATH,
@@ -25,7 +25,7 @@ from aiocdf.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiocdf.local.identity.grants import Exchanges
+    from aiocdf.local.identity.grants import GrantHandlers
     from aiocdf.local.identity.issuer import Issuer
 
 __all__ = ["TokenEndpoints"]
@@ -33,10 +33,10 @@ __all__ = ["TokenEndpoints"]
 
 @attrs.frozen(kw_only=True)
 class TokenEndpoints:
-    """Where tokens begin and end."""
+    """What the token endpoint, the revocation endpoint and `/api/v1/token/inspect` answer."""
 
     issuer: Issuer
-    exchanges: Exchanges
+    grants: GrantHandlers
     project: str
 
     def routes(self) -> Iterable[Route]:
@@ -50,21 +50,21 @@ class TokenEndpoints:
         form = await read_form(request)
         grant_type = required(form, "grant_type")
         client = authenticate_client(request, form, self.issuer)
-        exchange = EXCHANGES.get(grant_type)
-        if exchange is None:
-            raise OAuthProblem(400, "unsupported_grant_type", f"grant_type must be one of {', '.join(EXCHANGES)}")
-        return web.json_response(await exchange(self.exchanges, client, form), headers=NO_STORE)
+        handler = GRANT_TYPES.get(grant_type)
+        if handler is None:
+            raise OAuthProblem(400, "unsupported_grant_type", f"grant_type must be one of {', '.join(GRANT_TYPES)}")
+        return web.json_response(await handler(self.grants, client, form), headers=NO_STORE)
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """End a token of the client that asks (RFC 7009); with a refresh token the whole grant ends."""
+        """End a token of the client that asks (RFC 7009); with a refresh token, all tokens of its consent end."""
         form = await read_form(request)
         client = authenticate_client(request, form, self.issuer)
         token = Secret(required(form, "token"))
         access = await self.issuer.access(token)
         if access is not None and access.client_id == client.client_id and access.session_id is None:
             await self.issuer.revoke(token)
-        elif grant := await self.issuer.grant_of(token, client):
-            await self.issuer.end_grant(grant)
+        elif consent := await self.issuer.consent_of(token, client):
+            await self.issuer.end_consent(consent)
         # One that is not there is as the client wants it to be; and of others' tokens it learns nothing.
         return web.Response(headers=NO_STORE)
 

@@ -25,7 +25,7 @@ __all__ = [
     "Call",
     "CallQuery",
     "CallStatus",
-    "Grant",
+    "Consent",
     "Ids",
     "LogLine",
     "OAuthClient",
@@ -125,8 +125,8 @@ class User:
 
 
 @attrs.frozen(kw_only=True)
-class Grant:
-    """A user's leave for a client to act for them; all tokens that come of it end together.
+class Consent:
+    """A user's consent that a client may act for them. All tokens that come from one consent end together.
 
     Args:
         id: Its id.
@@ -152,12 +152,12 @@ class RefreshToken:
     """What is behind a refresh token.
 
     Args:
-        grant: What it renews the access token of.
+        consent: The consent whose access token it renews.
         expires: When it ends, in epoch seconds.
         used: Whether it was exchanged for another one already.
     """
 
-    grant: Grant
+    consent: Consent
     expires: float
     used: bool = False
 
@@ -171,7 +171,7 @@ class Access:
         user: In whose name; None for the client's own.
         capabilities: What it may do, as `acl:ACTION`.
         expires: When it ends, in epoch seconds.
-        grant_id: The grant it comes of, if it is a user's.
+        consent_id: The consent it comes from, if it is a user's.
         session_id: The session it belongs to, if it was made for a running call.
         depth: 0 for a token from the token endpoint, 1 inside a call, 2 inside a call started by a call.
     """
@@ -180,7 +180,7 @@ class Access:
     capabilities: frozenset[str]
     expires: float
     user: str | None = None
-    grant_id: str | None = None
+    consent_id: str | None = None
     session_id: int | None = None
     depth: int = 0
 

@@ -36,8 +36,8 @@ class Store(Protocol):
     async def use_refresh_token(self, digest: bytes) -> bool:
         """Mark a refresh token as used, and tell whether it was there and not used before."""
 
-    async def end_grant(self, grant_id: str) -> None:
-        """Forget all tokens of a grant."""
+    async def end_consent(self, consent_id: str) -> None:
+        """Forget all tokens of a consent."""
 
     async def add_session(self, session: Session, nonce: bytes) -> None:
         """Keep a session that can be bound with the nonce."""
@@ -112,11 +112,11 @@ class MemoryStore:
         self._refresh_tokens[digest] = attrs.evolve(token, used=True)
         return True
 
-    async def end_grant(self, grant_id: str) -> None:
-        """Forget all tokens of a grant."""
-        for digest in [digest for digest, access in self._tokens.items() if access.grant_id == grant_id]:
+    async def end_consent(self, consent_id: str) -> None:
+        """Forget all tokens of a consent."""
+        for digest in [digest for digest, access in self._tokens.items() if access.consent_id == consent_id]:
             del self._tokens[digest]
-        for digest in [digest for digest, token in self._refresh_tokens.items() if token.grant.id == grant_id]:
+        for digest in [digest for digest, token in self._refresh_tokens.items() if token.consent.id == consent_id]:
             del self._refresh_tokens[digest]
 
     async def add_session(self, session: Session, nonce: bytes) -> None:

@@ -3,15 +3,15 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from aiocdf.local.identity.codes import AuthorizationCode, Codes, is_challenge
-from aiocdf.local.state.records import Grant, OAuthClient
+from aiocdf.local.identity.codes import AuthorizationCode, CodeRegistry, is_challenge
+from aiocdf.local.state.records import Consent, OAuthClient
 
 CLIENT = OAuthClient(client_id="app", client_secret=None)
 URI = "http://127.0.0.1:1/callback"
 # The example of RFC 7636, appendix B.
 VERIFIER, CHALLENGE = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 CODE = AuthorizationCode(
-    grant=Grant(client_id="app", user="demo", capabilities=frozenset(), scopes=(), signed_in=0),
+    consent=Consent(client_id="app", user="demo", capabilities=frozenset(), scopes=(), signed_in=0),
     redirect_uri=URI,
     challenge=CHALLENGE,
     expires=60.0,
@@ -44,7 +44,7 @@ def test_refusal(code, changes, words):
 
 def test_codes_are_forgotten():
     """A code is known as used after its first use, and forgotten some time after its end."""
-    codes = Codes()
+    codes = CodeRegistry()
     secret = codes.add(CODE, 0.0)
     assert [False, True] == [codes.use(secret).used for _ in range(2)]
     codes.add(attrs.evolve(CODE, expires=120.0), 60.0)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from aiocdf.local.identity.devices import Device, Devices
-from aiocdf.local.state.records import Grant, OAuthClient
+from aiocdf.local.identity.devices import Device, DeviceRegistry
+from aiocdf.local.state.records import Consent, OAuthClient
 
 CLIENT = OAuthClient(client_id="app", client_secret=None)
-GRANT = Grant(client_id="app", user="demo", capabilities=frozenset(), scopes=(), signed_in=0)
+CONSENT = Consent(client_id="app", user="demo", capabilities=frozenset(), scopes=(), signed_in=0)
 
 
 def device(**changes):
@@ -14,11 +14,11 @@ def device(**changes):
 
 
 def test_patient_device():
-    """A device that keeps to its interval is told to wait until its user has decided, then gets the grant."""
+    """A device that keeps to its interval is told to wait until its user has decided, then gets the consent."""
     waiting = device()
     assert [waiting.poll(now) for now in (0.0, 5.0, 10.0)] == ["authorization_pending"] * 3
-    waiting.grant = GRANT
-    assert waiting.poll(15.0) == GRANT
+    waiting.consent = CONSENT
+    assert waiting.poll(15.0) == CONSENT
 
 
 def test_hasty_device():
@@ -34,7 +34,7 @@ def test_hasty_device():
     [
         ({"refused": True}, 0.0, "access_denied"),
         ({}, 600.0, "expired_token"),
-        ({"grant": GRANT}, 600.0, "expired_token"),
+        ({"consent": CONSENT}, 600.0, "expired_token"),
         ({"refused": True}, 600.0, "expired_token"),
     ],
 )
@@ -45,7 +45,7 @@ def test_end_of_waiting(changes, now, error):
 
 def test_codes_are_typed_by_people():
     """User codes are eight letters that make no words, and found in any case and with any dashes."""
-    devices, waiting = Devices(), device()
+    devices, waiting = DeviceRegistry(), device()
     devices.add(waiting, 0.0)
     assert not set(waiting.user_code) & set("AEIOUY0123456789")
     assert devices.waiting(f" {waiting.user_code.lower().replace('-', '--')}", 1.0) is waiting
@@ -55,7 +55,7 @@ def test_codes_are_typed_by_people():
 
 def test_forgetting():
     """Devices are kept for a while after their time, so that they can be told of it, and no longer."""
-    devices = Devices()
+    devices = DeviceRegistry()
     first = devices.add(device(), 0.0)
     devices.add(device(expires=1700.0), 1100.0)
     assert devices.find(first) is not None
