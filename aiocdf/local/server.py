@@ -26,7 +26,7 @@ from aiocdf.local.identity.issuer import Issuer
 from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
 from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.catalogue import Catalogue
-from aiocdf.local.runtime.pool import Runtime
+from aiocdf.local.runtime.pool import WorkerPool
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
 from aiocdf.local.state.store import MemoryStore
@@ -250,11 +250,11 @@ class LocalServer:
     async def _compose(self, catalogue: Catalogue, listener: socket.socket, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
-        runtime = Runtime()
+        pool = WorkerPool()
         executions = Executions(
             store=self._store,
             issuer=self._issuer,
-            runtime=runtime,
+            pool=pool,
             ids=ids,
             limits=self._limits,
             base_url=self._url(),
@@ -283,7 +283,7 @@ class LocalServer:
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(runtime.aclose)
+        stack.push_async_callback(pool.aclose)
         stack.push_async_callback(executions.aclose)
         await runner.setup()
         site = web.SockSite(runner, listener)

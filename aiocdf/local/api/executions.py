@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.runtime.catalogue import Function
-    from aiocdf.local.runtime.pool import Runtime
+    from aiocdf.local.runtime.pool import WorkerPool
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Ids, Session
     from aiocdf.local.state.store import Store
@@ -55,7 +55,7 @@ class Executions:
     Args:
         store: Where calls and their ends are written.
         issuer: Who gives the tokens that functions call back with.
-        runtime: What runs functions.
+        pool: The worker processes that run functions.
         ids: Where ids of calls come from.
         limits: How many calls may run, and how much they may say.
         base_url: Where functions reach the server.
@@ -65,7 +65,7 @@ class Executions:
 
     _store: Store
     _issuer: Issuer
-    _runtime: Runtime
+    _pool: WorkerPool
     _ids: Ids
     _limits: Limits
     _base_url: str
@@ -137,7 +137,7 @@ class Executions:
         try:
             outcome = await self._outcome(call, function, session, data)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
-            self._log.exception("call %s of %s broke the runtime", call.id, function.deployment.external_id)
+            self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
@@ -164,7 +164,7 @@ class Executions:
             token=token,
         )
         try:
-            return await self._runtime.run(function.deployment, invocation, self._logs[call.id].add)
+            return await self._pool.run(function.deployment, invocation, self._logs[call.id].add)
         finally:
             await self._issuer.revoke(token)
 

@@ -116,7 +116,7 @@ def _function_path(value: Any) -> str:
     return value
 
 
-def _texts(value: Any, *, most: int) -> dict[str, str]:
+def _table_of_texts(value: Any, *, most: int) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for item in value.items() for text in item):
         raise ConfigError('must be a table of texts, such as key = "value"')
     if len(value) > most:
@@ -125,7 +125,7 @@ def _texts(value: Any, *, most: int) -> dict[str, str]:
 
 
 def _metadata(value: Any) -> dict[str, str]:
-    metadata = _texts(value, most=16)
+    metadata = _table_of_texts(value, most=16)
     if any(len(key) > 32 or len(text) > 512 for key, text in metadata.items()):
         raise ConfigError("has a key of more than 32 or a value of more than 512 characters")
     if sum(len((key + text).encode()) for key, text in metadata.items()) > 4096:
@@ -134,7 +134,7 @@ def _metadata(value: Any) -> dict[str, str]:
 
 
 def _secrets(value: Any) -> dict[str, Secret]:
-    secrets = _texts(value, most=30)
+    secrets = _table_of_texts(value, most=30)
     for key, text in secrets.items():
         if key.lower() in _RESERVED:
             raise ConfigError(f"has the reserved name {key!r}: choose another")
@@ -146,7 +146,7 @@ def _secrets(value: Any) -> dict[str, Secret]:
 
 
 def _env_vars(value: Any) -> dict[str, str]:
-    env_vars = _texts(value, most=100)
+    env_vars = _table_of_texts(value, most=100)
     for key, text in env_vars.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", key):
             raise ConfigError(f"has the name {key!r}: use letters, digits and underscores")

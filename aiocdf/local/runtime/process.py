@@ -1,4 +1,4 @@
-"""A warm child process of one function, as its parent sees it."""
+"""A warm worker process of one function, as the server sees it. The code that runs in the process is `worker.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiocdf.local.runtime.invocation import Invocation
     from aiocdf.local.runtime.output import OnLog
 
-__all__ = ["Instance", "NeverStarted"]
+__all__ = ["NeverStarted", "WorkerProcess"]
 
 _WORKER = Path(__file__).with_name("worker.py")
 _START_LIMIT = 60.0
@@ -37,7 +37,7 @@ class NeverStarted(Exception):
     """The process ended before it began on the call, so another may run it."""
 
 
-class Instance:
+class WorkerProcess:
     """One process of a function. It runs one call at a time, and is spent once it was killed.
 
     The process leads a session of its own, so that killing its group takes what the function started. Starting it

@@ -1,4 +1,4 @@
-"""Functions on disk, and a runtime that runs them in real processes."""
+"""Functions on disk, and a pool that runs them in real processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from aiocdf.local.runtime.deployment import Deployment, discover
 from aiocdf.local.runtime.invocation import Invocation, Outcome
-from aiocdf.local.runtime.pool import Runtime
+from aiocdf.local.runtime.pool import WorkerPool
 from aiocdf.secret import Secret
 
 CALL = {
@@ -26,10 +26,10 @@ CALL = {
 
 @attrs.define(slots=False)
 class Stage:
-    """A folder of functions with a runtime, and what they have logged."""
+    """A folder of functions with a pool, and what they have logged."""
 
     root: Path
-    runtime: Runtime
+    pool: WorkerPool
     lines: list[str] = attrs.field(factory=list)
     times: list[int] = attrs.field(factory=list)
     _news: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -53,7 +53,7 @@ class Stage:
     async def invoke(self, name: str = "f", **changes: object) -> Outcome:
         """Run one call that differs in some way from the usual."""
         invocation = Invocation(**{**CALL, **changes})  # type: ignore[arg-type]
-        return await self.runtime.run(self.deployment(name), invocation, self._log)
+        return await self.pool.run(self.deployment(name), invocation, self._log)
 
     def start(self, name: str = "f", **data: object) -> asyncio.Task[Outcome]:
         """Start one call in the background."""
@@ -96,6 +96,6 @@ class Stage:
 async def stage(tmp_path):
     root = tmp_path / "functions"
     root.mkdir()
-    stage = Stage(root, Runtime(instances=2))
+    stage = Stage(root, WorkerPool(workers_per_function=2))
     yield stage
-    await stage.runtime.aclose()
+    await stage.pool.aclose()

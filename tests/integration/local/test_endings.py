@@ -188,7 +188,7 @@ async def test_cancelled_while_its_process_starts(stage):
     """The process ends, and the traceback, with its locals, holds neither token nor secret."""
     stage.write("def handle(): return 1", settings="secrets = { key = 'the-secret' }")
     call = stage.start()
-    while not stage.runtime._busy:
+    while not stage.pool._busy:
         await asyncio.sleep(0)
 
     call.cancel()
@@ -222,7 +222,7 @@ async def test_close_in_the_middle_fails_running_and_waiting_calls(stage):
     calls = [stage.start(stay=True) for _ in range(4)]
     pids = [await stage.line("child"), await stage.line("self")]
 
-    await stage.runtime.aclose()
+    await stage.pool.aclose()
 
     assert {(await call).message for call in calls} == {"the local server was stopped"}
     await stage.end_of(*pids)
@@ -241,7 +241,7 @@ async def test_close_ends_idle_processes_that_will_not_go(stage, monkeypatch):
     """)
     await stage.run()
 
-    await stage.runtime.aclose()
+    await stage.pool.aclose()
 
     await stage.end_of(await stage.line("child"), await stage.line("self"))
 
@@ -254,15 +254,15 @@ async def test_functions_die_with_a_server_that_was_killed(stage, tmp_path):
 import asyncio
 from pathlib import Path
 from aiocdf.local.runtime.deployment import discover
-from aiocdf.local.runtime.pool import Invocation, Runtime
+from aiocdf.local.runtime.pool import Invocation, WorkerPool
 from aiocdf.secret import Secret
 
 async def main():
-    runtime = Runtime()
+    pool = WorkerPool()
     (function,) = discover(Path({str(stage.root)!r}))
     def run(data):
         call = Invocation(call_id=1, function_id=1, data=data, base_url="", project="", token=Secret(""))
-        return runtime.run(function, call, lambda _, line: print(line, flush=True))
+        return pool.run(function, call, lambda _, line: print(line, flush=True))
     first, second = await asyncio.gather(run({{}}), run({{}}))
     print("idle", first.response.decode(), flush=True)
     print("idle", second.response.decode(), flush=True)
@@ -295,7 +295,7 @@ async def test_calls_leave_no_descriptor_behind(stage):
     before = stage.descriptors()
 
     outcomes = await asyncio.gather(*(stage.run(n=n) for n in range(50)))
-    await stage.runtime.aclose()
+    await stage.pool.aclose()
 
     assert [outcome.status for outcome in outcomes].count("Timeout") == 2
     assert [outcome.status for outcome in outcomes].count("Failed") == 10

@@ -35,7 +35,7 @@ async def test_no_more_processes_than_places(stage):
 
 async def test_first_come_first_served(stage):
     """Calls that wait for a place get it in the order in which they came."""
-    stage.runtime = pool.Runtime(instances=1)
+    stage.pool = pool.WorkerPool(workers_per_function=1)
     stage.write("def handle(data): print(data['n'])")
 
     await asyncio.gather(*(stage.run(n=n) for n in range(20)))
@@ -99,7 +99,7 @@ async def test_retired_process_ends_politely(stage, tmp_path):
     stage.write("import atexit\nfrom pathlib import Path\ndef handle(data): atexit.register(Path(data['file']).touch)")
     await stage.run(file=str(tmp_path / "file"))
 
-    await stage.runtime.aclose()
+    await stage.pool.aclose()
 
     assert (tmp_path / "file").exists()
 
@@ -163,4 +163,4 @@ async def test_default_places_follow_the_processors(monkeypatch):
     """Four at least, else twice the processors."""
     for processors, places in ((1, 4), (None, 4), (8, 16)):
         monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
-        assert pool.Runtime()._instances == places
+        assert pool.WorkerPool()._workers_per_function == places

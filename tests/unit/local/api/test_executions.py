@@ -1,4 +1,4 @@
-"""Running calls, with a runtime that does what the test says."""
+"""Running calls, with a pool that does what the test says."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTION = Function(
 )
 
 
-class Runtime:
+class Pool:
     """Says that a call has begun, then waits for its outcome, which may be an exception."""
 
     def __init__(self):
@@ -40,8 +40,8 @@ class Runtime:
 
 
 @pytest.fixture
-async def runtime():
-    return Runtime()
+async def pool():
+    return Pool()
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ async def store():
 
 
 @pytest.fixture
-async def executions(store, runtime):
+async def executions(store, pool):
     executions = Executions(
         store=store,
         issuer=Issuer(store),
-        runtime=runtime,
+        pool=pool,
         ids=Ids(),
         limits=Limits(calls_per_function=2, calls_per_project=2, log_bytes=25, response_bytes=4),
         base_url="http://127.0.0.1:1",
@@ -87,16 +87,16 @@ async def ended(executions, store, call):
     return found
 
 
-async def begun(runtime, count=1):
-    while len(runtime.invocations) < count:
+async def begun(pool, count=1):
+    while len(pool.invocations) < count:
         await asyncio.sleep(0)
 
 
-async def test_token_of_a_call(executions, store, runtime):
+async def test_token_of_a_call(executions, store, pool):
     """A call has a token with the session's rights that ends with the call."""
     call = await start(executions, store)
-    await begun(runtime)
-    (invocation,) = runtime.invocations
+    await begun(pool)
+    (invocation,) = pool.invocations
     access = await store.access(digest(invocation.token))
     assert (access.client_id, access.capabilities, access.session_id, access.depth, access.expires) == (
         "someone",
@@ -105,25 +105,25 @@ async def test_token_of_a_call(executions, store, runtime):
         1,
         math.inf,
     )
-    runtime.outcome.set_result(Outcome(status="Completed"))
+    pool.outcome.set_result(Outcome(status="Completed"))
     await ended(executions, store, call)
     assert await store.access(digest(invocation.token)) is None
 
 
-async def test_revoked_session(executions, store, runtime):
+async def test_revoked_session(executions, store, pool):
     """Revoking the session ends the token of a running call."""
     await start(executions, store)
-    await begun(runtime)
+    await begun(pool)
     await store.revoke_sessions([5])
-    assert await store.access(digest(runtime.invocations[0].token)) is None
+    assert await store.access(digest(pool.invocations[0].token)) is None
 
 
-async def test_long_log(executions, store, runtime):
+async def test_long_log(executions, store, pool):
     """A log is kept up to its size, and says that the rest is dropped."""
     call = await start(executions, store)
-    await begun(runtime)
+    await begun(pool)
     assert len(executions.log(call.id)) == 4
-    runtime.outcome.set_result(Outcome(status="Completed"))
+    pool.outcome.set_result(Outcome(status="Completed"))
     await ended(executions, store, call)
     assert executions.log(call.id) is None
     assert [line.message for line in await store.log(call.id)] == [
@@ -133,38 +133,38 @@ async def test_long_log(executions, store, runtime):
 
 
 @pytest.mark.parametrize(("response", "status"), [(b"1234", "Completed"), (b"12345", "Failed"), (None, "Completed")])
-async def test_size_of_response(executions, store, runtime, response, status):
+async def test_size_of_response(executions, store, pool, response, status):
     """A response over the limit makes the call Failed, without the response."""
     call = await start(executions, store)
-    runtime.outcome.set_result(Outcome(status="Completed", response=response))
+    pool.outcome.set_result(Outcome(status="Completed", response=response))
     found = await ended(executions, store, call)
     assert (found.status, found.response) == (status, response if status == "Completed" else None)
 
 
-async def test_broken_runtime(executions, store, runtime, caplog):
-    """A bug in the runtime ends the call as Failed and is logged."""
+async def test_broken_pool(executions, store, pool, caplog):
+    """A bug in the pool ends the call as Failed and is logged."""
     call = await start(executions, store)
-    runtime.outcome.set_exception(RuntimeError("bug"))
+    pool.outcome.set_exception(RuntimeError("bug"))
     found = await ended(executions, store, call)
     assert (found.status, found.message) == ("Failed", "the local server could not run the call")
     assert "bug" in caplog.text
 
 
-async def test_room_comes_back(executions, store, runtime):
+async def test_room_comes_back(executions, store, pool):
     """Calls that end, however they end, make room for others; those refused took none."""
     for nonce in "ab":
         await start(executions, store, nonce)
     with pytest.raises(TooManyCalls, match="Function"):
         await start(executions, store, "c")
-    await begun(runtime, 2)
-    runtime.outcome.set_exception(RuntimeError("bug"))
+    await begun(pool, 2)
+    pool.outcome.set_exception(RuntimeError("bug"))
     await asyncio.gather(*executions._tasks)
     call = await executions.start(FUNCTION, Secret("c"), {})  # the refused call's nonce is still good
     assert call.status == "Running"
 
 
 @pytest.mark.parametrize("steps", [0, 5])
-async def test_close(executions, store, runtime, steps):
+async def test_close(executions, store, pool, steps):
     """Closing ends calls as Failed, also those whose task has not had its first step, and no more are started."""
     call = await start(executions, store)
     for _ in range(steps):
