@@ -1,12 +1,48 @@
-"""What commands write on: a terminal, or a pipe that gets neither colours nor control codes."""
+"""The console that commands write to, and the progress of many calls on it. A pipe gets no colours and no control codes."""
 
 from __future__ import annotations
 
-from rich.console import Console
+import contextlib
+from typing import TYPE_CHECKING
 
-__all__ = ["open_console"]
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["open_console", "shown_progress"]
 
 
 def open_console() -> Console:
     """Return a console on stdout that takes text as it is: a name such as `[red]` is no markup."""
     return Console(markup=False, emoji=False, highlight=False)
+
+
+@contextlib.contextmanager
+def shown_progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
+    """Give what to call when one more is done.
+
+    Args:
+        console: A terminal gets a bar that moves; anything else a line a quarter.
+        total: How many there are.
+    """
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _quarters(console, total)
+        return
+    columns = TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=total)
+        yield lambda: progress.advance(bar)
+
+
+def _quarters(console: Console, total: int) -> Callable[[], None]:
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if 4 * done // total > 4 * (done - 1) // total:
+            console.print(f"{done} of {total} calls done")
+
+    return one_more
