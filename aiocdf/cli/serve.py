@@ -13,7 +13,6 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.local import serve
-from aiocdf.local.runtime.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,20 +60,18 @@ async def run_server(
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            functions = await Catalogue(folder).functions()
-            _show(open_console(), server, functions.values(), environment, env_file)
+            _show(open_console(), server, environment, env_file)
             await asyncio.Event().wait()
 
 
 def _show(
     console: Console,
     server: LocalServer,
-    functions: Iterable[Function],
     environment: Mapping[str, str],
     env_file: Path | None,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
-    console.print(_table(functions))
+    console.print(_table(server.functions()))
     console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aiocdf.client import Client
+    from aiocdf.local.runtime.catalogue import Function
 
     LoginFlow = Literal["client_credentials", "interactive", "device_code"]
 
@@ -108,11 +109,13 @@ class LocalServer:
     _log: logging.Logger = attrs.field(repr=False)
     _store: MemoryStore = attrs.field(factory=MemoryStore, init=False, repr=False)
     _issuer: Issuer = attrs.field(init=False, repr=False)
+    _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Make clients and users known."""
+        """Make clients, users and the folder known."""
         self._issuer = Issuer(self._store)
+        self._catalogue = Catalogue(self._root)
         for client in self._clients:
             self._issuer.add_client(client)
         for user in self.users:
@@ -139,14 +142,13 @@ class LocalServer:
         """
         if self._running is not None:
             raise WrongState("this server was started before; make another one with serve()")
-        catalogue = Catalogue(self._root)
-        await self._check_root(catalogue)
+        await self._check_root()
         async with AsyncExitStack() as stack:
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
             listener = self._listen()
             stack.callback(listener.close)
             self._port = listener.getsockname()[1]
-            await self._compose(catalogue, listener, stack)
+            await self._compose(listener, stack)
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
@@ -160,6 +162,16 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server has no address before it is started: use it with `async with`")
         return self._url()
+
+    def functions(self) -> tuple[Function, ...]:
+        """Return the functions that the server last saw in its folder. Each request that needs them looks again.
+
+        Raises:
+            WrongState: It is not started.
+        """
+        if self._running is None:
+            raise WrongState("the server knows no functions before it is started: use it with `async with`")
+        return tuple(self._catalogue.last_seen.values())
 
     def add_client(self, client: OAuthClient) -> None:
         """Let one more client get tokens."""
@@ -224,10 +236,10 @@ class LocalServer:
         kind = "without a secret, for users to sign in to" if public else "with a secret"
         raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
 
-    async def _check_root(self, catalogue: Catalogue) -> None:
+    async def _check_root(self) -> None:
         if not await asyncio.to_thread(self._root.is_dir):
             raise InvalidArgument(f"there is no folder {str(self._root)!r} to serve functions from")
-        if not await catalogue.functions():
+        if not await self._catalogue.functions():
             raise InvalidArgument(
                 f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
             )
@@ -247,7 +259,7 @@ class LocalServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    async def _compose(self, catalogue: Catalogue, listener: socket.socket, stack: AsyncExitStack) -> None:
+    async def _compose(self, listener: socket.socket, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
         pool = WorkerPool()
@@ -264,9 +276,9 @@ class LocalServer:
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
             SessionEndpoints(self._store, self._issuer, ids, self._limits),
-            FunctionEndpoints(catalogue, self._store, self._limits),
+            FunctionEndpoints(self._catalogue, self._store, self._limits),
             CallEndpoints(
-                catalogue=catalogue,
+                catalogue=self._catalogue,
                 executions=executions,
                 store=self._store,
                 limits=self._limits,

@@ -39,6 +39,21 @@ async def test_given_clients(root, connect):
         assert 403 == (await api.post("/sessions", {})).status
 
 
+async def test_functions(root, connect):
+    """A server tells the functions that it saw, as its API shows them, without another look at the disk."""
+    server = serve(root)
+    with pytest.raises(WrongState, match="before it is started"):
+        server.functions()
+    async with server:
+        seen = {function.id: function.deployment.external_id for function in server.functions()}
+        (root / "later").mkdir()
+        (root / "later" / "handler.py").write_text("def handle(): pass")
+        assert "later" not in {function.deployment.external_id for function in server.functions()}
+        listed = (await (await connect(server)).get("/functions")).body["items"]
+        assert seen.items() < {item["id"]: item["externalId"] for item in listed}.items()
+        assert "later" in {function.deployment.external_id for function in server.functions()}
+
+
 async def test_missing_folder(tmp_path):
     """A folder that is not there is refused by name."""
     with pytest.raises(InvalidArgument, match="nowhere"):

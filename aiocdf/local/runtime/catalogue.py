@@ -53,6 +53,11 @@ class Catalogue:
     _begun: int = attrs.field(default=0, init=False)
     _seen: int = attrs.field(default=0, init=False)
 
+    @property
+    def last_seen(self) -> Mapping[int, Function]:
+        """The functions by id, as the last look at the disk found them."""
+        return self._functions
+
     async def functions(self) -> Mapping[int, Function]:
         """Return the functions by id, as they are on disk after this was called."""
         asked = self._begun
