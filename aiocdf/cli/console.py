@@ -1,4 +1,4 @@
-"""The console that commands write to, and the progress of many calls on it. A pipe gets no colours and no control codes."""
+"""The console of the commands, and the progress of many calls. A pipe gets neither colours nor control codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, and who may use them."""
+"""The HTTP application: its routes, and the check of the token that a route needs."""
 
 from __future__ import annotations
 

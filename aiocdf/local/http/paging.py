@@ -1,4 +1,4 @@
-"""Paging: opaque cursors over ids that fall from page to page."""
+"""Paging by opaque cursors over descending ids."""
 
 from __future__ import annotations
 

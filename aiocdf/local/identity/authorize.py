@@ -57,7 +57,7 @@ class RedirectTarget:
 
 
 class ReturnedProblem(Problem):
-    """An error that is for the client (RFC 6749, section 4.1.2.1)."""
+    """An error that the redirect takes to the client (RFC 6749, section 4.1.2.1)."""
 
     def __init__(self, target: RedirectTarget, problem: OAuthProblem) -> None:
         super().__init__(303, str(problem))

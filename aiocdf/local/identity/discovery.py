@@ -1,4 +1,4 @@
-"""What the local identity provider tells of itself (RFC 8414, and OpenID Connect Discovery)."""
+"""The discovery documents of the local identity provider (RFC 8414, and OpenID Connect Discovery)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Id tokens, and the key that signs them (OpenID Connect Core)."""
+"""Id tokens and the key that signs them (OpenID Connect Core)."""
 
 from __future__ import annotations
 

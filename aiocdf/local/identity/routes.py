@@ -1,4 +1,4 @@
-"""The local identity provider, put together."""
+"""The routes of the local identity provider, made from its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings file beside a function's handler, checked by the service's rules."""
+"""The settings file of a function: reading it and checking it by the service's rules."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Limits:
         nonce_seconds: How long after its creation a session can be bound.
         token_seconds: The life of an access token.
         refresh_seconds: The life of a refresh token, each use of which gives another.
-        code_seconds: How long after a sign-in its authorization code can be exchanged.
+        code_seconds: How long after a sign-in its authorization code can be traded for tokens.
         device_seconds: How long after a device asked it can be allowed to act for a user.
         device_interval: Seconds that a device has to wait between two questions whether it may.
         token_exchange: Whether sessions can be made with `tokenExchange`, for which not every identity provider has leave.
