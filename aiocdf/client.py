@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._engine import CallSpec
-from aiocdf._wire.identifiers import check_function, check_id
+from aiocdf._wire.identifiers import check_function, check_id, parse_ref
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
@@ -17,7 +17,7 @@ from aiocdf.config import Settings, address_of, check_project, cluster_of, paylo
 from aiocdf.data_warning import DataWarning
 from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
-from aiocdf.handle import CallHandle, CallRef
+from aiocdf.models.call_ref import CallRef
 from aiocdf.opened import open_project
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from aiocdf.auth import AccessToken
+    from aiocdf.handle import CallHandle
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
     from aiocdf.opened import Opened
@@ -241,7 +242,7 @@ class Client:
             if isinstance(function, CallRef):
                 raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
             return engine.attach(check_function(function), check_id(call_id, "call"))
-        ref = CallRef.from_token(function) if isinstance(function, str) else function
+        ref = parse_ref(function) if isinstance(function, str) else function
         if not isinstance(ref, CallRef):
             raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
         if (ref.cluster, ref.project) != (self._cluster, self.project):
