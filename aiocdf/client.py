@@ -7,18 +7,19 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from aiocdf._as_completed import AsCompleted
+from aiocdf._assembly import open_project
 from aiocdf._engine import CallSpec
+from aiocdf._environment import Environment, read_variables
+from aiocdf._map import map_calls
+from aiocdf._secret_check import SecretCheck
 from aiocdf._wire.identifiers import check_function, check_id, parse_ref
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
-from aiocdf.completion import AsCompleted, map_calls
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
-from aiocdf.data_warning import DataWarning
-from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.models.call_ref import CallRef
-from aiocdf.opened import open_project
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocdf._assembly import Opened
     from aiocdf.auth import AccessToken
     from aiocdf.handle import CallHandle
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
-    from aiocdf.opened import Opened
     from aiocdf.resources import Calls, Functions, Sessions, Tokens
     from aiocdf.telemetry import Event, Observer
 
@@ -95,7 +96,7 @@ class Client:
         self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
-        self._data_warning = DataWarning()
+        self._secret_check = SecretCheck()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -201,7 +202,7 @@ class Client:
         engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
-            self._data_warning.check(plain)
+            self._secret_check.warn(plain)
         if timeout is not None:
             if isinstance(timeout, bool) or not isinstance(timeout, int | float):
                 raise InvalidType(f"timeout is {timeout!r}; it must be a number of seconds, or None")
@@ -276,7 +277,7 @@ class Client:
             Input: The type of its data; other data is refused.
             Output: The type to build from what it returns; None for plain JSON values.
         """
-        return BoundFunction(client=self, function=check_function(function), input=Input, output=Output)
+        return BoundFunction(call=self.call, function=check_function(function), input=Input, output=Output)
 
     def as_completed(self, handles: Iterable[CallHandle]) -> AsCompleted:
         """Give handles in the order in which their calls end, as an async iterator.

@@ -15,9 +15,9 @@ from aiocdf.auth.token_store import MemoryTokenStore
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
+    from aiocdf._environment import Environment
     from aiocdf.auth.credentials import Credentials
     from aiocdf.auth.provider import Provider
-    from aiocdf.environment import Environment
 
 __all__ = ["credentials_from"]
 

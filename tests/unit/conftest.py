@@ -267,7 +267,7 @@ def error(status: int, message: str, **more: Any) -> Answer:
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service that all clients of this test have for a transport."""
     service = Service()
-    monkeypatch.setattr("aiocdf.opened.Transport", lambda *_, **__: service)
+    monkeypatch.setattr("aiocdf._assembly.Transport", lambda *_, **__: service)
     return service
 
 
@@ -305,7 +305,7 @@ def new_service() -> Iterator[Callable[[], Service]]:
 
         def make() -> Service:
             service = Service()
-            monkeypatch.setattr("aiocdf.opened.Transport", lambda *_, **__: service)
+            monkeypatch.setattr("aiocdf._assembly.Transport", lambda *_, **__: service)
             return service
 
         yield make
