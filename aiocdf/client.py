@@ -13,13 +13,13 @@ from aiocdf._engine import CallSpec
 from aiocdf._environment import Environment, read_variables
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
-from aiocdf._wire.identifiers import check_function, check_id, parse_ref
+from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
+from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
-from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
-from aiocdf.models.call_ref import CallRef
+from aiocdf.errors import ClientClosed, InvalidType, WrongState
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiocdf._assembly import Opened
     from aiocdf.auth import AccessToken
     from aiocdf.handle import CallHandle
+    from aiocdf.models.call_ref import CallRef
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
     from aiocdf.resources import Calls, Functions, Sessions, Tokens
@@ -200,24 +201,18 @@ class Client:
             ClientClosed: The client is closed.
         """
         engine = self._ready().engine
+        if fault := nonce_fault(nonce):
+            del nonce  # a secret in bytes must not stand among the locals of a traceback
+            raise fault
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
             self._secret_check.warn(plain)
-        if timeout is not None:
-            if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-                raise InvalidType(f"timeout is {timeout!r}; it must be a number of seconds, or None")
-            if not timeout > 0:
-                raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
-        if nonce is not None and not isinstance(nonce, str | Secret):
-            kind = type(nonce).__name__
-            del nonce  # a secret in bytes must not stand among the locals of a traceback
-            raise InvalidType(f"nonce must be text, as the service gave it, not {kind}")
         spec = CallSpec(
             function=check_function(function),
             data=encoded,
             nonce=None if nonce is None else Secret(nonce),
-            timeout=timeout,
-            repeatable=retry,
+            timeout=check_timeout(timeout),
+            repeatable=check_retry(retry),
         )
         return engine.call(spec)
 
@@ -239,16 +234,7 @@ class Client:
             ClientClosed: The client is closed.
         """
         engine = self._ready().engine
-        if call_id is not None:
-            if isinstance(function, CallRef):
-                raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
-            return engine.attach(check_function(function), check_id(call_id, "call"))
-        ref = parse_ref(function) if isinstance(function, str) else function
-        if not isinstance(ref, CallRef):
-            raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
-        if (ref.cluster, ref.project) != (self._cluster, self.project):
-            raise InvalidArgument(f"{ref} belongs to another project than this client's {self._cluster}:{self.project}")
-        return engine.attach(check_id(ref.function_id, "function"), check_id(ref.call_id, "call"))
+        return engine.attach(*check_call(function, call_id, cluster=self._cluster, project=self.project))
 
     @overload
     def function(self, function: int | str | Function) -> BoundFunction[object, Any]: ...
@@ -319,12 +305,7 @@ class Client:
         Raises:
             UsageError: Something of this cannot be.
         """
-        if max_pending is not None:
-            if isinstance(max_pending, bool) or not isinstance(max_pending, int):
-                raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
-            if max_pending < 1:
-                raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
-        name = check_function(function)
+        name, most = check_function(function), check_max_pending(max_pending)
         self._ready()
         return map_calls(
             lambda item: self.call(name, item),
@@ -332,7 +313,7 @@ class Client:
             kind=Output,
             ordered=ordered,
             return_exceptions=return_exceptions,
-            max_pending=max_pending or 2 * self.settings.project_limit,
+            max_pending=most or 2 * self.settings.project_limit,
             readers=self.settings.readers,
         )
 
