@@ -9,7 +9,7 @@ import attrs
 
 from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.json import api_headers
 from aiocdf.auth import BearerToken, TokenSource, session_grants
 from aiocdf.config import cluster_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocdf._http.transport import Transport
     from aiocdf.auth import Credentials
     from aiocdf.config import Settings
     from aiocdf.telemetry import Event
@@ -46,7 +47,7 @@ class Opened:
             await self.engine.aclose()
             await self.source.aclose()
         finally:
-            await self.transport.__aexit__(None, None, None)
+            await self.transport.aclose()
 
 
 async def open_project(
@@ -56,6 +57,7 @@ async def open_project(
     credentials: Credentials,
     settings: Settings,
     session: aiohttp.ClientSession | None,
+    transport: Transport | None,
     emit: Callable[[Event], None],
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.
@@ -66,6 +68,7 @@ async def open_project(
         credentials: How to get access tokens.
         settings: Limits and intervals.
         session: An aiohttp session of the caller's to send on; None for one of our own.
+        transport: What sends requests; None for one on aiohttp.
         emit: Told what happens.
 
     Raises:
@@ -77,7 +80,9 @@ async def open_project(
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth  # noqa: F401 - for the credentials, which import it as late as possible
 
-    transport = Transport(session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout)
+    transport = transport or AiohttpTransport(
+        session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout
+    )
     source = TokenSource(credentials, transport)
     headers = api_headers(settings.app, version("aiocdf"))
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
@@ -93,7 +98,7 @@ async def open_project(
         project=project,
         emit=emit,
     )
-    await transport.__aenter__()
+    await transport.open()
     return Opened(
         loop=asyncio.get_running_loop(),
         transport=transport,

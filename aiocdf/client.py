@@ -11,6 +11,7 @@ from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
 from aiocdf._engine import CallSpec
 from aiocdf._environment import Environment, read_variables
+from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
 from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
@@ -19,7 +20,7 @@ from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
-from aiocdf.errors import ClientClosed, InvalidType, WrongState
+from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
@@ -59,6 +60,7 @@ class Client:
         settings: Limits and intervals.
         session: An aiohttp session to send on, which stays the caller's to close; None for one of the client's own.
         observers: Told what happens, each with one event at a time; see `aiocdf.telemetry`.
+        transport: What sends requests, for tests; None for one on aiohttp.
 
     Raises:
         ConfigError: The project's name or the address cannot be used, or an address is plain http and not loopback.
@@ -75,6 +77,7 @@ class Client:
         settings: Settings | None = None,
         session: aiohttp.ClientSession | None = None,
         observers: Sequence[Observer] = (),
+        transport: Transport | None = None,
     ) -> None:
         if isinstance(credentials, type) or not isinstance(credentials, Credentials):
             del credentials  # a token given by mistake must not stand among the locals of a traceback
@@ -86,6 +89,10 @@ class Client:
             raise InvalidType(f"session must be an aiohttp.ClientSession, not {session!r}")
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
             raise InvalidType(f"observers must be callables: write observers=[...] for one, too, not {observers!r}")
+        if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
+            raise InvalidType(f"transport must be an object with open, send and aclose, not {transport!r}")
+        if transport is not None and session is not None:
+            raise InvalidArgument("give either session or transport: a transport has connections of its own")
         self.project = check_project(project)
         self.base_url = address_of(base_url, cluster)
         self.settings = settings or Settings()
@@ -93,6 +100,7 @@ class Client:
         self._payload_limit = self.settings.payload_limit or payload_limit(self._cluster)
         self._credentials = credentials
         self._session = session
+        self._transport = transport
         self._observers = observers
         self._opened: Opened | None = None
         self._closed = False
@@ -140,6 +148,7 @@ class Client:
             credentials=self._credentials,
             settings=self.settings,
             session=self._session,
+            transport=self._transport,
             emit=self._emit,
         )
 
