@@ -323,7 +323,7 @@ class Client:
             ordered=ordered,
             return_exceptions=return_exceptions,
             max_pending=most or 2 * self.settings.project_limit,
-            readers=self.settings.readers,
+            readers=self.settings.max_concurrent_reads,
         )
 
     @property

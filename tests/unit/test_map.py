@@ -326,7 +326,7 @@ class TestMapLeft:
         assert asyncio.all_tasks() - client._opened.engine._tasks._running == {asyncio.current_task()}
         started = service.count("start")
         await asyncio.sleep(60)
-        assert service.count("start") <= started + client.settings.submitters
+        assert service.count("start") <= started + client.settings.max_concurrent_submissions
         assert client.stats().running == 0
 
     async def test_cancelled_twice(self, client, service):
