@@ -61,8 +61,9 @@ from aiocdf.errors import (
     WaitExpired,
     WrongState,
 )
-from aiocdf.handle import CallHandle, CallRef
+from aiocdf.handle import CallHandle
 from aiocdf.models import (
+    CallRef,
     CallStatus,
     Capability,
     Function,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, is_typeddict
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, is_typeddict
 
 import attrs
 
 from aiocdf.errors import InvalidType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiocdf.handle import CallHandle
     from aiocdf.secret import Secret
 
@@ -18,21 +20,6 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class _Caller(Protocol):
-    """The client, as far as a bound function needs it."""
-
-    def call(
-        self,
-        function: int | str,
-        data: object = None,
-        *,
-        nonce: str | Secret | None = None,
-        timeout: float | None = None,
-        retry: bool = False,
-    ) -> CallHandle:
-        """Call a function."""
-
-
 @attrs.frozen(kw_only=True)
 class BoundFunction(Generic[In, Out]):
     """A function as something to call; made by `client.function`.
@@ -40,7 +27,8 @@ class BoundFunction(Generic[In, Out]):
     `await fn(data)` is what the function returned; `fn.call(data)` is the handle.
     """
 
-    _client: _Caller = attrs.field(repr=False)
+    #: The client's `call`.
+    _call: Callable[..., CallHandle] = attrs.field(repr=False)
     #: Its id or external id.
     function: int | str
     input: type[In] | None
@@ -63,7 +51,7 @@ class BoundFunction(Generic[In, Out]):
             raise InvalidType(
                 f"function {self.function!r} takes {self.input.__name__} as its data, not {type(data).__name__}"
             )
-        return self._client.call(self.function, data, nonce=nonce, timeout=timeout, retry=retry)
+        return self._call(self.function, data, nonce=nonce, timeout=timeout, retry=retry)
 
     async def __call__(
         self,

@@ -7,18 +7,20 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from aiocdf._as_completed import AsCompleted
+from aiocdf._assembly import open_project
 from aiocdf._engine import CallSpec
-from aiocdf._wire.identifiers import check_function, check_id
+from aiocdf._environment import Environment, read_variables
+from aiocdf._http.transport import Transport
+from aiocdf._map import map_calls
+from aiocdf._secret_check import SecretCheck
+from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
+from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
-from aiocdf.completion import AsCompleted, map_calls
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
-from aiocdf.data_warning import DataWarning
-from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
-from aiocdf.handle import CallHandle, CallRef
-from aiocdf.opened import open_project
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocdf._assembly import Opened
     from aiocdf.auth import AccessToken
+    from aiocdf.handle import CallHandle
+    from aiocdf.models.call_ref import CallRef
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
-    from aiocdf.opened import Opened
     from aiocdf.resources import Calls, Functions, Sessions, Tokens
     from aiocdf.telemetry import Event, Observer
 
@@ -56,6 +60,7 @@ class Client:
         settings: Limits and intervals.
         session: An aiohttp session to send on, which stays the caller's to close; None for one of the client's own.
         observers: Told what happens, each with one event at a time; see `aiocdf.telemetry`.
+        transport: What sends requests, for tests; None for one on aiohttp.
 
     Raises:
         ConfigError: The project's name or the address cannot be used, or an address is plain http and not loopback.
@@ -72,6 +77,7 @@ class Client:
         settings: Settings | None = None,
         session: aiohttp.ClientSession | None = None,
         observers: Sequence[Observer] = (),
+        transport: Transport | None = None,
     ) -> None:
         if isinstance(credentials, type) or not isinstance(credentials, Credentials):
             del credentials  # a token given by mistake must not stand among the locals of a traceback
@@ -83,6 +89,10 @@ class Client:
             raise InvalidType(f"session must be an aiohttp.ClientSession, not {session!r}")
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
             raise InvalidType(f"observers must be callables: write observers=[...] for one, too, not {observers!r}")
+        if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
+            raise InvalidType(f"transport must be an object with open, send and aclose, not {transport!r}")
+        if transport is not None and session is not None:
+            raise InvalidArgument("give either session or transport: a transport has connections of its own")
         self.project = check_project(project)
         self.base_url = address_of(base_url, cluster)
         self.settings = settings or Settings()
@@ -90,11 +100,12 @@ class Client:
         self._payload_limit = self.settings.payload_limit or payload_limit(self._cluster)
         self._credentials = credentials
         self._session = session
+        self._transport = transport
         self._observers = observers
         self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
-        self._data_warning = DataWarning()
+        self._secret_check = SecretCheck()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -137,6 +148,7 @@ class Client:
             credentials=self._credentials,
             settings=self.settings,
             session=self._session,
+            transport=self._transport,
             emit=self._emit,
         )
 
@@ -198,24 +210,18 @@ class Client:
             ClientClosed: The client is closed.
         """
         engine = self._ready().engine
+        if fault := nonce_fault(nonce):
+            del nonce  # a secret in bytes must not stand among the locals of a traceback
+            raise fault
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
-            self._data_warning.check(plain)
-        if timeout is not None:
-            if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-                raise InvalidType(f"timeout is {timeout!r}; it must be a number of seconds, or None")
-            if not timeout > 0:
-                raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
-        if nonce is not None and not isinstance(nonce, str | Secret):
-            kind = type(nonce).__name__
-            del nonce  # a secret in bytes must not stand among the locals of a traceback
-            raise InvalidType(f"nonce must be text, as the service gave it, not {kind}")
+            self._secret_check.warn(plain)
         spec = CallSpec(
             function=check_function(function),
             data=encoded,
             nonce=None if nonce is None else Secret(nonce),
-            timeout=timeout,
-            repeatable=retry,
+            timeout=check_timeout(timeout),
+            repeatable=check_retry(retry),
         )
         return engine.call(spec)
 
@@ -237,16 +243,7 @@ class Client:
             ClientClosed: The client is closed.
         """
         engine = self._ready().engine
-        if call_id is not None:
-            if isinstance(function, CallRef):
-                raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
-            return engine.attach(check_function(function), check_id(call_id, "call"))
-        ref = CallRef.from_token(function) if isinstance(function, str) else function
-        if not isinstance(ref, CallRef):
-            raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
-        if (ref.cluster, ref.project) != (self._cluster, self.project):
-            raise InvalidArgument(f"{ref} belongs to another project than this client's {self._cluster}:{self.project}")
-        return engine.attach(check_id(ref.function_id, "function"), check_id(ref.call_id, "call"))
+        return engine.attach(*check_call(function, call_id, cluster=self._cluster, project=self.project))
 
     @overload
     def function(self, function: int | str | Function) -> BoundFunction[object, Any]: ...
@@ -275,7 +272,7 @@ class Client:
             Input: The type of its data; other data is refused.
             Output: The type to build from what it returns; None for plain JSON values.
         """
-        return BoundFunction(client=self, function=check_function(function), input=Input, output=Output)
+        return BoundFunction(call=self.call, function=check_function(function), input=Input, output=Output)
 
     def as_completed(self, handles: Iterable[CallHandle]) -> AsCompleted:
         """Give handles in the order in which their calls end, as an async iterator.
@@ -317,12 +314,7 @@ class Client:
         Raises:
             UsageError: Something of this cannot be.
         """
-        if max_pending is not None:
-            if isinstance(max_pending, bool) or not isinstance(max_pending, int):
-                raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
-            if max_pending < 1:
-                raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
-        name = check_function(function)
+        name, most = check_function(function), check_max_pending(max_pending)
         self._ready()
         return map_calls(
             lambda item: self.call(name, item),
@@ -330,8 +322,8 @@ class Client:
             kind=Output,
             ordered=ordered,
             return_exceptions=return_exceptions,
-            max_pending=max_pending or 2 * self.settings.project_limit,
-            readers=self.settings.readers,
+            max_pending=most or 2 * self.settings.project_limit,
+            readers=self.settings.max_concurrent_reads,
         )
 
     @property

@@ -104,16 +104,18 @@ def _is_number(value: object) -> TypeGuard[float]:
 class Polling:
     """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
 
-    #: The gap between two polls is at the most this part of the age of the youngest call of which little is known.
-    rho: float = attrs.field(default=0.10, validator=above_zero)
-    #: Seconds between two polls of a function at the least; seven tenths of it while calls queue.
+    #: How late the end of a call of unknown length is seen at the most, as a part of its runtime: 0.1 is a tenth. Larger:
+    #: fewer polls, later results.
+    max_relative_lag: float = attrs.field(default=0.10, validator=above_zero)
+    #: Seconds between two polls of a function at the least; seven tenths of it while calls queue. Larger: fewer polls,
+    #: later results of short calls.
     floor: float = attrs.field(default=0.18, validator=above_zero)
-    #: Seconds between two polls of a function at the most.
+    #: Seconds between two polls of a function at the most. Larger: fewer polls, later results of long calls.
     cap: float = attrs.field(default=5.0, validator=above_zero)
-    #: Seconds of late news, added over all calls of a function, that one more request is worth; it counts by the root of
-    #: a call's age.
-    kappa: float = attrs.field(default=0.125, validator=above_zero)
-    #: Polls a second over the whole project.
+    #: What one more poll costs, in seconds that results are late, added over all calls of a function. Larger: fewer polls,
+    #: later results; by the root of it. An old call's second counts for less, by the root of the call's age.
+    poll_cost: float = attrs.field(default=0.125, validator=above_zero)
+    #: Polls a second over the whole project, at the most.
     budget: float = attrs.field(default=100.0, validator=above_zero)
 
 
@@ -138,10 +140,10 @@ class Settings:
     #: Calls that the service lets run at once, in a function and in the project.
     function_limit: int = attrs.field(default=100, validator=_count)
     project_limit: int = attrs.field(default=250, validator=_count)
-    #: Calls that are being submitted at once.
-    submitters: int = attrs.field(default=40, validator=_count)
-    #: Responses and logs that are being read at once.
-    readers: int = attrs.field(default=16, validator=_count)
+    #: Calls that are being submitted at once, at the most. Larger: a burst of calls starts sooner, on more connections.
+    max_concurrent_submissions: int = attrs.field(default=40, validator=_count)
+    #: Responses and logs that are being read at once, at the most. Larger: they are there sooner, and take more memory.
+    max_concurrent_reads: int = attrs.field(default=16, validator=_count)
     #: Seconds until a request's whole answer must be there, and until its connection must stand.
     request_timeout: float = attrs.field(default=60.0, validator=above_zero)
     connect_timeout: float = attrs.field(default=10.0, validator=above_zero)

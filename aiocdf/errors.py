@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from aiocdf.handle import CallRef
+    from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
 
 __all__ = [

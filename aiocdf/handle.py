@@ -1,4 +1,4 @@
-"""A call of a function as an asyncio future, and the reference by which it is found again."""
+"""A call of a function as an asyncio future."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import attrs
 
-from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, InvalidArgument, InvalidType, WrongState
+from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, WrongState
+from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import FunctionCall
 
 if TYPE_CHECKING:
@@ -16,56 +17,9 @@ if TYPE_CHECKING:
 
     from aiocdf.models.calls import LogEntry
 
-__all__ = ["Backend", "CallHandle", "CallRef", "Settled"]
+__all__ = ["Backend", "CallHandle", "Settled"]
 
 T = TypeVar("T")
-
-_SCHEME = "cdf"
-
-
-@attrs.frozen(kw_only=True)
-class CallRef:
-    """Where a call is found again: nothing secret, good to store, log and send.
-
-    Take it from `handle.ref`, or from the `ref` of an error, and give it to `client.attach`.
-    """
-
-    #: The cluster's name, or host and port of an address that is none of Cognite's.
-    cluster: str
-    project: str
-    function_id: int
-    call_id: int
-
-    @property
-    def token(self) -> str:
-        """The reference as one string, such as `cdf:westeurope-1:acme:12:345`."""
-        return f"{_SCHEME}:{self.cluster}:{self.project}:{self.function_id}:{self.call_id}"
-
-    @classmethod
-    def from_token(cls, token: str) -> CallRef:
-        """Read a `token` back.
-
-        Raises:
-            InvalidArgument: It is none.
-            InvalidType: It is no text.
-        """
-        if not isinstance(token, str):
-            raise InvalidType(
-                f"a call's token is text, not {type(token).__name__}; it looks like cdf:westeurope-1:acme:12:345"
-            )
-        scheme, _, rest = token.partition(":")
-        parts = rest.rsplit(":", 3)
-        if scheme != _SCHEME or len(parts) != 4 or not all(parts) or not all(map(_is_id, parts[2:])):
-            raise InvalidArgument(f"{token!r} is no call's token; it looks like cdf:westeurope-1:acme:12:345")
-        return cls(cluster=parts[0], project=parts[1], function_id=int(parts[2]), call_id=int(parts[3]))
-
-    def __str__(self) -> str:
-        """Return the token."""
-        return self.token
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0
 
 
 class Backend(Protocol):
@@ -271,9 +225,9 @@ class CallHandle(asyncio.Future[FunctionCall]):
         error = self._exception
         return "" if error is None else str(error)
 
-    def __reduce__(self) -> tuple[Callable[[str], CallRef], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[], CallRef], tuple[()]]:
         """Pickle as the `CallRef`, which `client.attach` makes a handle of again."""
-        return CallRef.from_token, (self.ref.token,)
+        return partial(CallRef, **attrs.asdict(self.ref)), ()
 
 
 class Settled:

@@ -90,7 +90,7 @@ class Engine:
         )
         self._poller = Poller(self, calls=calls, functions=functions, settings=settings, tasks=self._tasks)
         self._server_time = ServerTime()
-        self._readers = asyncio.Semaphore(settings.readers)
+        self._readers = asyncio.Semaphore(settings.max_concurrent_reads)
         #: Calls whose end is not known.
         self._open: set[CallRecord] = set()
         self._made = 0

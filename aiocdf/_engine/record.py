@@ -11,7 +11,8 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._wire.problems import call_error
-from aiocdf.handle import CallHandle, CallRef, Settled
+from aiocdf.handle import CallHandle, Settled
+from aiocdf.models.call_ref import CallRef
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

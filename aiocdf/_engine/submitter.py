@@ -134,16 +134,16 @@ class Submitter:
         if self._closed:
             return
         given = 0
-        while self._workers < self._settings.submitters and (record := self._next()) is not None:
+        while self._workers < self._settings.max_concurrent_submissions and (record := self._next()) is not None:
             self._workers += 1
             given += 1
             self._tasks.spawn(self._work(record))
         soon = math.ceil(self._ends * _AHEAD)
-        if self._workers == self._settings.submitters:
+        if self._workers == self._settings.max_concurrent_submissions:
             soon += self._admission.startable(self._workers)
         if not self._paused(_clock.monotonic()):
             # The workers take theirs when they come round: from what is in hand, which is to last for others too.
-            self._nonces.prepare(given + min(soon, self._settings.submitters, self._admission.queued))
+            self._nonces.prepare(given + min(soon, self._settings.max_concurrent_submissions, self._admission.queued))
         self._arm_backstop()
 
     def _next(self) -> CallRecord | None:

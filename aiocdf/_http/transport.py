@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import aiohttp
 import attrs
@@ -13,19 +13,30 @@ from aiocdf._wire.http import Response
 from aiocdf.errors import ConnectError, ProtocolError, TransportError, TransportTimeout
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from aiocdf._wire.http import Request
 
-__all__ = ["Transport"]
+__all__ = ["AiohttpTransport", "Transport"]
 
 
-class Transport:
+@runtime_checkable
+class Transport(Protocol):
+    """What sends a client's requests: on a socket, or in a test to wherever that likes."""
+
+    async def open(self) -> None:
+        """Get ready to send, on the running loop."""
+
+    async def send(self, request: Request) -> Response:
+        """Send *request* once and return the answer, whatever its status; raise a `TransportError` where there is none."""
+
+    async def aclose(self) -> None:
+        """Let go of what it holds; nothing is sent from then on."""
+
+
+class AiohttpTransport:
     """Sends requests on a pool of connections; follows no redirect, keeps no cookie, reads no proxy or netrc settings.
 
     Args:
-        session: A session of the caller's, which stays the caller's to close; None to make one on entering.
+        session: A session of the caller's, which stays the caller's to close; None to make one on opening.
         timeout: Seconds until the whole answer of a request must be there.
         connect_timeout: Seconds until a connection must stand.
         max_body: Bytes of an answer, unpacked, that are read at the most.
@@ -44,15 +55,12 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout)
         self._max_body = max_body
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
         """Open the pool."""
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
         """Close the pool, unless it is the caller's."""
         if self._owned and self._session is not None:
             await self._session.close()

@@ -77,7 +77,9 @@ def plan(  # each is a fact
     hazards = (call.hazard + surprise / age for age, call in zip(aged, outlook, strict=True))
     late = (1.0 + _LAST / calls) * sum(map(operator.mul, weights, hazards))
     thin = [age for age, call in zip(ages, outlook, strict=True) if call.evidence < _ENOUGH]
-    wanted = min(math.sqrt(2.0 * polling.kappa / late), polling.rho * min(thin, default=math.inf), polling.cap)
+    wanted = min(
+        math.sqrt(2.0 * polling.poll_cost / late), polling.max_relative_lag * min(thin, default=math.inf), polling.cap
+    )
     floor = polling.floor * (_HURRY if awaited else 1.0)
     gap = max(wanted, floor, functions / polling.budget) * jitter
     return Plan(gap=gap, ends=sum(call.hazard for call in outlook))

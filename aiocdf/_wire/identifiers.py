@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from aiocdf.errors import InvalidArgument, InvalidType
+from aiocdf.models.call_ref import CallRef
 from aiocdf.models.functions import Function
 
-__all__ = ["check_function", "check_id"]
+__all__ = ["check_function", "check_id", "parse_ref"]
 
 _LARGEST_ID = 2**53 - 1
 _LONGEST_EXTERNAL_ID = 255
@@ -38,3 +39,25 @@ def check_id(number: object, what: str) -> int:
     if not 0 < number <= _LARGEST_ID:
         raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
     return number
+
+
+def parse_ref(token: str) -> CallRef:
+    """Read the `token` of a `CallRef` back.
+
+    Raises:
+        InvalidArgument: It is none.
+        InvalidType: It is no text.
+    """
+    if not isinstance(token, str):
+        raise InvalidType(
+            f"a call's token is text, not {type(token).__name__}; it looks like cdf:westeurope-1:acme:12:345"
+        )
+    scheme, _, rest = token.partition(":")
+    parts = rest.rsplit(":", 3)
+    if scheme != "cdf" or len(parts) != 4 or not all(parts) or not all(map(_is_id, parts[2:])):
+        raise InvalidArgument(f"{token!r} is no call's token; it looks like cdf:westeurope-1:acme:12:345")
+    return CallRef(cluster=parts[0], project=parts[1], function_id=int(parts[2]), call_id=int(parts[3]))
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiocdf._wire.http import Request, Response
-    from aiocdf.handle import CallRef
+    from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
     from aiocdf.models.functions import FunctionError
 

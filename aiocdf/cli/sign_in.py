@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aiocdf._environment import Environment, read_variables
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
 from aiocdf.cli.console import open_console
 from aiocdf.cli.identity import show_identity
 from aiocdf.client import Client
-from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import InvalidArgument
 
 if TYPE_CHECKING:

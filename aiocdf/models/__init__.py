@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionStatus, Range
 from aiocdf.models.sessions import Session, SessionStatus, SessionType
@@ -9,6 +10,7 @@ from aiocdf.models.stats import Stats
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 
 __all__ = [
+    "CallRef",
     "CallStatus",
     "Capability",
     "Function",

@@ -36,12 +36,12 @@ class Functions:
         Raises:
             NotFound: The project has no such function.
         """
-        found = await self.byids([function])
+        found = await self.by_ids([function])
         if len(found) != 1:
             raise DecodeError(f"look up function {function}: the answer has {len(found)} functions", path="$.items")
         return found[0]
 
-    async def byids(self, functions: Sequence[int | str]) -> list[Function]:
+    async def by_ids(self, functions: Sequence[int | str]) -> list[Function]:
         """Return functions by their ids or external ids, in that order; at most ten.
 
         Raises:

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 import aiocdf
-from aiocdf import environment, errors, local, resources
+from aiocdf import _environment, errors, local, resources
 from aiocdf.cli.app import app
 from aiocdf.local.runtime import function_settings
 
@@ -144,8 +144,8 @@ def test_it_names_all_events_with_their_fields() -> None:
 
 
 def test_it_names_all_environment_variables() -> None:
-    """Each variable that environment.py reads is in the section on the environment, and no other."""
-    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(environment)))
+    """Each variable that _environment.py reads is in the section on the environment, and no other."""
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(_environment)))
 
     rows = [line.split("|")[1] for line in _section("Environment variables").splitlines() if line.startswith("| `")]
     assert set(CODE.findall("".join(rows))) == read

@@ -19,7 +19,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from aiocdf import _clock
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf.auth import DevicePrompt
 from aiocdf.secret import Secret
 from tests.providers.headless import Page, Person
@@ -183,7 +183,9 @@ def heart() -> Iterator[Heart]:
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
+async def transport() -> AsyncIterator[AiohttpTransport]:
     """The transport that a client has."""
-    async with Transport() as transport:
-        yield transport
+    transport = AiohttpTransport()
+    await transport.open()
+    yield transport
+    await transport.aclose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf.auth import AuthorizationCode, FileTokenStore, TokenSource
 from aiocdf.errors import AuthError
 
@@ -28,13 +28,15 @@ async def main(issuer: str, folder: str, renewals: int) -> None:
         show_url=ask,
         store=FileTokenStore(folder),
     )
-    async with Transport() as transport:
-        source = TokenSource(credentials, transport)
-        seen = {await source.token()}
-        while len(seen) <= renewals:
-            await asyncio.sleep(0.02)
-            seen.add(await source.token())
-        await source.aclose()
+    transport = AiohttpTransport()
+    await transport.open()
+    source = TokenSource(credentials, transport)
+    seen = {await source.token()}
+    while len(seen) <= renewals:
+        await asyncio.sleep(0.02)
+        seen.add(await source.token())
+    await source.aclose()
+    await transport.aclose()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import re
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import looptime
@@ -143,7 +143,7 @@ class Service:
         """A client of this service, not open yet; settings may stand among the arguments."""
         changes = {a.name: arguments.pop(a.name) for a in attrs.fields(Settings) if a.name in arguments}
         given = {"credentials": BearerToken("token"), "base_url": "https://cdf.test", "settings": Settings(**changes)}
-        return Client("acme", **(given | arguments))
+        return Client("acme", **({"transport": self} | given | arguments))
 
     def fault(self, kind: str, *outcomes: Any) -> None:
         """Let the next requests of a kind end so, one after the other; None for a good one."""
@@ -166,10 +166,10 @@ class Service:
         self._running.append(call)
         return call
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def open(self) -> None:
+        """Be there already."""
 
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
         self.always("token", ConnectionError("used after it was closed"))
 
     async def send(self, request: Request) -> Response:
@@ -264,11 +264,9 @@ def error(status: int, message: str, **more: Any) -> Answer:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Service:
-    """The service that all clients of this test have for a transport."""
-    service = Service()
-    monkeypatch.setattr("aiocdf.opened.Transport", lambda *_, **__: service)
-    return service
+def service() -> Service:
+    """The service of this test, which its clients have for a transport."""
+    return Service()
 
 
 @pytest.fixture
@@ -299,16 +297,9 @@ async def reports(quick_collections: None) -> AsyncIterator[list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def new_service() -> Iterator[Callable[[], Service]]:
-    """Makes services that take over from one another as the transport of clients, for tests of many examples."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-
-        def make() -> Service:
-            service = Service()
-            monkeypatch.setattr("aiocdf.opened.Transport", lambda *_, **__: service)
-            return service
-
-        yield make
+def new_service() -> type[Service]:
+    """Makes services, for tests of many examples."""
+    return Service
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ class Caller:
 
 def bind(kind: Any, output: Any = None) -> tuple[BoundFunction[Any, Any], Caller]:
     caller = Caller()
-    return BoundFunction(client=caller, function="double", input=kind, output=output), caller
+    return BoundFunction(call=caller.call, function="double", input=kind, output=output), caller
 
 
 def test_call() -> None:

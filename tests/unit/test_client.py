@@ -26,6 +26,7 @@ from aiocdf import (
     UsageError,
     WrongState,
 )
+from aiocdf._http.transport import AiohttpTransport
 
 pytestmark = pytest.mark.looptime
 
@@ -142,6 +143,7 @@ class TestLife:
             *(("credentials", value) for value in ("t0ken", None, BearerToken, object())),
             *(("settings", value) for value in ({}, {"grace": 1}, Settings, False)),
             *(("session", value) for value in ("s", 5, aiohttp.ClientSession)),
+            *(("transport", value) for value in (5, object(), AiohttpTransport)),
             *(("observers", value) for value in (print, 5, None, "ab", [print, None])),
         ],
     )
@@ -149,6 +151,12 @@ class TestLife:
         """An argument of another kind is refused when the client is made, not when it is opened."""
         with pytest.raises(InvalidType, match=f"^{name} must be "):
             service.client(**{name: value})
+
+    async def test_session_beside_a_transport(self, service):
+        """A session that the transport would pass over is refused."""
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(InvalidArgument, match="either session or transport"):
+                service.client(session=session)
 
     @pytest.mark.parametrize("make", [Client, Client.from_env], ids=["plain", "environment"])
     def test_bare_token(self, make):
@@ -337,7 +345,7 @@ class TestFromEnv:
         """The environment gives project, address and sign-in."""
         for name, value in {"CDF_PROJECT": "acme", "CDF_URL": "https://cdf.test", "CDF_TOKEN": "from-env"}.items():
             monkeypatch.setenv(name, value)
-        async with Client.from_env() as client:
+        async with Client.from_env(transport=service) as client:
             await client.call(1)
         assert {seen.headers["authorization"] for seen in service.seen} == {"Bearer from-env"}
         assert service.seen[0].url.startswith("https://cdf.test/api/v1/projects/acme/")

@@ -76,7 +76,7 @@ def test_payload_limit(cluster, limit) -> None:
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *((Polling, name) for name in ("rho", "floor", "cap", "kappa", "budget")),
+        *((Polling, name) for name in ("max_relative_lag", "floor", "cap", "poll_cost", "budget")),
         *((Settings, name) for name in ("request_timeout", "connect_timeout", "time_limit", "unreachable_after")),
     ],
 )
@@ -100,7 +100,16 @@ def test_what_must_not_be_negative(kind, name, value) -> None:
     ("kind", "name"),
     [
         (Retrying, "attempts"),
-        *((Settings, name) for name in ("function_limit", "project_limit", "submitters", "readers", "payload_limit")),
+        *(
+            (Settings, name)
+            for name in (
+                "function_limit",
+                "project_limit",
+                "max_concurrent_submissions",
+                "max_concurrent_reads",
+                "payload_limit",
+            )
+        ),
     ],
 )
 @pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, "5", True])
@@ -142,4 +151,4 @@ def test_defaults() -> None:
 
     assert (settings.function_limit, settings.project_limit) == (100, 250)
     assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.125, 100.0)
-    assert (settings.submitters, settings.readers) == (40, 16)
+    assert (settings.max_concurrent_submissions, settings.max_concurrent_reads) == (40, 16)

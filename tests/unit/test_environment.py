@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 import aiocdf
+from aiocdf._environment import Environment, read_variables
 from aiocdf.auth import (
     AuthorizationCode,
     BearerToken,
@@ -16,7 +17,6 @@ from aiocdf.auth import (
     MemoryTokenStore,
     credentials_from,
 )
-from aiocdf.environment import Environment, read_variables
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret
 

@@ -18,7 +18,6 @@ from aiocdf import (
     CallTimedOut,
     DecodeError,
     InvalidArgument,
-    InvalidType,
     NotFound,
     WaitExpired,
     WrongState,
@@ -673,37 +672,10 @@ class TestAttach:
         with pytest.raises(NotFound, match="nobody"):
             await client.attach("nobody", 5)
 
-    @pytest.mark.parametrize(
-        "token",
-        [
-            "",
-            "cdf",
-            "cdf:a:b:1",
-            "cdf:a:b:0:1",
-            "cdf:a:b:1:x",
-            "cdf::b:1:2",
-            "cdf:a::1:2",
-            "abc:a:b:1:2",
-            "cdf:a:b:²:1",
-            f"cdf:a:b:1:{'9' * 5000}",
-        ],
-    )
-    async def test_bad_token(self, client, token):
+    async def test_bad_token(self, client):
         """A text that is no token is refused, and shown what one looks like."""
         with pytest.raises(InvalidArgument, match="westeurope-1"):
-            client.attach(token)
-
-    @pytest.mark.parametrize("token", [None, 5, b"cdf:a:b:1:2"])
-    async def test_token_of_the_wrong_kind(self, token):
-        """What is no text is refused as a TypeError."""
-        with pytest.raises(InvalidType, match="westeurope-1"):
-            CallRef.from_token(token)
-
-    @pytest.mark.parametrize("cluster", ["westeurope-1", "127.0.0.1:8000", "[::1]:8000", "localhost:1"])
-    async def test_token_round_trip(self, cluster):
-        """A token reads back as the reference it was made of, whatever the cluster."""
-        ref = CallRef(cluster=cluster, project="acme", function_id=12, call_id=345)
-        assert CallRef.from_token(str(ref)) == ref
+            client.attach("cdf:a:b:1")
 
     async def test_another_project(self, client):
         """A reference to another project is refused before anything is sent."""
@@ -774,7 +746,7 @@ class TestPickling:
         handle = await started(client)
         ref = pickle.loads(pickle.dumps(handle))
         assert ref == handle.ref
-        assert b"token" not in pickle.dumps(handle).replace(b"from_token", b"")
+        assert b"token" not in pickle.dumps(handle)
         await handle
         assert (await client.attach(pickle.loads(pickle.dumps(handle)))).id == handle.call_id
 

@@ -21,9 +21,9 @@ from aiocdf.auth.store.keyring import KeyringTokenStore
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
+    from aiocdf._environment import Environment
     from aiocdf.auth.credentials.protocol import Credentials
     from aiocdf.auth.oauth.provider import Provider
-    from aiocdf.environment import Environment
 
 __all__ = ["credentials_from"]
 

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 import aiocdf
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf.auth import AuthorizationCode
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
 from aiocdf.secret import Secret
@@ -78,8 +78,10 @@ async def provider():
 
 @pytest.fixture
 async def transport():
-    async with Transport() as transport:
-        yield transport
+    transport = AiohttpTransport()
+    await transport.open()
+    yield transport
+    await transport.aclose()
 
 
 async def browse(url: str) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from aiocdf import _clock
 from aiocdf._http.sender import Sender
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.http import Request
 from aiocdf.auth import ClientCredentials, TokenSource
 from aiocdf.config import Retrying
@@ -78,10 +78,12 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
+async def transport() -> AsyncIterator[AiohttpTransport]:
     """The transport that a client has."""
-    async with Transport() as transport:
-        yield transport
+    transport = AiohttpTransport()
+    await transport.open()
+    yield transport
+    await transport.aclose()
 
 
 @pytest.fixture

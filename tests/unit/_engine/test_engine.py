@@ -342,7 +342,7 @@ class TestCompany:
         """The numbers tell where calls stand and what they cost."""
         handles = [client.call(1, data={"seconds": 5}) for _ in range(120)]
         await asyncio.sleep(0.015)
-        assert client.stats().submitting == client.settings.submitters
+        assert client.stats().submitting == client.settings.max_concurrent_submissions
         await asyncio.sleep(3)
         stats = client.stats()
         assert (stats.queued, stats.submitting, stats.running, stats.ended) == (20, 0, 100, 0)
@@ -368,7 +368,7 @@ class TestCompany:
                 reading -= "response" in request.url
 
         reading, service.send = 0, send
-        async with service.client(readers=3) as client:
+        async with service.client(max_concurrent_reads=3) as client:
             handles = [client.call(1, data={"value": n}) for n in range(50)]
             assert await asyncio.gather(*(handle.response() for handle in handles)) == list(range(50))
         assert most == 3

@@ -277,7 +277,7 @@ class TestFanOut:
     async def test_in_hand_when_a_worker_is_free(self, service):
         """While all workers are busy and there are places, the nonces of the next calls are made: none waits for one."""
         service.latency = 0.1
-        async with service.client(submitters=5) as client:
+        async with service.client(max_concurrent_submissions=5) as client:
             await asyncio.gather(*(client.call(1) for _ in range(20)))
         starts = [seen.at for seen in service.of("start")]
         assert starts == pytest.approx([0.1] * 5 + [0.2] * 5 + [0.3] * 5 + [0.4] * 5)
@@ -286,7 +286,7 @@ class TestFanOut:
     async def test_not_made_without_a_place(self, service):
         """While all workers are busy and no place is free, no nonces are made: who knows when one will be."""
         service.latency = 0.1
-        async with service.client(submitters=5, function_limit=5) as client:
+        async with service.client(max_concurrent_submissions=5, function_limit=5) as client:
             handles = [client.call(1, {"seconds": 60}) for _ in range(20)]
             await asyncio.sleep(0.15)
             assert (service.count("session"), service.count("start")) == (5, 5)
@@ -328,4 +328,4 @@ class TestFanOut:
         made = service.count("session")
         await asyncio.gather(*handles[:100])
         assert service.count("start") == 100
-        assert made == service.count("session") <= 100 + client.settings.submitters
+        assert made == service.count("session") <= 100 + client.settings.max_concurrent_submissions

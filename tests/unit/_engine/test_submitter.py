@@ -81,14 +81,14 @@ class TestAdmission:
 
     async def test_turns(self, service):
         """Where places are scarce, functions take turns."""
-        async with service.client(project_limit=1, submitters=1) as client:
+        async with service.client(project_limit=1, max_concurrent_submissions=1) as client:
             handles = [client.call(function) for function in (1, 1, 1, 2, 2, 2)]
             await asyncio.gather(*handles)
         assert [key for key, _ in groupby(seen.function for seen in service.of("start"))] == [1, 2, 1, 2, 1, 2]
 
     async def test_first_come_first_served(self, service):
         """Calls of a function start in the order they were made."""
-        async with service.client(submitters=1) as client:
+        async with service.client(max_concurrent_submissions=1) as client:
             await asyncio.gather(*(client.call(1, data={"n": n}) for n in range(300)))
         assert [seen.body["data"]["n"] for seen in service.of("start")] == list(range(300))
 
@@ -136,7 +136,7 @@ class TestConcurrencyLimit:
     async def test_keeps_its_place(self, service):
         """A call that was turned away starts before those that came after it."""
         service.fault("start", service.error(429, "too many running calls of this function"))
-        async with service.client(submitters=1) as client:
+        async with service.client(max_concurrent_submissions=1) as client:
             await asyncio.gather(*(client.call(1, data={"n": n}) for n in range(5)))
         assert [seen.body["data"]["n"] for seen in service.of("start")] == [0, 0, 1, 2, 3, 4]
 

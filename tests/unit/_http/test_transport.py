@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import ssl
 import zlib
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.http import Request
 from aiocdf.errors import ConnectError, ProtocolError, TransportTimeout
 
@@ -50,7 +51,18 @@ def http(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def fail(request: Request, transport: Transport, leaks) -> Exception:
+@asynccontextmanager
+async def opened(*arguments, **settings):
+    """A transport, for as long as it is open."""
+    transport = AiohttpTransport(*arguments, **settings)
+    await transport.open()
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+async def fail(request: Request, transport: AiohttpTransport, leaks) -> Exception:
     """Send what must fail; whatever the error, nothing of aiohttp and no secret hangs on to it."""
     with pytest.raises((ConnectError, TransportTimeout, ProtocolError)) as caught:
         await transport.send(request)
@@ -65,7 +77,7 @@ async def fail(request: Request, transport: Transport, leaks) -> Exception:
 async def test_answer(listen) -> None:
     """An answer arrives whole, header names in small letters, with the times between which it was made."""
     wire = await listen(answering(http(b'{"x":1}', "201 Created", "X-Request-ID: r-1", "Date: today")))
-    async with Transport() as transport:
+    async with opened() as transport:
         response = await transport.send(post(wire.url + "/call?x=1"))
 
     assert (response.status, response.body) == (201, b'{"x":1}')
@@ -81,7 +93,7 @@ async def test_answer(listen) -> None:
 async def test_error_statuses_are_answers(listen, status) -> None:
     """An error status is for others to judge, also where the caller's own session would raise."""
     wire = await listen(answering(http(b"no", status)))
-    async with aiohttp.ClientSession(raise_for_status=True) as session, Transport(session) as transport:
+    async with aiohttp.ClientSession(raise_for_status=True) as session, opened(session) as transport:
         response = await transport.send(post(wire.url))
 
     assert (response.status, response.body) == (int(status[:3]), b"no")
@@ -90,7 +102,7 @@ async def test_error_statuses_are_answers(listen, status) -> None:
 async def test_compressed_answer(listen) -> None:
     """Compressed answers are unpacked."""
     wire = await listen(answering(http(gzip.compress(b'{"x":1}'), "200 OK", "Content-Encoding: gzip")))
-    async with Transport() as transport:
+    async with opened() as transport:
         assert (await transport.send(get(wire.url))).body == b'{"x":1}'
 
 
@@ -99,7 +111,7 @@ async def test_connection_refused(leaks) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/call?key=hidden"
-        async with Transport() as transport:
+        async with opened() as transport:
             error = await fail(post(url), transport, leaks)
 
     assert isinstance(error, ConnectError)
@@ -114,14 +126,14 @@ async def test_no_such_host(leaks, monkeypatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    async with Transport() as transport:
+    async with opened() as transport:
         assert isinstance(await fail(post("http://nowhere.invalid/x"), transport, leaks), ConnectError)
 
 
 @pytest.mark.parametrize("url", ["http://", "no url", "http://127.0.0.1:99999/"])
 async def test_no_url(leaks, url) -> None:
     """What is no address is a connection that was never made."""
-    async with Transport() as transport:
+    async with opened() as transport:
         assert isinstance(await fail(post(url), transport, leaks), ConnectError)
 
 
@@ -186,7 +198,7 @@ async def send_endless_headers(wire, reader, writer) -> None:
 async def test_broken_answer(listen, leaks, handler) -> None:
     """When the connection breaks, or what comes is no HTTP, the service may have seen the request, and saw it once."""
     wire = await listen(handler)
-    async with Transport() as transport:
+    async with opened() as transport:
         error = await fail(post(wire.url), transport, leaks)
 
     assert isinstance(error, ProtocolError)
@@ -205,7 +217,7 @@ async def test_post_on_a_kept_connection_is_not_resent(listen, leaks, last) -> N
         await last(wire, reader, writer)
 
     wire = await listen(handle)
-    async with Transport() as transport:
+    async with opened() as transport:
         await transport.send(post(wire.url))
         error = await fail(post(wire.url), transport, leaks)
 
@@ -221,7 +233,7 @@ async def test_kept_connection_that_went_stale(listen) -> None:
         writer.write(http())
 
     wire = await listen(handle)
-    async with Transport() as transport:
+    async with opened() as transport:
         await transport.send(post(wire.url))
         while transport._session.connector._conns:
             await asyncio.sleep(0)
@@ -251,12 +263,12 @@ async def drip(wire, reader, writer) -> None:
 async def test_no_answer_in_time(listen, leaks, handler) -> None:
     """The whole answer has to be there in time; one that trickles in for ever is none."""
     wire = await listen(handler)
-    async with Transport(timeout=0.05) as transport:
+    async with opened(timeout=0.05) as transport:
         error = await fail(post(wire.url), transport, leaks)
         assert isinstance(error, TransportTimeout)
         assert isinstance(error, TimeoutError)
 
-    async with Transport(timeout=60.0) as transport:
+    async with opened(timeout=60.0) as transport:
         assert isinstance(await fail(post(wire.url, timeout=0.05), transport, leaks), TransportTimeout)
 
 
@@ -267,7 +279,7 @@ async def test_no_connection_in_time(leaks) -> None:
         deaf.listen(0)
         port = deaf.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):  # the backlog is full from here on
-            async with Transport(connect_timeout=0.05) as transport:
+            async with opened(connect_timeout=0.05) as transport:
                 error = await fail(post(f"http://127.0.0.1:{port}"), transport, leaks)
 
     assert isinstance(error, ConnectError)
@@ -279,7 +291,7 @@ async def test_too_large(listen, leaks, packed) -> None:
     body = bytes(5_000_000)
     sent = http(zlib.compress(body, wbits=31), "200 OK", "Content-Encoding: gzip") if packed else http(body)
     wire = await listen(answering(sent))
-    async with Transport(max_body=100_000) as transport:
+    async with opened(max_body=100_000) as transport:
         error = await fail(post(wire.url), transport, leaks)
 
     assert isinstance(error, ProtocolError)
@@ -289,7 +301,7 @@ async def test_too_large(listen, leaks, packed) -> None:
 async def test_body_of_just_the_limit(listen) -> None:
     """An answer as large as the limit is read."""
     wire = await listen(answering(http(bytes(100_000))))
-    async with Transport(max_body=100_000) as transport:
+    async with opened(max_body=100_000) as transport:
         assert len((await transport.send(get(wire.url))).body) == 100_000
 
 
@@ -298,7 +310,7 @@ async def test_redirects_are_not_followed(listen, status) -> None:
     """Statement 22: a redirect is an answer; neither token nor body goes where it points."""
     elsewhere = await listen(answering(http()))
     wire = await listen(answering(http(b"", status, f"Location: {elsewhere.url}/steal")))
-    async with Transport() as transport:
+    async with opened() as transport:
         response = await transport.send(post(wire.url))
 
     assert response.status == int(status[:3])
@@ -330,7 +342,7 @@ def certificate(folder) -> ssl.SSLContext:
 async def test_unknown_certificate(listen, leaks, tmp_path) -> None:
     """Statement 25: a server that we cannot trust gets not one byte of the request."""
     wire = await listen(answering(http()), tls=certificate(tmp_path))
-    async with Transport() as transport:
+    async with opened() as transport:
         error = await fail(post(wire.url), transport, leaks)
 
     assert isinstance(error, ConnectError)
@@ -342,7 +354,7 @@ async def test_private_authority(listen, tmp_path) -> None:
     """Statement 25: a private authority is trusted through a session of the caller's with its own context."""
     wire = await listen(answering(http()), tls=certificate(tmp_path))
     trusting = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=tmp_path / "server.pem"))
-    async with aiohttp.ClientSession(connector=trusting) as session, Transport(session) as transport:
+    async with aiohttp.ClientSession(connector=trusting) as session, opened(session) as transport:
         assert (await transport.send(post(wire.url))).status == 200
 
 
@@ -354,7 +366,7 @@ async def test_tls_where_there_is_none(listen, leaks) -> None:
         await reader.read()
 
     wire = await listen(greet)
-    async with Transport() as transport:
+    async with opened() as transport:
         error = await fail(post(wire.url.replace("http:", "https:")), transport, leaks)
 
     assert isinstance(error, ConnectError)
@@ -363,7 +375,7 @@ async def test_tls_where_there_is_none(listen, leaks) -> None:
 async def test_no_cookie_is_kept(listen) -> None:
     """Statement 27: what a server sets as a cookie never comes back to it, or to another."""
     wire = await listen(answering(http(b"{}", "200 OK", "Set-Cookie: track=1; Path=/")))
-    async with Transport() as transport:
+    async with opened() as transport:
         await transport.send(post(wire.url.replace("127.0.0.1", "localhost")))
         await transport.send(post(wire.url.replace("127.0.0.1", "localhost")))
 
@@ -378,7 +390,7 @@ async def test_environment_is_not_read(listen, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("http_proxy", proxy.url)
-    async with Transport() as transport:
+    async with opened() as transport:
         await transport.send(post(wire.url))
 
     assert f"Bearer {TOKEN}".encode() in wire.seen[0]
@@ -389,7 +401,7 @@ async def test_own_session_stays_open(listen) -> None:
     """A session of the caller's is used as it is, and stays the caller's to close."""
     wire = await listen(answering(http()))
     async with aiohttp.ClientSession(headers={"x-mine": "1"}) as session:
-        async with Transport(session) as transport:
+        async with opened(session) as transport:
             await transport.send(post(wire.url))
         assert not session.closed
 
@@ -400,11 +412,10 @@ async def test_closed(leaks) -> None:
     """With a closed session, or before and after its own time, nothing is sent and the error says why."""
     session = aiohttp.ClientSession()
     await session.close()
-    transport = Transport()
-    async with transport:
+    async with opened() as transport:
         pass
 
-    for closed in (Transport(session), transport, Transport()):
+    for closed in (AiohttpTransport(session), transport, AiohttpTransport()):
         error = await fail(post("http://127.0.0.1:1"), closed, leaks)
         assert isinstance(error, ConnectError)
         assert "the connection pool is closed" in str(error)
@@ -413,8 +424,7 @@ async def test_closed(leaks) -> None:
 async def test_session_closed_under_way(listen, leaks) -> None:
     """Closing the pool while a request is out ends that request with an error of ours."""
     wire = await listen(never_answer)
-    transport = Transport()
-    async with transport:
+    async with opened() as transport:
         task = asyncio.ensure_future(fail(post(wire.url), transport, leaks))
         while not wire.seen:
             await asyncio.sleep(0.001)
@@ -426,7 +436,7 @@ async def test_session_closed_under_way(listen, leaks) -> None:
 async def test_cancelled(listen, leaks, handler) -> None:
     """A request that is cut off leaves no connection behind, and no header in a traceback made of it."""
     wire = await listen(handler)
-    async with Transport() as transport:
+    async with opened() as transport:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
                 await transport.send(post(wire.url))
@@ -439,7 +449,7 @@ async def test_cancelled(listen, leaks, handler) -> None:
 async def test_header_that_cannot_be(listen, leaks) -> None:
     """A header value with a line break, as a token pasted badly has, goes nowhere and is not quoted."""
     wire = await listen(answering(http()))
-    async with Transport() as transport:
+    async with opened() as transport:
         await fail(post(wire.url, headers={"authorization": f"Bearer {TOKEN}\nX: 1"}), transport, leaks)
 
     assert wire.seen == []

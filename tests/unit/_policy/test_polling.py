@@ -13,7 +13,7 @@ from aiocdf._policy.polling import Budget, lost_after_misses, plan
 from aiocdf._policy.runtimes import Outlook, Runtimes
 from aiocdf.config import Polling
 
-POLLING = Polling(rho=0.10, floor=0.18, cap=5.0, kappa=0.125, budget=100.0)
+POLLING = Polling(max_relative_lag=0.10, floor=0.18, cap=5.0, poll_cost=0.125, budget=100.0)
 #: Neither floor nor cap shows, nor does the budget.
 UNBOUND = attrs.evolve(POLLING, floor=1e-9, cap=1e9, budget=1e9)
 
@@ -224,7 +224,7 @@ def test_lag_is_bounded(runtime, jitter) -> None:
     """The end of any call is seen late by a tenth of its runtime, the floor or the cap, and the jitter, at the most."""
     late, polls = lag(runtime, jitter=lambda: jitter)
 
-    assert late <= max(POLLING.floor, min(POLLING.rho * runtime, POLLING.cap)) * 1.1 + 1e-9
+    assert late <= max(POLLING.floor, min(POLLING.max_relative_lag * runtime, POLLING.cap)) * 1.1 + 1e-9
     # Ten at the floor, up to the age of 1.5 s; a geometric series up to 50 s; then the cap.
     assert polls <= 1.2 * (10 + 37 + max(0.0, runtime - 50) / 5) + 2
 

@@ -1,4 +1,4 @@
-"""Models and requests against the service's OpenAPI document, where it is there."""
+"""Models and requests against `contract_facts.json`: what the service's OpenAPI document says, see `read_contract.py`."""
 
 from __future__ import annotations
 
@@ -9,132 +9,232 @@ from typing import Any
 import attrs
 import pytest
 
-from aiocdf._wire.converter import camel
+from aiocdf import resources
+from aiocdf._wire.converter import camel, structure
 from aiocdf._wire.http import Request, Response
-from aiocdf.models import CallStatus, Function, FunctionCall, FunctionStatus, LogEntry, Session
-from aiocdf.resources.calls import Calls
-from aiocdf.resources.functions import Functions
-from aiocdf.resources.sessions import Sessions
+from aiocdf._wire.identifiers import check_function, check_id
+from aiocdf.errors import InvalidArgument
+from aiocdf.models import (
+    CallStatus,
+    Function,
+    FunctionCall,
+    FunctionError,
+    FunctionLimits,
+    FunctionStatus,
+    LogEntry,
+    Range,
+    Session,
+    SessionStatus,
+    SessionType,
+    TokenInspection,
+    TokenProject,
+)
 from aiocdf.secret import Secret
 
-OPENAPI = Path(__file__).parents[4] / "shared" / "openapi" / "cdf-functions.json"
-PROJECT = "https://cdf.test/api/v1/projects/acme"
+OPERATIONS = json.loads((Path(__file__).parent / "contract_facts.json").read_text())["operations"]
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float, "boolean": bool}
-#: What can be written and not read: package indexes and nonces.
-WRITE_ONLY = {"indexUrl", "extraIndexUrls"}
+SERVICE = "https://cdf.test"
+PLACES = {"{project}": "acme", "{functionId}": "12", "{callId}": "34"}
 
-pytestmark = pytest.mark.skipif(not OPENAPI.exists(), reason="the service's OpenAPI document is not here")
+#: By the resource's method: an operation, and the arguments that lead to it.
+CASES = [
+    ("Calls.start", "post /functions/{functionId}/call", (12, b'{"x":[1]}', Secret('q"'))),
+    ("Calls.retrieve", "get /functions/{functionId}/calls/{callId}", (12, 34)),
+    ("Calls.poll", "post /functions/{functionId}/calls/byids", (12, [1, 2**53 - 1])),
+    ("Calls.response", "get /functions/{functionId}/calls/{callId}/response", (12, 34)),
+    ("Calls.logs", "get /functions/{functionId}/calls/{callId}/logs", (12, 34)),
+    ("Functions.retrieve", "post /functions/byids", (12,)),
+    ("Functions.retrieve", "post /functions/byids", ("f" * 255,)),
+    ("Functions.by_ids", "post /functions/byids", ([*range(1, 10), "f"],)),
+    ("Functions.list", "post /functions/list", ()),
+    ("Functions.limits", "get /functions/limits", ()),
+    ("Sessions.create", "post /sessions", ({"tokenExchange": True},)),
+    ("Sessions.create", "post /sessions", ({"oneshotTokenExchange": True},)),
+    ("Sessions.create", "post /sessions", ({"clientId": "a", "clientSecret": Secret("b")},)),
+    ("Tokens.inspect", "get /token/inspect", ()),
+]
+#: Models, where an answer has them, and the fields that the document does not know there.
+MODELS = [
+    (FunctionCall, "post /functions/{functionId}/call", (), set()),
+    (FunctionCall, "get /functions/{functionId}/calls/{callId}", (), set()),
+    (FunctionCall, "post /functions/{functionId}/calls/byids", ("items", 0), set()),
+    (FunctionError, "get /functions/{functionId}/calls/{callId}", ("error",), set()),
+    (LogEntry, "get /functions/{functionId}/calls/{callId}/logs", ("items", 0), set()),
+    (Function, "post /functions/byids", ("items", 0), set()),
+    (Function, "post /functions/list", ("items", 0), set()),
+    (FunctionError, "post /functions/byids", ("items", 0, "error"), {"code"}),
+    (FunctionLimits, "get /functions/limits", (), set()),
+    (Range, "get /functions/limits", ("cpuCores",), set()),
+    (Range, "get /functions/limits", ("memoryGb",), set()),
+    # Lists of sessions have the times.
+    (Session, "post /sessions", ("items", 0), {"creationTime", "expirationTime"}),
+    (TokenInspection, "get /token/inspect", (), set()),
+    (TokenProject, "get /token/inspect", ("projects", 0), set()),
+]
+ENUMERATIONS = [
+    (CallStatus, "get /functions/{functionId}/calls/{callId}", ("status",)),
+    (FunctionStatus, "post /functions/byids", ("items", 0, "status")),
+    (SessionStatus, "post /sessions", ("items", 0, "status")),
+    (SessionType, "post /sessions", ("items", 0, "type")),
+]
 
 
-@pytest.fixture(scope="module")
-def document() -> Any:
-    return json.loads(OPENAPI.read_text())
-
-
-def follow(document: Any, schema: Any) -> Any:
-    """A schema with its references and parts put together."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    merged = {"properties": {}, "required": [], **{key: value for key, value in schema.items() if key != "allOf"}}
-    for part in schema.get("allOf", ()):
-        other = follow(document, part)
-        merged = {**other, **merged, "properties": {**other["properties"], **merged["properties"]}}
-        merged["required"] = [*merged["required"], *other["required"]]
-    return merged
-
-
-def fits(document: Any, schema: Any, value: Any) -> bool:
-    """Whether the service would take a value, by the keywords that the document uses; nothing undocumented is sent."""
-    schema = follow(document, schema)
+def fits(schema: Any, value: Any) -> bool:
+    """Whether the service would take a value; nothing undocumented is sent."""
     if "oneOf" in schema:
-        return sum(fits(document, choice, value) for choice in schema["oneOf"]) == 1
-    if not isinstance(value, TYPES[schema["type"]]) or value not in schema.get("enum", [value]):
+        return sum(fits(choice, value) for choice in schema["oneOf"]) == 1
+    if not isinstance(value, TYPES[schema["type"]]) or isinstance(value, bool) != (schema["type"] == "boolean"):
         return False
-    if isinstance(value, list):
-        allowed = range(schema.get("minItems", 0), schema.get("maxItems", len(value)) + 1)
-        return len(value) in allowed and all(fits(document, schema["items"], item) for item in value)
-    if isinstance(value, dict) and schema["properties"]:
-        known = schema["properties"]
-        return set(schema["required"]) <= set(value) <= set(known) and all(
-            fits(document, known[name], item) for name, item in value.items()
-        )
-    return True
+    match value:
+        case dict() if "properties" in schema:
+            known = schema["properties"]
+            return set(schema.get("required", ())) <= set(value) <= set(known) and all(
+                fits(known[name], item) for name, item in value.items()
+            )
+        case list():
+            allowed = range(schema.get("minItems", 0), schema.get("maxItems", len(value)) + 1)
+            return len(value) in allowed and all(fits(schema["items"], item) for item in value)
+        case str():
+            return len(value) <= schema.get("maxLength", len(value)) and value in schema.get("enum", [value])
+        case _:
+            within = not isinstance(value, int) or schema.get("minimum", value) <= value <= schema.get("maximum", value)
+            return within and value in schema.get("enum", [value])
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [(FunctionCall, "FunctionCall"), (Function, "Function"), (Session, "Session"), (LogEntry, "FunctionCallLogEntry")],
-)
-def test_models_have_every_documented_field(document, kind, name) -> None:
-    """Whatever the service documents is a field of the model, and every field without a default is promised."""
-    schema = follow(document, {"$ref": f"#/{name}"})
-    ours = {camel(field.name): field for field in attrs.fields(kind)}
-    needed = {name for name, field in ours.items() if field.default is attrs.NOTHING}
+def sample(schema: Any, *, whole: bool) -> Any:
+    """An answer that the document allows: with all members, or with those alone that it promises, null where it may be."""
+    if "enum" in schema:
+        return schema["enum"][-1]
+    kinds = schema.get("type", "integer")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "null" in kinds and not whole:
+        return None
+    match kinds[0]:
+        case "object":
+            return {
+                **(
+                    {"key": sample(schema["additionalProperties"], whole=whole)}
+                    if "additionalProperties" in schema
+                    else {}
+                ),
+                **{name: sample(member, whole=whole) for name, member in members(schema, whole=whole).items()},
+            }
+        case "array":
+            return [sample(schema["items"], whole=whole)]
+        case "string":
+            return "text"
+        case "number":
+            return 0.5
+        case _:
+            return schema.get("minimum", 1)
 
-    assert set(schema["properties"]) - WRITE_ONLY <= set(ours)
-    assert needed <= set(schema["required"]) or name == "Session"
+
+def members(schema: Any, *, whole: bool) -> dict[str, Any]:
+    """The members of an object that an answer can have, or those that it has to have."""
+    known = {name: member for name, member in schema.get("properties", {}).items() if "writeOnly" not in member}
+    promised = schema.get("required", ())
+    return {name: known.get(name, {}) for name in [*(known if whole else ()), *promised]}
 
 
-@pytest.mark.parametrize(("kind", "name"), [(CallStatus, "FunctionCallStatus"), (FunctionStatus, "FunctionStatus")])
-def test_statuses(document, kind, name) -> None:
-    """The documented statuses are members."""
-    assert set(document["components"]["schemas"][name]["enum"]) == set(kind.__members__)
+def inside(schema: Any, path: tuple[str | int, ...]) -> Any:
+    """The schema of what is at a place within a value."""
+    for step in path:
+        schema = schema["items"] if isinstance(step, int) else schema["properties"][step]
+    return schema
 
 
+@attrs.define
 class Recorder:
-    """Stands for the sender: keeps the request, and answers what that kind of request gets."""
+    """Stands for the sender: keeps the request, and gives the answer."""
 
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-        self.request: Request | None = None
+    answer: Any
+    request: Request | None = None
 
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
         self.request = request
-        return Response(status=200, headers={}, body=json.dumps(self.answer).encode(), sent_at=0.0, received_at=0.0)
+        body = json.dumps(self.answer).encode()
+        return Response(status=200, headers={}, body=body, sent_at=0.0, received_at=0.0)
 
 
-CALL = {"id": 1, "functionId": 12, "status": "Running", "startTime": 0}
-FUNCTION = {"id": 12, "name": "f", "status": "Ready"}
-SESSION = {"items": [{"id": 1, "status": "READY", "nonce": "n"}]}
+async def act(method: str, operation: str, arguments: Any, *, whole: bool = True) -> tuple[Request, Any]:
+    """Call a resource's method; return the request, and what was made of the answer."""
+    resource, _, name = method.partition(".")
+    facts = OPERATIONS[operation]
+    sender = Recorder(sample(facts["response"], whole=whole))
+    if method == "Sessions.create" and not whole:  # the document does not even promise that there are items
+        sender.answer = {"items": [sample(inside(facts["response"], ("items", 0)), whole=False)]}
+    url = SERVICE if resource == "Tokens" else f"{SERVICE}/api/v1/projects/acme"
+    result = await getattr(getattr(resources, resource)(sender, url), name)(*arguments)
+    assert sender.request is not None
+    return sender.request, result
 
 
-@pytest.mark.parametrize(
-    ("act", "answer", "path", "method"),
-    [
-        (
-            lambda s: Calls(s, PROJECT).start(12, b'{"x":[1]}', Secret('q"')),
-            CALL,
-            "/functions/{functionId}/call",
-            "post",
-        ),
-        (lambda s: Calls(s, PROJECT).poll(12, [1, 2]), {"items": []}, "/functions/{functionId}/calls/byids", "post"),
-        (lambda s: Calls(s, PROJECT).retrieve(12, 1), CALL, "/functions/{functionId}/calls/{callId}", "get"),
-        (lambda s: Calls(s, PROJECT).response(12, 1), {}, "/functions/{functionId}/calls/{callId}/response", "get"),
-        (lambda s: Calls(s, PROJECT).logs(12, 1), {"items": []}, "/functions/{functionId}/calls/{callId}/logs", "get"),
-        (lambda s: Functions(s, PROJECT).retrieve(12), {"items": [FUNCTION]}, "/functions/byids", "post"),
-        (lambda s: Functions(s, PROJECT).retrieve("f"), {"items": [FUNCTION]}, "/functions/byids", "post"),
-        (lambda s: Functions(s, PROJECT).limits(), {}, "/functions/limits", "get"),
-        (lambda s: Sessions(s, PROJECT).create({"tokenExchange": True}), SESSION, "/sessions", "post"),
-        (lambda s: Sessions(s, PROJECT).create({"oneshotTokenExchange": True}), SESSION, "/sessions", "post"),
-        (
-            lambda s: Sessions(s, PROJECT).create({"clientId": "a", "clientSecret": Secret("b")}),
-            SESSION,
-            "/sessions",
-            "post",
-        ),
-    ],
-)
-async def test_requests_are_as_documented(document, act, answer, path, method) -> None:
-    """Path, method and body of each request are what the document describes."""
-    sender = Recorder(answer)
-    await act(sender)
-    request = sender.request
+@pytest.mark.parametrize(("method", "operation", "arguments"), CASES)
+async def test_requests_are_as_documented(method, operation, arguments) -> None:
+    """Method, path and body of each request are what the document describes."""
+    request, _ = await act(method, operation, arguments)
 
-    assert request is not None
-    assert request.method.lower() == method
-    assert request.url == PROJECT + path.replace("{functionId}", "12").replace("{callId}", "1")
-    operation = document["paths"][path][method]
-    assert (request.body is None) == ("requestBody" not in operation)
-    if request.body is not None:
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        assert fits(document, schema, json.loads(request.body)), request.body
+    verb, _, path = operation.partition(" ")
+    address = SERVICE + OPERATIONS[operation]["base"] + path
+    for place, value in PLACES.items():
+        address = address.replace(place, value)
+    assert (request.method.lower(), request.url) == (verb, address)
+    schema = OPERATIONS[operation]["request"]
+    assert (request.body is None) == (schema is None)
+    assert schema is None or fits(schema, json.loads(request.body)), request.body
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all members", "promised members"])
+@pytest.mark.parametrize(("method", "operation", "arguments"), CASES)
+async def test_documented_answers_are_read(method, operation, arguments, whole) -> None:
+    """Each answer that the document allows is read, and nothing of it is unknown."""
+    _, result = await act(method, operation, arguments, whole=whole)
+
+    for value in result if isinstance(result, list) else [result]:
+        assert not getattr(value, "extra", {})
+
+
+def test_every_request_is_checked() -> None:
+    """There is a case for each method of each resource, and for each operation that the facts are of."""
+    methods = {
+        f"{name}.{method}"
+        for name in resources.__all__
+        for method in vars(getattr(resources, name))
+        if not method.startswith("_")
+    }
+    assert {method for method, _, _ in CASES} == methods
+    assert {operation for _, operation, _ in CASES} == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize(("kind", "operation", "path", "undocumented"), MODELS)
+def test_models_are_as_documented(kind, operation, path, undocumented) -> None:
+    """Each documented member is a field and is read; a field without a default is promised and never null."""
+    schema = inside(OPERATIONS[operation]["response"], path)
+    ours = {camel(field.name): field for field in attrs.fields(kind) if field.name != "extra"}
+    documented = members(schema, whole=True)
+    promised = {name for name, member in members(schema, whole=False).items() if "null" not in member.get("type", ())}
+
+    assert set(ours) - set(documented) == undocumented
+    assert set(documented) <= set(ours)
+    assert {name for name, field in ours.items() if field.default is attrs.NOTHING} <= promised
+    value = structure(sample(schema, whole=True), kind, what="a sample")
+    assert [name for name in documented if getattr(value, ours[name].name) in (None, "", ())] == []
+
+
+@pytest.mark.parametrize(("kind", "operation", "path"), ENUMERATIONS)
+def test_values_are_as_documented(kind, operation, path) -> None:
+    """The documented values are the known ones."""
+    assert inside(OPERATIONS[operation]["response"], path)["enum"] == [str(member) for member in kind]
+
+
+def test_identifiers_are_as_documented() -> None:
+    """The largest id and the longest external id are the service's."""
+    by_id, by_name = inside(OPERATIONS["post /functions/byids"]["request"], ("items", 0))["oneOf"]
+    ids, names = by_id["properties"]["id"], by_name["properties"]["externalId"]
+
+    for good in (ids["minimum"], ids["maximum"]):
+        assert check_id(good, "call") == good
+    assert check_function("f" * names["maxLength"])
+    for bad in (ids["minimum"] - 1, ids["maximum"] + 1, "f" * (names["maxLength"] + 1)):
+        with pytest.raises(InvalidArgument):
+            check_function(bad)

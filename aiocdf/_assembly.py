@@ -9,7 +9,7 @@ import attrs
 
 from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
-from aiocdf._http.transport import Transport
+from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.json import api_headers
 from aiocdf.auth import BearerToken, TokenSource
 from aiocdf.auth import session_requests as session_grants
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocdf._http.transport import Transport
     from aiocdf.auth import Credentials
     from aiocdf.config import Settings
     from aiocdf.telemetry import Event
@@ -47,7 +48,7 @@ class Opened:
             await self.engine.aclose()
             await self.source.aclose()
         finally:
-            await self.transport.__aexit__(None, None, None)
+            await self.transport.aclose()
 
 
 async def open_project(
@@ -57,6 +58,7 @@ async def open_project(
     credentials: Credentials,
     settings: Settings,
     session: aiohttp.ClientSession | None,
+    transport: Transport | None,
     emit: Callable[[Event], None],
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.
@@ -67,6 +69,7 @@ async def open_project(
         credentials: How to get access tokens.
         settings: Limits and intervals.
         session: An aiohttp session of the caller's to send on; None for one of our own.
+        transport: What sends requests; None for one on aiohttp.
         emit: Told what happens.
 
     Raises:
@@ -78,7 +81,9 @@ async def open_project(
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
 
-    transport = Transport(session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout)
+    transport = transport or AiohttpTransport(
+        session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout
+    )
     source = TokenSource(credentials, transport)
     headers = api_headers(settings.app, version("aiocdf"))
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
@@ -94,7 +99,7 @@ async def open_project(
         project=project,
         emit=emit,
     )
-    await transport.__aenter__()
+    await transport.open()
     return Opened(
         loop=asyncio.get_running_loop(),
         transport=transport,

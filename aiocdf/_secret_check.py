@@ -1,4 +1,4 @@
-"""The warning that a call's data looks as if it held a secret."""
+"""The check whether a call's data looks as if it held a secret, and the warning that it does."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from aiocdf._policy.secrecy import looks_secret
 from aiocdf._wire.payload import strings
 from aiocdf.errors import SecretInDataWarning
 
-__all__ = ["DataWarning"]
+__all__ = ["SecretCheck"]
 
 
-class DataWarning:
+class SecretCheck:
     """Warns of secrets in data, once for each line of code that makes a call."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[str, int]] = set()
 
-    def check(self, data: object) -> None:
+    def warn(self, data: object) -> None:
         """Warn where *data*, which is plain JSON, looks as if it held a secret, naming the path and never the value."""
         path = next((path for path, key, text in strings(data) if looks_secret(key, text)), None)
         if path is None:

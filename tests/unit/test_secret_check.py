@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from aiocdf import SecretInDataWarning
-from aiocdf.data_warning import DataWarning
+from aiocdf._secret_check import SecretCheck
 
 LEAK = {"db": [{"password": "hunter2hunter2"}]}
 
@@ -20,7 +20,7 @@ def told():
 
 def test_path_through_lists(told) -> None:
     """The path leads to the secret through lists, too."""
-    DataWarning().check(LEAK)
+    SecretCheck().warn(LEAK)
 
     (warning,) = told
     assert warning.category is SecretInDataWarning
@@ -30,7 +30,7 @@ def test_path_through_lists(told) -> None:
 def test_once_a_client(told) -> None:
     """What one client has warned of is news from another."""
     for _ in range(2):
-        DataWarning().check(LEAK)
+        SecretCheck().warn(LEAK)
 
     assert len(told) == 2
 
@@ -38,6 +38,6 @@ def test_once_a_client(told) -> None:
 @pytest.mark.parametrize("data", [{}, {"x": 2}, {"password": ""}, {"path": "/projects/acme"}, [1, "two"], "text"])
 def test_nothing_to_warn_of(told, data) -> None:
     """Plain data is passed over."""
-    DataWarning().check(data)
+    SecretCheck().warn(data)
 
     assert told == []

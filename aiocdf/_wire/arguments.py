@@ -1,0 +1,94 @@
+"""The checks of what users give to a client's methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocdf._wire.identifiers import check_function, check_id, parse_ref
+from aiocdf.errors import InvalidArgument, InvalidType
+from aiocdf.models.call_ref import CallRef
+from aiocdf.secret import Secret
+
+if TYPE_CHECKING:
+    from aiocdf.models.functions import Function
+
+__all__ = ["check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Return *timeout* if it can be one.
+
+    Raises:
+        InvalidType: It is no number.
+        InvalidArgument: It is not above 0.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise InvalidType(f"timeout is {timeout!r}; it must be a number of seconds, or None")
+    if not timeout > 0:
+        raise InvalidArgument(f"timeout is {timeout!r}; it must be more than 0 seconds, or None")
+    return timeout
+
+
+def check_retry(retry: object) -> bool:
+    """Return *retry* if it is a truth.
+
+    Raises:
+        InvalidType: It is something else, such as a number of attempts.
+    """
+    if not isinstance(retry, bool):
+        raise InvalidType(f"retry is {retry!r}; it must be True or False: whether the function may run twice")
+    return retry
+
+
+def nonce_fault(nonce: object) -> InvalidType | None:
+    """Return what is wrong with *nonce*, if anything.
+
+    It is the caller who raises it, without the nonce among its locals: a secret in bytes must not stand in a traceback.
+    """
+    if nonce is None or isinstance(nonce, str | Secret):
+        return None
+    return InvalidType(f"nonce must be text, as the service gave it, not {type(nonce).__name__}")
+
+
+def check_max_pending(max_pending: object) -> int | None:
+    """Return *max_pending* if it can be a number of calls.
+
+    Raises:
+        InvalidType: It is no whole number.
+        InvalidArgument: It is below 1.
+    """
+    if max_pending is None:
+        return None
+    if isinstance(max_pending, bool) or not isinstance(max_pending, int):
+        raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
+    if max_pending < 1:
+        raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
+    return max_pending
+
+
+def check_call(
+    function: int | str | Function | CallRef, call_id: int | None, *, cluster: str, project: str
+) -> tuple[int | str, int]:
+    """Return function and id of the call that the arguments of `attach` name.
+
+    Args:
+        function: The call's function; or, without *call_id*, a `CallRef` or its `token`.
+        call_id: The call's id.
+        cluster: The client's, which a reference must be to.
+        project: Likewise.
+
+    Raises:
+        UsageError: They name none, or one of another project.
+    """
+    if call_id is not None:
+        if isinstance(function, CallRef):
+            raise InvalidType("attach takes a CallRef, or a function and a call's id, not both")
+        return check_function(function), check_id(call_id, "call")
+    ref = parse_ref(function) if isinstance(function, str) else function
+    if not isinstance(ref, CallRef):
+        raise InvalidType("attach takes a CallRef, its token, or a function together with a call's id")
+    if (ref.cluster, ref.project) != (cluster, project):
+        raise InvalidArgument(f"{ref} belongs to another project than this client's {cluster}:{project}")
+    return check_id(ref.function_id, "function"), check_id(ref.call_id, "call")
