@@ -12,6 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from trouble.parts import PARTS
+from trouble.polling import POLLING
 from trouble.running import run
 from trouble.scenarios import WHOLE
 from trouble.table import markdown, plain
@@ -19,7 +21,7 @@ from trouble.table import markdown, plain
 if TYPE_CHECKING:
     from trouble.scenario import Run
 
-SCENARIOS = WHOLE
+SCENARIOS = WHOLE | POLLING | PARTS
 
 
 def measure(name: str, *, small: bool) -> Run:

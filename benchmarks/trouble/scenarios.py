@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from trouble.service import Outcome
 
+    Catalogue = dict[str, tuple[Callable[[int], Scenario], int, int]]
+
 API = ("session", "lookup", "limits", "start", "poll", "read")
 _TROUBLE = (safe, soon, still, calm)
 
@@ -41,10 +43,10 @@ def starts_unavailable(count: int, begin: float = 0.0) -> Scenario:
     return Scenario(calls=dealt(count), faults=faults, begin=begin, lasts=5, targets=_TROUBLE)
 
 
-def away(count: int, *, warm: bool, kinds: Sequence[str] = API) -> Scenario:
-    """There is no connection for 30 s from the start."""
-    faults = failing(kinds, unreachable(), lasts=30)
-    return Scenario(calls=dealt(count), faults=faults, lasts=30, warm=warm, targets=_TROUBLE)
+def away(count: int, begin: float = 0.0, *, warm: bool = False, kinds: Sequence[str] = API) -> Scenario:
+    """There is no connection for 30 s."""
+    faults = failing(kinds, unreachable(), begin, 30)
+    return Scenario(calls=dealt(count), faults=faults, begin=begin, lasts=30, warm=warm, targets=_TROUBLE)
 
 
 def sessions_unavailable(count: int) -> Scenario:
@@ -96,13 +98,15 @@ def deleted(count: int, begin: float = 3.0) -> Scenario:
 
 
 #: By name: what makes the scenario of a number of calls, and how many there are in full and in small.
-WHOLE: dict[str, tuple[Callable[[int], Scenario], int, int]] = {
+WHOLE: Catalogue = {
     "identity-503": (identity, 3000, 300),
     "call-503": (starts_unavailable, 5000, 500),
     "call-503-middle": (lambda count: starts_unavailable(count, count / 625), 5000, 750),
     "unreachable-warm": (lambda count: away(count, warm=True), 5000, 500),
-    "unreachable-cold": (lambda count: away(count, warm=False), 5000, 500),
-    "network-cold": (lambda count: away(count, warm=False, kinds=("token", *API)), 5000, 500),
+    "unreachable-cold": (away, 5000, 500),
+    "unreachable-middle": (lambda count: away(count, count / 625), 5000, 750),
+    # Also of the identity provider.
+    "network-cold": (lambda count: away(count, kinds=("token", *API)), 5000, 500),
     "session-503": (sessions_unavailable, 1000, 300),
     "session-500-some": (
         lambda count: sessions_spoilt(count, refuse(500, "Internal server error")),
@@ -118,6 +122,6 @@ WHOLE: dict[str, tuple[Callable[[int], Scenario], int, int]] = {
     "rate-50-told": (lambda count: rated(count, 50, told=True), 1500, 600),
     "hog-1s": (lambda count: shared(count, 1), 2000, 900),
     "hog-60s": (lambda count: shared(count, 60), 750, 300),
-    "hog-600s": (lambda count: shared(count, 600), 500, 300),
+    "hog-600s": (lambda count: shared(count, 600), 500, 250),
     "deleted": (deleted, 5000, 600),
 }

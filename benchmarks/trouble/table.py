@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def _figure(value: float | None, form: str = ".1f") -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return f"{round(value, 2):g}"
 
 
 def _errors(counted: Counter[str]) -> str:
@@ -31,7 +32,7 @@ def _ends(run: Run) -> str:
 
 def _check(check: Check) -> str:
     """Show a figure beside its target; one that falls short stands out."""
-    if check.most == float("inf"):
+    if math.isinf(check.most):
         return f"{check.what} {_number(check.reached)}"
     shown = f"{check.what} {_number(check.reached)} ≤ {_number(check.most)}"
     return shown if check.holds else f"**{shown}**"
@@ -84,8 +85,12 @@ def plain(run: Run) -> dict[str, Any]:
         "polls": run.polls,
         "throttled": run.throttled,
         "sessions": run.sessions,
-        "checks": [
-            {"what": one.what, "reached": one.reached, "most": one.most, "holds": one.holds} for one in run.checks
-        ],
+        "checks": [_plain_check(check) for check in run.checks],
         "notes": list(dict.fromkeys([*run.notes, *run.told[:1]])),
     }
+
+
+def _plain_check(check: Check) -> dict[str, Any]:
+    """Return a figure and its target; JSON has no infinity."""
+    reached, most = (value if math.isfinite(value) else None for value in (check.reached, check.most))
+    return {"what": check.what, "reached": reached, "most": most, "holds": check.holds}
