@@ -137,3 +137,10 @@ def tokens(session: nox.Session) -> None:
     """Measure what it costs the client, and its peer, that a token expires; takes three minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/tokens.py", "--sdk-python", peer(session))
+
+
+@nox.session(requires=["package"])
+def outages(session: nox.Session) -> None:
+    """Measure, in virtual time, what the client does when the service is in trouble; takes about two minutes."""
+    install_wheel(session, "bench")
+    session.run("python", "benchmarks/outages.py", *session.posargs)

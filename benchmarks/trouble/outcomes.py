@@ -1,0 +1,92 @@
+"""What may come of a request in trouble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trouble.service import Reply
+
+from aiocdf.errors import ConnectError, ProtocolError, TransportTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulation import Answer
+    from trouble.service import Outcome, Process, Visit
+
+
+def refuse(status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: object) -> Outcome:
+    """Answer an error, and do nothing else."""
+    body = {"error": {"code": status, "message": message, **more}}
+    return lambda _visit, _process: Reply(status=status, body=body, headers=headers or {})
+
+
+def unavailable() -> Outcome:
+    """Answer 503 as a gateway does, without a word about sending again."""
+    page = "<html><body>503 Service Temporarily Unavailable</body></html>"
+    return lambda _visit, _process: Reply(status=503, body=page, headers={"content-type": "text/html"})
+
+
+def garbage() -> Outcome:
+    """Answer with success and nothing that can be read."""
+    return lambda _visit, _process: Reply(status=200, body="\ufffd no JSON {")
+
+
+def unreachable() -> Outcome:
+    """Let no connection come about."""
+    return lambda visit, _process: ConnectError(f"{visit.kind}: no connection: the simulated host is away")
+
+
+def no_answer() -> Outcome:
+    """Let the client wait until it gives up; the service has done nothing."""
+    return lambda visit, _process: TransportTimeout(f"{visit.kind}: no answer in time")
+
+
+def lost_answer() -> Outcome:
+    """Do what was asked, and break the connection before the answer."""
+
+    def outcome(visit: Visit, process: Process) -> Exception:
+        process()
+        return ProtocolError(f"{visit.kind}: the connection broke")
+
+    return outcome
+
+
+def unreadable_end() -> Outcome:
+    """Answer a poll that tells of an ended call, and spoil the first such item."""
+
+    def outcome(_visit: Visit, process: Process) -> Answer | None:
+        answer = process()
+        ended = next((item for item in answer.body["items"] if item["status"] != "Running"), None)
+        if ended is None:
+            return None
+        ended["startTime"] = "yesterday"
+        answer.ended = [call for call in answer.ended if call.id != ended["id"]]
+        return answer
+
+    return outcome
+
+
+class Bucket:
+    """Lets a number of requests through a second and turns the others away: a token bucket that is full at first.
+
+    Args:
+        rate: Requests a second, and as many at once.
+        headers: Of the refusals.
+    """
+
+    def __init__(self, rate: float, headers: Mapping[str, str]) -> None:
+        self._rate = rate
+        self._refuse = refuse(429, "Too Many Requests", headers=headers)
+        self._tokens = rate
+        self._filled_at = 0.0
+
+    def __call__(self, visit: Visit, process: Process) -> Answer | Exception | None:
+        """Take a token, or refuse."""
+        now = max(self._filled_at, visit.at)
+        self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens < 1:
+            return self._refuse(visit, process)
+        self._tokens -= 1
+        return None

@@ -1,0 +1,77 @@
+"""Runs a scenario in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import looptime
+from trouble.opening import open_client
+from trouble.scenario import End, Run, Scenario, Stage
+from trouble.service import Line
+
+if TYPE_CHECKING:
+    from aiocdf import CallHandle
+
+
+def run(scenario: Scenario) -> Run:
+    """Run a scenario, and what it is compared with, each on a loop of its own."""
+    random.seed(1)  # the client's jitter: two runs of the same code are the same
+    # Nothing comes from outside of the loop, so it need not turn in vain before time goes on.
+    with asyncio.Runner(loop_factory=partial(looptime.new_event_loop, noop_cycles=0)) as runner:
+        came_to = runner.run(_play(scenario))
+    came_to.beside = run(scenario.beside) if scenario.beside else None
+    return came_to
+
+
+async def _play(scenario: Scenario) -> Run:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(_text(context)))
+    line = Line([seconds for _, seconds in scenario.calls], seed="outages")
+    ends: dict[int, End] = {}
+    async with open_client(line, warn_secrets=False) as client:
+        if scenario.warm:
+            await client.call(scenario.calls[0][0], {"key": 0})
+        line.begin(scenario.faults())
+        if scenario.hog is not None:
+            line.occupy(scenario.hog.places, scenario.hog.seconds)
+        handles = [
+            client.call(function, {"key": key}, retry=scenario.retry)
+            for key, (function, _) in enumerate(scenario.calls)
+        ]
+        for key, handle in enumerate(handles):
+            _note(handle, key, line, ends)
+        stage = Stage(client=client, line=line, handles=handles, ends=ends)
+        await _perform(scenario, stage)
+        seen = dict(ends)
+    return Run(scenario=scenario, ends=seen, visits=list(line.visits), started=line.calls(), told=told)
+
+
+async def _perform(scenario: Scenario, stage: Stage) -> None:
+    """Let the script do its part, and wait for what it leaves; the handles that do not end in time are stuck."""
+    try:
+        async with asyncio.timeout(scenario.limit):
+            if scenario.script is not None:
+                await scenario.script(stage)
+            await asyncio.wait(stage.handles)
+    except TimeoutError:
+        pass
+
+
+def _note(handle: CallHandle, key: int, line: Line, ends: dict[int, End]) -> None:
+    """Take down how and when a handle ends."""
+
+    def ended(future: asyncio.Future[Any]) -> None:
+        try:
+            error = future.exception()
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        ends[key] = End(at=line.now(), error=error)
+
+    handle.add_done_callback(ended)
+
+
+def _text(context: dict[str, Any]) -> str:
+    return f"{context.get('message')}: {context.get('exception')!r}"

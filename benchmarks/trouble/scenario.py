@@ -1,0 +1,198 @@
+"""What a scenario is, and what a run of it comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ideal import ideal_makespan
+from simulation import PER_FUNCTION, PER_PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+
+    from simulation import Call
+    from trouble.service import Fault, Line, Visit
+
+    from aiocdf import CallHandle, Client
+
+    Script = Callable[["Stage"], Awaitable[None]]
+    Target = Callable[["Run"], Iterable["Check"]]
+
+PATIENCE = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hog:
+    """Somebody else's calls, which run when the scenario begins."""
+
+    places: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Calls, and the trouble that they meet.
+
+    Args:
+        calls: Function and seconds of each, in the order in which they are made; the key of each is its index.
+        targets: What is asked of a run.
+        faults: Makes what goes wrong, anew for each run.
+        begin: When the trouble begins, in seconds.
+        lasts: For how long; 0 where it has no end, or is none of a time.
+        hog: Somebody else's calls.
+        warm: One call is made and seen through before the scenario begins.
+        script: What the program does once it has made the calls; None to wait for them all.
+        sick: Functions whose calls are not expected to end well.
+        beside: A scenario to compare with.
+        reach: The ideal makespan with the trouble, where that is known; None for the one without.
+        retry: Calls may run twice.
+        limit: Seconds after which a run has stuck.
+    """
+
+    calls: Sequence[tuple[int, float]]
+    targets: Sequence[Target]
+    faults: Callable[[], Sequence[Fault]] = tuple
+    begin: float = 0.0
+    lasts: float = 0.0
+    hog: Hog | None = None
+    warm: bool = False
+    script: Script | None = None
+    sick: Container[int] = ()
+    beside: Scenario | None = None
+    reach: float | None = None
+    retry: bool = False
+    limit: float = 3600.0
+
+    @property
+    def ideal(self) -> float:
+        """The makespan at the least, without trouble."""
+        return ideal_with(self.calls)
+
+
+def ideal_with(calls: Sequence[tuple[int, float]], others: Sequence[tuple[int, float]] = ()) -> float:
+    """Return the makespan at the least, beside others' calls that were there before."""
+    every = [*others, *calls]
+    asked = [(function, key, 0.0) for key, (function, _) in enumerate(every)]
+    seconds = [seconds for _, seconds in every]
+    return ideal_makespan(asked, seconds, per_function=PER_FUNCTION, per_project=PER_PROJECT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a handle ended."""
+
+    at: float
+    #: None for a call that completed.
+    error: BaseException | None
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A scenario while it runs."""
+
+    client: Client
+    line: Line
+    handles: Sequence[CallHandle]
+    ends: dict[int, End]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure and what it may be at the most; yes or no are 0 and 1."""
+
+    what: str
+    reached: float
+    most: float
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the target is met; a figure that is not a number meets none."""
+        return self.reached <= self.most
+
+
+@dataclass(kw_only=True)
+class Run:
+    """What a run came to."""
+
+    scenario: Scenario
+    ends: Mapping[int, End]
+    visits: Sequence[Visit]
+    #: What the service knows of our calls.
+    started: Sequence[Call]
+    #: What the loop's exception handler was told.
+    told: Sequence[str]
+    beside: Run | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def well(self, key: int) -> bool:
+        """Tell whether a call is expected to end well."""
+        return self.scenario.calls[key][0] not in self.scenario.sick
+
+    def keys(self, *, well: bool = True) -> list[int]:
+        """Return the keys of the calls that are expected to end well, or of the others."""
+        return [key for key in range(len(self.scenario.calls)) if self.well(key) is well]
+
+    def errors(self, *, well: bool = True) -> Counter[str]:
+        """Count the handles that ended otherwise than with a completed call, by how."""
+        ends = (self.ends.get(key) for key in self.keys(well=well))
+        kinds = ("stuck" if end is None else type(end.error).__name__ if end.error else "" for end in ends)
+        return Counter(filter(None, kinds))
+
+    @property
+    def completed(self) -> int:
+        """How many handles ended with a completed call."""
+        return sum(end.error is None for end in self.ends.values())
+
+    @property
+    def twice(self) -> int:
+        """How many starts there were of calls that had been started before."""
+        return len(self.started) - len({call.key for call in self.started})
+
+    @property
+    def makespan(self) -> float:
+        """When the last handle ended of those that are expected to end well; the limit if one is stuck."""
+        return max(
+            (self.ends[key].at if key in self.ends else self.scenario.limit for key in self.keys()),
+            default=0.0,
+        )
+
+    @property
+    def stretch(self) -> float:
+        """The makespan without the trouble's duration over the ideal."""
+        return (self.makespan - self.scenario.lasts) / self.scenario.ideal
+
+    def count(self, kind: str, begin: float = 0.0, end: float = float("inf")) -> int:
+        """Return how many requests of a kind were sent in a time."""
+        return sum(visit.kind == kind and begin <= visit.at < end for visit in self.visits)
+
+    @property
+    def posts(self) -> float | None:
+        """POSTs that start calls, a second, in the trouble after its first seconds; None if it has no more."""
+        begin, lasts = self.scenario.begin, self.scenario.lasts
+        if lasts <= PATIENCE:
+            return None
+        return self.count("start", begin + PATIENCE, begin + lasts) / (lasts - PATIENCE)
+
+    @property
+    def polls(self) -> float | None:
+        """Polls a second in the trouble; None where it is none of a time."""
+        begin, lasts = self.scenario.begin, self.scenario.lasts
+        return self.count("poll", begin, begin + lasts) / lasts if lasts else None
+
+    @property
+    def throttled(self) -> int:
+        """How many requests were answered 429."""
+        return sum(visit.status == 429 for visit in self.visits)
+
+    @property
+    def sessions(self) -> float:
+        """Sessions that were asked for, a call."""
+        return self.count("session") / len(self.scenario.calls)
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """Hold the run against the scenario's targets; some of them add notes."""
+        return [check for target in self.scenario.targets for check in target(self)]

@@ -1,0 +1,157 @@
+"""What is asked of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulation import PER_FUNCTION, PER_PROJECT
+from trouble.scenario import Check
+from trouble.service import LATENCY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulation import Call
+    from trouble.scenario import Run, Target
+
+#: POSTs that are under way at once.
+UNDER_WAY = 40
+_UNCERTAIN = "SubmissionUncertain"
+
+
+def safe(run: Run) -> Iterator[Check]:
+    """No call is lost or fails, or starts twice, and a few may be uncertain whose POST was under way."""
+    errors = run.errors()
+    yield Check("lost or failed", errors.total() - errors[_UNCERTAIN], 0)
+    yield Check("uncertain", errors[_UNCERTAIN], UNDER_WAY)
+    yield Check("uncertain without cause", len(_uncertain(run) - _unanswered(run)), 0)
+    yield Check("started twice", run.twice, 0)
+    yield Check("faults of aiocdf", len(run.told), 0)
+
+
+def soon(run: Run) -> Iterator[Check]:
+    """The trouble costs its own time and little more."""
+    yield Check("makespan", run.makespan, run.scenario.lasts + 1.1 * run.scenario.ideal + 5.0)
+
+
+def still(run: Run) -> Iterator[Check]:
+    """A service in trouble is left alone: one POST a second tries."""
+    if run.posts is not None:
+        yield Check("POSTs/s", run.posts, 1.0)
+
+
+def calm(run: Run) -> Iterator[Check]:
+    """It is also asked after calls seldom."""
+    if run.polls is not None:
+        yield Check("polls/s", run.polls, 5.0)
+
+
+def near(most: float) -> Target:
+    """Ask for a makespan of so many times the ideal with the trouble."""
+
+    def target(run: Run) -> Iterator[Check]:
+        yield Check("makespan", run.makespan, most * (run.scenario.reach or run.scenario.ideal))
+
+    return target
+
+
+def thrifty(run: Run) -> Iterator[Check]:
+    """Neither refusals nor sessions are wasted."""
+    yield Check("429s/call", run.throttled / len(run.scenario.calls), 0.05)
+    yield Check("sessions/call", run.sessions, 1.1)
+
+
+def beside(run: Run) -> Iterator[Check]:
+    """The calls of well functions take hardly longer than without the sick one."""
+    assert run.beside is not None
+    well = {function for function, _ in run.beside.scenario.calls}
+    keys = [key for key, (function, _) in enumerate(run.scenario.calls) if function in well]
+    last = max(run.ends[key].at if key in run.ends else run.scenario.limit for key in keys)
+    run.notes.append(f"the well ones' last call ended after {last:.1f} s, alone after {run.beside.makespan:.1f} s")
+    yield Check("times alone", last / run.beside.makespan, 1.3)
+
+
+def full_again(run: Run) -> Iterator[Check]:
+    """When others leave, the project is full again soon."""
+    assert run.scenario.hog is not None
+    yield Check("full after, s", _full_at(run, run.scenario.hog.seconds) - run.scenario.hog.seconds, 5.0)
+
+
+def after_pause(most: float) -> Target:
+    """Ends are seen so many seconds after the service may be asked again, which it told with 429s.
+
+    Args:
+        most: Infinite to measure only.
+    """
+
+    def target(run: Run) -> Iterator[Check]:
+        refused = [visit.at for visit in run.visits if visit.status == 429]
+        run.notes.append(
+            f"429s at {', '.join(f'{at:.1f}' for at in refused)} s; the last handle at {run.makespan:.1f} s"
+        )
+        yield Check("after the pause, s", run.makespan - max(refused, default=0.0) - run.scenario.lasts, most)
+
+    return target
+
+
+def given_up(run: Run) -> Iterator[Check]:
+    """Calls of a function that is gone end with NotFound after a few requests."""
+    errors = run.errors()
+    yield Check("requests after", sum(visit.at >= run.scenario.begin for visit in run.visits), 60)
+    yield Check("other than NotFound", errors.total() - errors["NotFound"], 0)
+
+
+def unsure(*kinds: str) -> Target:
+    """A call that may have been started is said to be uncertain.
+
+    Args:
+        kinds: What the handle may end with.
+    """
+
+    def target(run: Run) -> Iterator[Check]:
+        errors = [end.error for end in run.ends.values()]
+        run.notes += [f"{type(error).__name__}: {error}" for error in errors]
+        yield Check(f"other than {' or '.join(kinds)}", sum(type(error).__name__ not in kinds for error in errors), 0)
+        yield Check("stuck", run.errors()["stuck"], 0)
+        yield Check("says it never started", sum("never started" in str(error) for error in errors), 0)
+
+    return target
+
+
+def _uncertain(run: Run) -> set[int]:
+    """Return the keys of the calls whose start is said to be uncertain."""
+    return {key for key, end in run.ends.items() if type(end.error).__name__ == _UNCERTAIN}
+
+
+def _unanswered(run: Run) -> set[int | None]:
+    """Return the keys of the calls of which a POST had no answer that tells what became of it."""
+    return {visit.key for visit in run.visits if visit.kind == "start" and (visit.status or 500) >= 500}
+
+
+def _full_at(run: Run, since: float) -> float:
+    """Return when all the calls ran that could, from *since* on; infinity if they never did.
+
+    A call runs for the client until it was told of its end. A place then changes hands within two ways of a request at
+    the best, so where calls are short so much of the places is free at any time.
+    """
+    moments = sorted({call.start for call in run.started if call.start >= since})
+    for moment in moments:
+        running = sum(call.start <= moment < (call.seen or call.end) for call in run.started)
+        seconds = run.scenario.calls[0][1]
+        if running >= _runnable(run, moment) * seconds / (seconds + 2 * LATENCY):
+            return moment
+    return float("inf")
+
+
+def _runnable(run: Run, moment: float) -> int:
+    """Return how many calls could run at a time."""
+    ended = {call.key for call in run.started if _over(call, moment)}
+    left: dict[int, int] = {}
+    for key, (function, _) in enumerate(run.scenario.calls):
+        if key not in ended:
+            left[function] = left.get(function, 0) + 1
+    return min(PER_PROJECT, sum(min(PER_FUNCTION, count) for count in left.values()))
+
+
+def _over(call: Call, moment: float) -> bool:
+    return (call.seen or call.end) <= moment
