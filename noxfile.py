@@ -137,3 +137,10 @@ def tokens(session: nox.Session) -> None:
     """Measure what it costs the client, and its peer, that a token expires; takes three minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/tokens.py", "--sdk-python", peer(session))
+
+
+@nox.session(requires=["package"])
+def scale(session: nox.Session) -> None:
+    """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
+    install_wheel(session)
+    session.run("python", "benchmarks/scale.py", *session.posargs)
