@@ -144,3 +144,10 @@ def outages(session: nox.Session) -> None:
     """Measure, in virtual time, what the client does when the service is in trouble; takes about two minutes."""
     install_wheel(session, "bench")
     session.run("python", "benchmarks/outages.py", *session.posargs)
+
+
+@nox.session(requires=["package"])
+def scale(session: nox.Session) -> None:
+    """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
+    install_wheel(session)
+    session.run("python", "benchmarks/scale.py", *session.posargs)

@@ -1,0 +1,88 @@
+"""What measures time, turns of the event loop, memory and objects in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import attrs
+
+#: Where the types are that a kept handle must not keep alive.
+INNER = ("aiocdf._engine", "aiocdf._http")
+
+
+@attrs.frozen
+class Took:
+    """Seconds by the wall clock, and those of them in which this thread had a processor."""
+
+    wall: float
+    own: float
+
+
+class Stopwatch:
+    """Runs from when it is made."""
+
+    def __init__(self) -> None:
+        self._wall, self._own = time.perf_counter(), time.thread_time()
+
+    def took(self) -> Took:
+        """Return the time until now."""
+        return Took(time.perf_counter() - self._wall, time.thread_time() - self._own)
+
+
+class Pulse:
+    """Measures each turn of the event loop, which it keeps from waiting, and what of it the garbage collector takes."""
+
+    def __init__(self) -> None:
+        self._turns: list[tuple[Took, float]] = []
+        self._collected = 0.0
+        self._turn = self._collection = Stopwatch()
+        gc.callbacks.append(self._collecting)
+        self._next = asyncio.get_running_loop().call_soon(self._beat)
+
+    def _collecting(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collection = Stopwatch()
+        else:
+            self._collected += self._collection.took().own
+
+    def _beat(self) -> None:
+        self._turns.append((self._turn.took(), self._collected))
+        self._turn, self._collected = Stopwatch(), 0.0
+        self._next = asyncio.get_running_loop().call_soon(self._beat)
+
+    async def stop(self) -> list[tuple[Took, float]]:
+        """Stop, and return what each turn took, with the collector's part of it by the processor's time."""
+        await asyncio.sleep(0)  # the turn that has just ended counts
+        await asyncio.sleep(0)
+        self._next.cancel()
+        gc.callbacks.remove(self._collecting)
+        return self._turns
+
+
+def resident() -> int:
+    """Return how many bytes of memory the process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def traced() -> int:
+    """Return how many bytes Python's allocators have given out since this was first asked."""
+    if not tracemalloc.is_tracing():
+        tracemalloc.start()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def inner() -> Counter[str]:
+    """Count by type the engine's objects that something keeps alive."""
+    gc.collect()
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if is_inner(thing))
+
+
+def is_inner(thing: object) -> bool:
+    """Tell whether an object is of a type that the engine or the sender defines."""
+    return str(type(thing).__module__).startswith(INNER)
