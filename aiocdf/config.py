@@ -81,6 +81,11 @@ def not_negative(_: object, setting: attrs.Attribute[Any], value: object) -> Non
         raise ConfigError(f"setting {setting.name} must be a number of 0 or more, not {value!r}")
 
 
+def _patience(settings: object, setting: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        above_zero(settings, setting, value)
+
+
 def _count(_: object, setting: attrs.Attribute[Any], value: object) -> None:
     if not (_is_number(value) and isinstance(value, int) and value >= 1):
         raise ConfigError(f"setting {setting.name} must be a whole number of 1 or more, not {value!r}")
@@ -153,8 +158,11 @@ class Settings:
     time_limit: float | None = attrs.field(default=None, validator=optional(above_zero))
     #: Seconds past its time limit after which a call that still runs is given up as lost.
     grace: float = attrs.field(default=60.0, validator=not_negative)
-    #: Seconds without one answer to a poll after which running calls are given up as lost.
-    unreachable_after: float = attrs.field(default=300.0, validator=above_zero)
+    #: Seconds for which a call waits for trouble to pass that says nothing of it: an outage, no token. Queued, it then
+    #: fails with the last error; running, it ends as lost. None to wait for ever.
+    patience: float | None = attrs.field(default=600.0, validator=_patience)
+    #: The same while the service has never answered this client: a wrong address is likelier than an outage then.
+    connect_patience: float | None = attrs.field(default=10.0, validator=_patience)
     #: How sessions for function calls are asked for: None for the best way that the service takes.
     session_grant: SessionGrant | None = attrs.field(default=None, validator=_session_grant)
     #: Warn where a call's data looks as if it held a secret.

@@ -119,7 +119,16 @@ class ConfigError(AiocdfError):
 
 
 class AuthError(AiocdfError):
-    """There is no usable access token."""
+    """There is no usable access token.
+
+    Args:
+        message: What failed, where, and what to do.
+        passing: The next request may get one though nothing is changed here, as after an outage of the identity provider.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class OAuthError(AuthError):
@@ -135,7 +144,7 @@ class OAuthError(AuthError):
     def __init__(
         self, message: str, *, error: str | None = None, description: str | None = None, status: int | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, passing=status is not None and (status in (408, 429) or status >= 500))
         self.error = error
         self.description = description
         self.status = status
@@ -146,7 +155,16 @@ class LoginRequired(AuthError):
 
 
 class TransportError(AiocdfError):
-    """There was no HTTP answer."""
+    """There was no HTTP answer.
+
+    Args:
+        message: What failed, which one, and what to do next.
+        passing: The same request may succeed later though nothing is changed here; false for an untrusted certificate.
+    """
+
+    def __init__(self, message: str, *, passing: bool = True) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class ConnectError(TransportError):

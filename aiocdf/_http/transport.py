@@ -75,7 +75,7 @@ class AiohttpTransport:
             ProtocolError: The connection broke; the service may have seen the request.
         """
         if self._session is None or self._session.closed:
-            raise ConnectError(f"{request.name}: the connection pool is closed")
+            raise ConnectError(f"{request.name}: the connection pool is closed", passing=False)
         sent_at = _clock.monotonic()
         # Raised outside the except block, so that no aiohttp exception, whose repr holds the headers, hangs on as context.
         failure: TransportError
@@ -123,8 +123,11 @@ def _failure(request: Request, error: Exception) -> TransportError:
     what = " ".join(str(error).split()) or type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return ConnectError(f"{where}: the server's certificate or TLS was refused: {what}. Nothing was sent.")
-        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+            message = f"{where}: the server's certificate or TLS was refused: {what}. Nothing was sent."
+            return ConnectError(message, passing=False)
+        case aiohttp.InvalidURL():
+            return ConnectError(f"{where}: the address is not valid: {what}.", passing=False)
+        case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError():
             return ConnectError(f"{where}: no connection: {what}. Check the address and the network.")
         case TimeoutError():
             return TransportTimeout(f"{where}: no answer in time. The service may have seen the request.")

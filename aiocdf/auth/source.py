@@ -126,7 +126,9 @@ class TokenSource:
         fetching = self._ensure_fetch()
         await asyncio.wait({fetching})  # unlike awaiting the task itself, being cancelled here leaves it running
         if fetching.cancelled():
-            raise _closed() if self._closed else AuthError("the request for an access token was cancelled from within")
+            raise (
+                _closed() if self._closed else AuthError("the request for an access token was cancelled", passing=True)
+            )
         error = fetching.exception()
         if error is None:
             return fetching.result()

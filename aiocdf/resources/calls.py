@@ -55,7 +55,7 @@ class Calls:
         response = await self._sender.send(request, attempts=1)
         return read_value(request, response, FunctionCall), response
 
-    async def retrieve(self, function_id: int, call_id: int) -> FunctionCall:
+    async def retrieve(self, function_id: int, call_id: int, *, attempts: int | None = None) -> FunctionCall:
         """Return a call as the service describes it now."""
         request = json_request(
             f"read call {call_id} of function {function_id}",
@@ -63,7 +63,7 @@ class Calls:
             f"{self._url}/{function_id}/calls/{call_id}",
             capability=_READ,
         )
-        return read_value(request, await self._sender.send(request), FunctionCall)
+        return read_value(request, await self._sender.send(request, attempts=attempts), FunctionCall)
 
     async def poll(self, function_id: int, call_ids: Collection[int]) -> tuple[list[dict[str, Any]], Response]:
         """Ask after many calls of a function with one request, sent once; those it does not know are left out.

@@ -30,18 +30,22 @@ class Functions:
         self._sender = sender
         self._url = f"{project_url}/functions"
 
-    async def retrieve(self, function: int | str) -> Function:
+    async def retrieve(self, function: int | str, *, attempts: int | None = None) -> Function:
         """Return a function by its id or external id.
+
+        Args:
+            function: The id or external id.
+            attempts: How often the request may be sent; None for the setting.
 
         Raises:
             NotFound: The project has no such function.
         """
-        found = await self.by_ids([function])
+        found = await self.by_ids([function], attempts=attempts)
         if len(found) != 1:
             raise DecodeError(f"look up function {function}: the answer has {len(found)} functions", path="$.items")
         return found[0]
 
-    async def by_ids(self, functions: Sequence[int | str]) -> list[Function]:
+    async def by_ids(self, functions: Sequence[int | str], *, attempts: int | None = None) -> list[Function]:
         """Return functions by their ids or external ids, in that order; at most ten.
 
         Raises:
@@ -55,7 +59,7 @@ class Functions:
             {"items": items},
             capability=_READ,
         )
-        return read_items(request, await self._sender.send(request), Function)
+        return read_items(request, await self._sender.send(request, attempts=attempts), Function)
 
     async def list(self, *, limit: int = 1000) -> list[Function]:
         """Return the project's functions, *limit* of them at the most."""
@@ -64,7 +68,7 @@ class Functions:
         )
         return read_items(request, await self._sender.send(request), Function)
 
-    async def limits(self) -> FunctionLimits:
+    async def limits(self, *, attempts: int | None = None) -> FunctionLimits:
         """Return what the project's cloud allows a function."""
         request = json_request("read the limits of functions", "GET", f"{self._url}/limits", capability=_READ)
-        return read_value(request, await self._sender.send(request), FunctionLimits)
+        return read_value(request, await self._sender.send(request, attempts=attempts), FunctionLimits)

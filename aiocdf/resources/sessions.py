@@ -28,12 +28,13 @@ class Sessions:
         self._sender = sender
         self._url = f"{project_url}/sessions"
 
-    async def create(self, grant: Mapping[str, Any]) -> Session:
+    async def create(self, grant: Mapping[str, Any], *, attempts: int | None = None) -> Session:
         """Make a session; one that nobody binds dies by itself within about a minute.
 
         Args:
             grant: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or
                 `{"oneshotTokenExchange": True}`.
+            attempts: How often the request may be sent; None for the setting.
 
         Raises:
             PermissionDenied: The caller lacks sessionsAcl:CREATE.
@@ -41,12 +42,12 @@ class Sessions:
         request = json_request(
             "create a session", "POST", self._url, {"items": [grant]}, capability="sessionsAcl:CREATE"
         )
-        response = await self._sender.send(request)
+        response = await self._sender.send(request, attempts=attempts)
         try:
             sessions = read_items(request, response, Session)
         except DecodeError as error:
             # The frames below hold the answer, and with it the nonce.
             raise error.with_traceback(None) from None
-        if len(sessions) != 1 or sessions[0].nonce is None:
-            raise DecodeError(f"{request.name}: the answer holds no session with a nonce", path="$.items")
+        if len(sessions) != 1:
+            raise DecodeError(f"{request.name}: the answer has {len(sessions)} sessions", path="$.items")
         return sessions[0]

@@ -100,7 +100,9 @@ async def _ask(function: TokenFunction) -> object:
             answer = function() if _is_async(function) else await asyncio.to_thread(_guarded, function)
             return await answer if inspect.isawaitable(answer) else answer
     except Exception as error:  # noqa: BLE001 - anybody's function, any error
-        return AuthError(f"the token function took more than {_PATIENCE:g} s.") if limit.expired() else _failure(error)
+        if limit.expired():
+            return AuthError(f"the token function took more than {_PATIENCE:g} s.", passing=True)
+        return _failure(error)
 
 
 def _is_async(function: TokenFunction) -> bool:
@@ -118,7 +120,8 @@ def _guarded(function: TokenFunction) -> object:
 
 def _failure(error: Exception) -> AuthError:
     """Tell what a function raised, and leave its traceback behind, whose locals may hold anything."""
-    return AuthError(f"the token function raised {type(error).__name__}: {clean(str(error)) or 'no message'}")
+    message = f"the token function raised {type(error).__name__}: {clean(str(error)) or 'no message'}"
+    return AuthError(message, passing=True)
 
 
 def _read(answer: object, asked_at: float, asked_at_wall: float) -> AccessToken | AuthError:

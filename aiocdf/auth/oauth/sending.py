@@ -71,7 +71,7 @@ async def _send(request: Request, transport: Transport) -> Response | AuthError:
     try:
         return await transport.send(request)
     except TransportError as error:
-        failure = AuthError(f"no {error}")
+        failure = AuthError(f"no {error}", passing=error.passing)
         failure.__cause__ = error
         return failure
 

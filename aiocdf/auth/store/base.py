@@ -90,6 +90,9 @@ async def wait_for_turn(take: Callable[[], bool]) -> None:
     give_up_at, pause = _clock.monotonic() + _PATIENCE, _PAUSE
     while not take():
         if _clock.monotonic() > give_up_at:
-            raise AuthError(f"another client or process has been renewing this sign-in for {_PATIENCE:g} s: try again.")
+            raise AuthError(
+                f"another client or process has been renewing this sign-in for {_PATIENCE:g} s: try again.",
+                passing=True,
+            )
         await _clock.sleep(pause)
         pause = min(2.0 * pause, _LONGEST_PAUSE)
