@@ -5,21 +5,27 @@ first come first served within one, and never more running calls than the limits
 Functions take turns of as many calls as they may run at once. That keeps the number of functions small that run at a
 time, and so the number of polls that ask after them, for a poll asks after one function. So that a lone call need not
 wait for others' turns, a function that had no calls waiting comes first, once a round, as in FQ-CoDel (RFC 8290).
-A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits) and grows
-with the calls that end, hardly at first and by one each when the last refusal was long ago: multiplicative decrease and
-an increase that depends on the time since, as in CUBIC (RFC 9438), so that clients who share a limit seldom collide.
+A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits). It grows with
+the calls that end, hardly at first and by one each when the last refusal was long ago: multiplicative decrease and an
+increase that depends on the time since, as in CUBIC (RFC 9438), so that clients who share a limit seldom collide. Every
+few seconds one call tries beyond a window that was refused. Where it is accepted, more follow, twice as many each time:
+the calls of others end unseen, and a long call of ours would otherwise be waited for.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from aiocdf._policy.recent import Recent
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Admission", "Window"]
 
@@ -29,6 +35,16 @@ _SHRINK = 0.9
 _SHRINK_EVERY = 1.0
 # Seconds after a refusal from which a window grows by one with each call that ends.
 _RECOVERY = 5.0
+# So many refusals in a row are believed; among calls that are accepted, a few say nothing.
+_BELIEVED = 4
+# Seconds until a window that is full is tried again, where the service does not say, and what it can ask for at most.
+_BACKSTOP, _LONGEST_PAUSE = 1.8, 3600.0
+# Seconds for which the most calls that ran are remembered.
+_LATELY = 1.0
+# So many calls more than were proven try at once at most.
+_MOST_TRIED = 16
+# The queues and windows of so many functions are kept.
+_FUNCTIONS = 1000
 
 
 @attrs.define(kw_only=True)
@@ -38,52 +54,103 @@ class Window:
     limit: int
     size: float = attrs.field(default=attrs.Factory(lambda self: float(self.limit), takes_self=True))
     running: int = 0
-    #: Nothing starts before this time, or before a call ends; 0 where the service has not turned anything away since.
-    closed_until: float = 0.0
-    _patience: float = 0.0
-    #: When a call started to try the closed window, until it is known what that told.
+    #: Running calls that the service has accepted, and the most of them in the last second.
+    held: int = 0
+    _peak: int = 0
+    _peak_at: float = -math.inf
+    #: Refusals since a call was accepted last.
+    _refusals: int = 0
+    #: Nothing starts before this time, or before a call ends.
+    _closed_until: float = -math.inf
+    #: When one call may try beyond the size; never, where the service has not turned any away.
+    _trial_at: float = math.inf
+    #: When a call began to try, until it is known what that showed; and how long the next has to wait.
     _tried_at: float | None = None
-    _shrunk_at: float = float("-inf")
+    _patience: float = 0.0
+    _shrunk_at: float = -math.inf
+    #: When the POST was sent that was turned away last.
+    _refused_at: float = -math.inf
+    #: What `held` was at the last refusal or trial, and at most since then.
+    _base: int = 0
+    _proven: int = 0
 
-    def open(self, now: float) -> bool:
-        """Tell whether one more call may start: others' calls end unseen, so one may try when the window reopens."""
-        if now < self.closed_until or self.running >= self.limit:
+    def is_open(self, now: float) -> bool:
+        """Tell whether one more call may start."""
+        if self.running >= self.limit:
             return False
-        return self.running < int(self.size) or self.closed_until > 0.0
+        return now >= self._trial_at or (now >= self._closed_until and self.running < int(self.size))
 
-    @property
-    def room(self) -> int:
-        """How many more calls may start; none before a window that was full has been tried again."""
-        return 0 if self.closed_until > 0.0 else max(0, int(self.size) - self.running)
+    def room(self, now: float) -> int:
+        """Return how many more calls may start; none while closed, for a place is not sure then."""
+        return 0 if now < self._closed_until else max(0, int(self.size) - self.running)
+
+    def opens_at(self, now: float) -> float | None:
+        """Return when the window opens by itself; None where only the end of a call opens it."""
+        if self.running >= self.limit:
+            return None
+        times = [self._trial_at, self._closed_until if self.running < int(self.size) else math.inf]
+        return min((time for time in times if now < time < math.inf), default=None)
 
     def take(self, now: float) -> None:
-        """Take note that a call starts; if that is to try, the next may try after as long again."""
-        if self.closed_until > 0.0:
+        """Note that a call starts; one that tries beyond the size puts the next trial off."""
+        if now >= self._trial_at:
+            self._trial_at, self._tried_at = now + self._patience, now
             self.size = max(self.size, self.running + 1.0)
-            self.closed_until = now + self._patience
-            self._tried_at = now
+            self._base = self._proven = self.held
         self.running += 1
 
     def put_back(self) -> None:
-        """Take note that a call did not start, for a reason that tells nothing of this limit: another may try it."""
+        """Note that a call did not start, for a reason that says nothing of this limit: another may try it."""
         self.running -= 1
         if self._tried_at is not None:
-            self.closed_until, self._tried_at = self._tried_at, None
+            self._trial_at, self._tried_at = self._tried_at, None
 
-    def full(self, now: float, reopen: float) -> None:
-        """Take note that the service turned a call away, and try again at *reopen* unless a call ends before."""
-        self.closed_until = reopen
-        self._patience = reopen - now
-        self._tried_at = None
-        if now - self._shrunk_at >= _SHRINK_EVERY:
+    def accepted(self, now: float, sent_at: float) -> None:
+        """Note that the service accepted a call: more than ran at the last refusal, and sent after it, show room."""
+        self.held += 1
+        if self.held >= self._peak or now - self._peak_at > _LATELY:
+            self._peak, self._peak_at = self.held, now
+        if sent_at < self._refused_at:
+            return
+        self._refusals = 0
+        if self.size < self.limit and self.held > self._proven:
+            self._tried_at, self._proven = None, self.held
+            more = min(max(1, self._proven - self._base), _MOST_TRIED)
+            self.size = min(float(self.limit), max(self.size, self._proven + more))
+            self._closed_until = -math.inf
+
+    def rejected(self, now: float, sent_at: float, *, retry_after: float | None, jitter: float) -> None:
+        """Note that the service turned a call away.
+
+        A few such answers in a row are believed: the window closes, and shrinks unless they only show that it cannot grow.
+
+        Args:
+            now: The time.
+            sent_at: When the call's POST was sent.
+            retry_after: Seconds that the service asks to wait, if it does.
+            jitter: A random factor of 1 and more.
+        """
+        self.running -= 1
+        self._refusals += 1
+        self._refused_at = max(self._refused_at, sent_at)
+        beyond = self._tried_at is not None or self._proven > self._base
+        self._base, self._proven, self._tried_at = self.held, self.held, None
+        if self._refusals < _BELIEVED and retry_after is None:
+            return
+        self._patience = min(_BACKSTOP if retry_after is None else retry_after, _LONGEST_PAUSE) * jitter
+        self._closed_until = self._trial_at = now + self._patience
+        self.size = min(self.size, max(self.held, self._peak if now - self._peak_at <= _LATELY else 0))
+        if not beyond and now - self._shrunk_at >= _SHRINK_EVERY:
             self._shrunk_at = now
-            self.size = max(1.0, min(self.size, self.running + 1) * _SHRINK)
+            self.size *= _SHRINK
+        self.size = max(1.0, self.size)
 
     def ended(self, now: float) -> None:
-        """Take note that a call ended: a place is free, and if the window was used it may grow."""
+        """Note that a call ended: a place is free, and if the window was used it may grow."""
         used = self.running >= self.size / 2
         self.running -= 1
-        self.closed_until, self._tried_at = 0.0, None
+        self.held -= 1
+        self._closed_until = -math.inf
         if used:
             growth = min(1.0, ((now - self._shrunk_at) / _RECOVERY) ** 2)
             self.size = min(float(self.limit), self.size + growth)
@@ -102,6 +169,11 @@ class _Queue(Generic[T]):
     #: The numbers in `waiting`, and of calls that have left it since.
     order: list[int] = attrs.field(factory=list)
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether there is nothing to remember: no calls, and a window that was not refused."""
+        return not self.waiting and not self.window.running and self.window.size >= self.window.limit
+
     def pop(self) -> T:
         while True:
             number = heapq.heappop(self.order)
@@ -118,9 +190,12 @@ class Admission(Generic[T]):
     """
 
     def __init__(self, *, function_limit: int, project_limit: int) -> None:
-        self._function_limit = function_limit
         self._project = Window(limit=project_limit)
-        self._queues: dict[int, _Queue[T]] = {}
+        self._queues: Recent[int, _Queue[T]] = Recent(
+            lambda: _Queue(Window(limit=function_limit)), most=_FUNCTIONS, idle=lambda queue: queue.idle
+        )
+        #: How many items wait.
+        self.queued = 0
         #: Functions with waiting calls that come first, and after them those that take turns.
         self._newcomers: deque[int] = deque()
         self._turns: deque[int] = deque()
@@ -128,90 +203,138 @@ class Admission(Generic[T]):
 
     def enqueue(self, function: int, number: int, item: T) -> None:
         """Put *item* into the function's queue, in the place that its number gives it."""
-        queue = self._queue(function)
+        queue = self._queues[function]
         if not queue.waiting:
             self._renew(queue)
             (self._newcomers if queue.turn else self._turns).append(function)
         queue.waiting[number] = item
         heapq.heappush(queue.order, number)
+        self.queued += 1
 
     def withdraw(self, function: int, number: int) -> None:
         """Take a waiting item out."""
-        queue = self._queue(function)
-        if queue.waiting.pop(number, None) is not None and not queue.waiting:
-            self._retire(function, queue)
+        queue = self._queues[function]
+        if queue.waiting.pop(number, None) is not None:
+            self.queued -= 1
+            if not queue.waiting:
+                self._retire(function, queue)
 
-    def admit(self, now: float) -> T | None:
-        """Return the item to start now, counted as running from here on; None if nothing may start."""
-        if not self._project.open(now):
+    def first(self, function: int) -> T | None:
+        """Return the item that is next in the function's queue."""
+        queue = self._queues[function]
+        while queue.order:
+            if (item := queue.waiting.get(queue.order[0])) is not None:
+                return item
+            heapq.heappop(queue.order)
+        return None
+
+    def waiting(self, function: int) -> list[T]:
+        """Return all items of the function's queue."""
+        return list(self._queues[function].waiting.values())
+
+    @property
+    def busy(self) -> int:
+        """How many functions have waiting items."""
+        return len(self._newcomers) + len(self._turns)
+
+    @property
+    def functions(self) -> tuple[int, ...]:
+        """The functions that have waiting items."""
+        return (*self._newcomers, *self._turns)
+
+    def admit(self, now: float, permits: Callable[[int], bool]) -> T | None:
+        """Return the item to start now, counted as running from here on; None if nothing may start.
+
+        Args:
+            now: The time.
+            permits: Tells whether a function may start a call, for reasons beside the windows.
+        """
+        if not self._project.is_open(now):
             return None
         for functions in (self._newcomers, self._turns):
-            for _ in range(len(functions)):
-                queue = self._queues[functions[0]]
-                if queue.window.open(now):
-                    return self._take(functions, queue, now)
-                functions.rotate(-1)
+            for place, function in enumerate(functions):
+                queue = self._queues[function]
+                if queue.window.is_open(now) and permits(function):
+                    return self._take(functions, place, queue, now)
         return None
 
     def occupy(self, function: int) -> None:
         """Count a running call that was not admitted here."""
-        self._queue(function).window.running += 1
-        self._project.running += 1
+        for window in (self._project, self._queues[function].window):
+            window.running += 1
+            window.held += 1
+
+    def vacate(self, function: int) -> None:
+        """Count a running call no longer that turned out to be another's, which is counted as well."""
+        for window in (self._project, self._queues[function].window):
+            window.running -= 1
+            window.held -= 1
+
+    def accepted(self, function: int, now: float, sent_at: float) -> None:
+        """Note that the service accepted an admitted call, whose POST was sent at that time."""
+        self._project.accepted(now, sent_at)
+        self._queues[function].window.accepted(now, sent_at)
 
     def leave(self, function: int, now: float) -> None:
-        """Take note that a running call ended."""
-        self._queue(function).window.ended(now)
+        """Note that a running call ended."""
+        self._queues[function].window.ended(now)
         self._project.ended(now)
 
-    def turned_away(self, function: int, now: float, *, whole_project: bool, reopen: float) -> None:
-        """Take note that the service refused an admitted call for want of a place.
-
-        Args:
-            function: The call's function.
-            now: The time.
-            whole_project: The project is full, not the function.
-            reopen: When to try again if no call of ours ends before.
-        """
-        self.put_back(function)
-        (self._project if whole_project else self._queue(function).window).full(now, reopen)
+    def rejected(
+        self,
+        function: int,
+        now: float,
+        sent_at: float,
+        *,
+        whole_project: bool,
+        retry_after: float | None = None,
+        jitter: float = 1.0,
+    ) -> None:
+        """Note that the service turned an admitted call away for want of a place: in the project, or in the function."""
+        own = self._queues[function].window
+        full, other = (self._project, own) if whole_project else (own, self._project)
+        full.rejected(now, sent_at, retry_after=retry_after, jitter=jitter)
+        other.put_back()
 
     def put_back(self, function: int) -> None:
-        """Take note that an admitted call did not start, for a reason that says nothing of the limits."""
-        self._queue(function).window.put_back()
+        """Note that an admitted call did not start, for a reason that says nothing of the limits."""
+        self._queues[function].window.put_back()
         self._project.put_back()
 
-    def use(self, function: int) -> tuple[float, float]:
+    def utilization(self, function: int) -> tuple[float, float]:
         """Return how full the function and the project are by our own count, from 0 to 1."""
-        window = self._queue(function).window
+        window = self._queues[function].window
         return window.running / window.limit, self._project.running / self._project.limit
 
     def reopens_at(self, now: float) -> float | None:
-        """Return the time at which a closed window with waiting calls opens by itself; None if there is none."""
-        waiting = self._waiting()
-        if not waiting:
+        """Return the time at which a window with waiting items opens by itself; None if there is none."""
+        if not self.queued:
             return None
-        closed = [self._project, *(queue.window for queue in waiting)]
-        return min((window.closed_until for window in closed if window.closed_until > now), default=None)
+        if not self._project.is_open(now):
+            return self._project.opens_at(now)
+        times = (self._queues[function].window.opens_at(now) for function in self.functions)
+        return min((time for time in times if time is not None), default=None)
 
-    def startable(self, most: int) -> int:
+    def startable(self, now: float, most: int) -> int:
         """Return how many of the waiting items the windows have room for, as far as *most*."""
-        room, found = min(most, self._project.room), 0
-        for queue in self._waiting():
+        room, found = min(most, self._project.room(now)), 0
+        for function in chain(self._newcomers, self._turns):
             if found >= room:
                 break
-            found += min(len(queue.waiting), queue.window.room)
+            queue = self._queues[function]
+            found += min(len(queue.waiting), queue.window.room(now))
         return min(found, room)
 
-    def awaits(self, function: int) -> bool:
+    def awaits(self, function: int, now: float) -> bool:
         """Tell whether a waiting item may start when a call of *function* ends."""
-        if self._project.room:
-            return bool(self._queue(function).waiting)
-        return bool(self._newcomers or self._turns)
+        if self._project.room(now):
+            return bool(self._queues[function].waiting)
+        return bool(self.queued)
 
     @property
-    def queued(self) -> int:
-        """How many items wait."""
-        return sum(len(queue.waiting) for queue in self._waiting())
+    def places(self) -> int:
+        """How many calls count as running in the project."""
+        return self._project.running
 
     @property
     def project_window(self) -> int:
@@ -220,20 +343,11 @@ class Admission(Generic[T]):
 
     @property
     def function_windows(self) -> Mapping[int, int]:
-        """How many calls may run at once in each function that was called."""
+        """How many calls may run at once in each function that was called lately."""
         return {function: int(queue.window.size) for function, queue in self._queues.items()}
 
-    def _queue(self, function: int) -> _Queue[T]:
-        if function not in self._queues:
-            self._queues[function] = _Queue(Window(limit=self._function_limit))
-        return self._queues[function]
-
-    def _waiting(self) -> list[_Queue[T]]:
-        """Return the queues that are not empty."""
-        return [self._queues[function] for function in (*self._newcomers, *self._turns)]
-
-    def _take(self, functions: deque[int], queue: _Queue[T], now: float) -> T:
-        """Start the next item of the first of *functions*, whose queue this is."""
+    def _take(self, functions: deque[int], place: int, queue: _Queue[T], now: float) -> T:
+        """Start the next item of *queue*, whose function has that place; those before it keep theirs."""
         self._renew(queue)
         if not queue.turn:
             # All who waited have had their turns since this one had: another round.
@@ -241,10 +355,14 @@ class Admission(Generic[T]):
             self._renew(queue)
         queue.turn -= 1
         item = queue.pop()
+        self.queued -= 1
+        function = functions[place]
+        if not queue.waiting or not queue.turn:
+            del functions[place]
         if not queue.waiting:
-            self._retire(functions[0], queue)
+            queue.order.clear()
         elif not queue.turn:
-            self._turns.append(functions.popleft())
+            self._turns.append(function)
         queue.window.take(now)
         self._project.take(now)
         return item

@@ -50,6 +50,11 @@ class Runtimes:
     _within: list[float] = attrs.field(factory=list)
     _total: int = 0
 
+    @property
+    def total(self) -> int:
+        """How many calls were learned from; less once old ones fade."""
+        return self._total
+
     def learn(self, runtime: float) -> None:
         """Take note of a call that ended after *runtime* seconds."""
         _count(self._ended, self._within, [runtime])

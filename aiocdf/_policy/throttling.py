@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-__all__ = ["LONGEST_PAUSE", "Cause", "cause_of"]
+__all__ = ["Cause", "cause_of"]
 
+# The reason phrase of every 429 says nothing.
+_PHRASE = re.compile(r"too many requests\W*")
 _RATE = re.compile(r"\brequests\b|\brate\b")
-
-
-#: Seconds that we stay away at the service's request: as long as it asks, but no wait is without an end.
-LONGEST_PAUSE = 3600.0
+# From here on we count as near a limit.
+_NEAR = 0.8
 
 
 class Cause(StrEnum):
@@ -22,21 +22,25 @@ class Cause(StrEnum):
     RATE = "requests"
 
 
-def cause_of(message: str, *, function_use: float, project_use: float) -> Cause:
+def cause_of(message: str, *, function_use: float, project_use: float, alone: bool) -> Cause:
     """Return why a call's POST was turned away.
 
-    The service's text decides where it is clear; otherwise the limit that we are nearest to.
+    The service's text decides where it is clear. A vague one is blamed on the function when only its calls are turned
+    away, else on the limit that we are near, else on the rate.
 
     Args:
         message: The service's words.
         function_use: Our running calls of the function over what the function may run.
         project_use: Our running calls over what the project may run.
+        alone: There are other functions, of which calls are not turned away, and no call of this one passes.
     """
     text = message.lower()
-    if _RATE.search(text):
+    if _RATE.search(_PHRASE.sub("", text)):
         return Cause.RATE
     if "function" in text and "project" not in text:
         return Cause.FUNCTION
     if "project" in text and "function" not in text:
         return Cause.PROJECT
-    return Cause.FUNCTION if function_use >= project_use else Cause.PROJECT
+    if alone or function_use >= max(project_use, _NEAR):
+        return Cause.FUNCTION
+    return Cause.PROJECT if project_use >= _NEAR else Cause.RATE

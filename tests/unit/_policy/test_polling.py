@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocdf._policy.polling import Budget, lost_after_misses, plan
+from aiocdf._policy.polling import BUSY, Budget, plan
 from aiocdf._policy.runtimes import Outlook, Runtimes
 from aiocdf.config import Polling
 
@@ -22,6 +22,7 @@ hazards = st.floats(1e-3, 10.0)
 experience = st.lists(st.floats(-1.0, 1e4), max_size=30)
 counts = st.integers(1, 10_000)
 jitters = st.floats(0.9, 1.1)
+round_trips = st.one_of(st.floats(0.001, 10.0), st.just(math.inf))
 
 
 @attrs.frozen
@@ -38,17 +39,18 @@ def known(*hazards, evidence=99.0):
     return Known([Outlook(hazard, evidence) for hazard in hazards])
 
 
-def planned(some, runtimes=None, *, functions=1, calls=None, awaited=False, polling=POLLING, jitter=1.0):
-    """Plan for calls that are all the client has, unless it says otherwise."""
-    return plan(
-        some,
-        runtimes or Runtimes(),
-        functions=functions,
-        calls=len(some) if calls is None else calls,
-        awaited=awaited,
-        polling=polling,
-        jitter=jitter,
-    )
+def planned(some, runtimes=None, *, polling=POLLING, **facts):
+    """Plan for calls that are all the client has, after polls that had answers, unless it says otherwise."""
+    usual = {
+        "running": len(some),
+        "functions": 1,
+        "calls": len(some),
+        "awaited": False,
+        "round_trip": math.inf,
+        "failures": 0,
+        "jitter": 1.0,
+    }
+    return plan(some, runtimes or Runtimes(), polling=polling, **(usual | facts))
 
 
 def after(learned):
@@ -59,15 +61,37 @@ def after(learned):
 
 
 @given(
-    some=ages, learned=experience, functions=st.integers(1, 500), others=counts, awaited=st.booleans(), jitter=jitters
+    some=ages,
+    learned=experience,
+    functions=st.integers(1, 500),
+    others=counts,
+    awaited=st.booleans(),
+    round_trip=round_trips,
+    failures=st.integers(0, 2000),
+    jitter=jitters,
 )
-def test_gap_within_floor_and_cap(some, learned, *, functions, others, awaited, jitter) -> None:
-    """Whatever the ages, even ones before the call's start, a poll comes not before the floor nor after the cap."""
-    floor = max(POLLING.floor * (0.7 if awaited else 1), functions / POLLING.budget)
-    calls = len(some) + others
-    gap = planned(some, after(learned), functions=functions, calls=calls, awaited=awaited, jitter=jitter).gap
+def test_gap_within_floor_and_cap(some, learned, *, functions, others, awaited, round_trip, failures, jitter) -> None:
+    """Whatever the ages, even ones before the call's start, a poll comes not before the floor nor after the cap.
 
-    assert floor * jitter <= gap <= max(POLLING.cap, floor) * jitter
+    Where little is known, where many run or where calls queue, the floor is that of the settings.
+    """
+    runtimes, share = after(learned), functions / POLLING.budget
+    thin = any(call.evidence < 3 for call in runtimes.outlook(some))
+    floor = POLLING.floor * (0.7 if awaited else 1)
+    if not thin and not awaited and len(some) < BUSY:
+        floor = min(floor, max(round_trip, floor * len(some) / BUSY))
+    gap = planned(
+        some,
+        runtimes,
+        functions=functions,
+        calls=len(some) + others,
+        awaited=awaited,
+        round_trip=round_trip,
+        failures=failures,
+        jitter=jitter,
+    ).gap
+
+    assert max(floor, share) * jitter <= gap <= max(POLLING.cap, share) * jitter
 
 
 @given(ages, experience, counts, counts)
@@ -210,11 +234,11 @@ def test_experience_makes_polls_rarer() -> None:
     assert planned([59.0], minutes).gap < 2.5
 
 
-def lag(runtime, runtimes=None, jitter=lambda: 1.0):
+def lag(runtime, runtimes=None, jitter=lambda: 1.0, round_trip=math.inf):
     """Follow one call by itself: how late its end is seen, and after how many polls."""
-    now, polls = POLLING.floor * jitter(), 1
+    now, polls = planned([0.0], runtimes, jitter=jitter(), round_trip=round_trip).gap, 1
     while now < runtime:
-        now += planned([now], runtimes, jitter=jitter()).gap
+        now += planned([now], runtimes, jitter=jitter(), round_trip=round_trip).gap
         polls += 1
     return now - runtime, polls
 
@@ -267,12 +291,94 @@ def test_defaults_are_those_of_the_tests() -> None:
     assert Polling() == POLLING
 
 
-@pytest.mark.parametrize(
-    ("misses", "age", "lost"), [(1, 60.0, False), (2, 60.0, False), (3, 4.9, False), (3, 5.0, True), (99, 0.0, False)]
-)
-def test_lost_after_misses(misses, age, lost) -> None:
-    """A call is gone when three polls do not find it, and not before it had time to show."""
-    assert lost_after_misses(misses, age) is lost
+class TestFloorOfFewCalls:
+    """Few calls of a function that is known may be asked after more often than the floor of the settings says."""
+
+    @pytest.mark.parametrize(
+        ("running", "round_trip", "gap"),
+        [
+            (1, 0.05, 0.05),  # as fast as answers come
+            (2, 0.001, 0.018),  # but a twentieth of the floor for each call that runs
+            (10, 0.001, 0.09),
+            (10, 0.12, 0.12),
+            (19, 0.001, 0.171),
+            (20, 0.001, 0.18),  # many share a poll: the floor holds
+            (100, 0.001, 0.18),
+            (1, 0.5, 0.18),  # a slow service makes no gap longer
+            (1, math.inf, 0.18),  # before the first answer
+        ],
+    )
+    def test_by_hand(self, running, round_trip, gap) -> None:
+        """The floor falls with the calls that run, as far as the round trip of a poll."""
+        sure = known(*[1e9] * running)
+
+        assert planned([1.0] * running, sure, round_trip=round_trip).gap == pytest.approx(gap)
+
+    def test_not_of_an_unknown_function(self) -> None:
+        """Where little is known of one of the calls, the floor of the settings holds."""
+        unsure = Known([Outlook(1e9, 99.0), Outlook(1e9, 2.9)])
+
+        assert planned([1.0, 1.0], unsure, round_trip=0.01).gap == pytest.approx(0.18)
+
+    def test_not_while_calls_queue(self) -> None:
+        """While calls queue, polls are many anyway: the floor falls by three tenths, and no further."""
+        assert planned([1.0], known(1e9), round_trip=0.01, awaited=True).gap == pytest.approx(0.7 * 0.18)
+
+    def test_not_beyond_the_budget(self) -> None:
+        """However few calls each of many functions has, all polls together stay within the budget."""
+        assert planned([1.0], known(1e9), round_trip=0.01, functions=40).gap == pytest.approx(0.4)
+
+    def test_a_new_call_is_planned_among_those_that_run(self) -> None:
+        """A call that was just accepted is planned for alone, but what others run of its function sets the floor."""
+        alone = planned([0.0], known(1e9), running=1, round_trip=0.01).gap
+        among = planned([0.0], known(1e9), running=50, round_trip=0.01).gap
+
+        assert (alone, among) == (pytest.approx(0.01), pytest.approx(0.18))
+
+    def test_short_calls_of_a_known_function(self) -> None:
+        """After 500 calls of about 0.3 s, the end of another is seen in half the time that it took with the usual floor."""
+        chance = random.Random(7)
+        runtimes = after(chance.lognormvariate(math.log(0.3), 0.5) for _ in range(500))
+        drawn = [chance.lognormvariate(math.log(0.3), 0.5) for _ in range(300)]
+        quick, usual = ([lag(runtime, runtimes, round_trip=time) for runtime in drawn] for time in (0.05, math.inf))
+
+        assert fmean(late for late, _ in quick) < 0.6 * fmean(late for late, _ in usual)
+        assert fmean(polls for _, polls in quick) < 1.5 * fmean(polls for _, polls in usual)
+
+
+class TestWithoutNews:
+    def test_gap_doubles_with_failures(self) -> None:
+        """Each poll that fails doubles the gap to the next, up to the cap."""
+        gaps = [planned([1.0], failures=failures).gap for failures in range(8)]
+
+        assert gaps == pytest.approx([0.18 * 2**n for n in range(5)] + [5.0] * 3)
+
+    def test_six_times(self) -> None:
+        """It doubles six times at the most, though the cap be far; the number of failures has no bound."""
+        far = attrs.evolve(POLLING, cap=1e9, max_relative_lag=1e9, poll_cost=1e-9)
+
+        assert planned([1.0], polling=far, failures=6).gap == pytest.approx(0.18 * 64)
+        assert planned([1.0], polling=far, failures=10**6).gap == pytest.approx(0.18 * 64)
+
+    def test_cap_of_many_functions(self) -> None:
+        """Where the budget asks for more than the cap, failures add nothing to it."""
+        assert planned([0.0], functions=800, failures=9).gap == pytest.approx(8.0)
+
+    def test_ends_stay_as_they_are(self) -> None:
+        """Calls end whether or not anybody hears of it."""
+        assert planned([1.0], failures=9).ends == planned([1.0]).ends
+
+
+def send(budget, now):
+    """Send the next poll as soon as it may be; return when."""
+    at = max(now, budget.ready_at())
+    budget.take(at)
+    return at
+
+
+def send_many(budget, now, count):
+    """Send polls as soon as each may be; return when, as seconds after *now*."""
+    return [send(budget, now) - now for _ in range(count)]
 
 
 class TestBudget:
@@ -289,7 +395,7 @@ class TestBudget:
             now += pause
             if number in throttles:
                 budget.throttled(now, None)
-            sent.append(now + budget.wait(now))
+            sent.append(send(budget, now))
 
         assert sent == pytest.approx(sorted(sent)), "first come, first served"
         for first in range(len(sent)):
@@ -300,9 +406,9 @@ class TestBudget:
     def test_spends_what_it_has(self, start) -> None:
         """A steady demand below the rate never waits, from the loop's first moment on; one above it gets the rate."""
         budget = Budget(rate=10.0)
-        assert [budget.wait(start + n / 10) for n in range(1000)] == [0.0] * 1000
+        assert all(send(budget, start + n / 10) == start + n / 10 for n in range(1000))
 
-        burst = [budget.wait(start + 200.0) for _ in range(111)]
+        burst = send_many(budget, start + 200.0, 111)
         assert burst[:11] == [0.0] * 11
         assert burst[-1] == pytest.approx(10.0)
 
@@ -310,7 +416,7 @@ class TestBudget:
         """A budget of less than one poll a second lets the first one through at once."""
         budget = Budget(rate=0.1)
 
-        assert [budget.wait(0.0), budget.wait(0.0)] == [0.0, pytest.approx(9.0)]
+        assert send_many(budget, 0.0, 2) == [0.0, pytest.approx(9.0)]
 
     @given(st.floats(0.0, 100.0), st.lists(st.floats(0.0, 30.0), max_size=40), st.integers(1, 20))
     def test_left_alone_as_long_as_asked(self, retry_after, pauses, answers) -> None:
@@ -318,22 +424,23 @@ class TestBudget:
         budget = Budget(rate=50.0)
         for _ in range(answers):
             budget.throttled(10.0, retry_after)
-        waits, now = [], 10.0
+        sent, now = [], 10.0
         for pause in [0.0, *pauses]:
-            waits.append((now, budget.wait(now)))
+            sent.append(send(budget, now))
             now += pause
 
-        assert all(at + wait >= 10.0 + retry_after for at, wait in waits)
-        assert waits[0][1] == pytest.approx(retry_after)
+        assert min(sent) >= 10.0 + retry_after
+        assert sent[0] == pytest.approx(10.0 + retry_after)
 
     def test_rate_halves_and_recovers(self) -> None:
         """A 429 halves the rate; five seconds later it is as before."""
         budget = Budget(rate=10.0)
         budget.throttled(0.0, None)
-        slowed = [budget.wait(0.0) for _ in range(6)]
-        assert slowed == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+        slowed = [send(budget, 0.0) for _ in range(6)]
+        assert slowed[:2] == pytest.approx([0.0, 0.2])
+        assert slowed == pytest.approx([0.2 * n for n in range(6)], abs=0.08), "it recovers meanwhile"
 
-        later = [budget.wait(10.0) for _ in range(21)]
+        later = send_many(budget, 30.0, 21)
         assert later[-1] - later[-2] == pytest.approx(0.1)
 
     def test_never_stops_altogether(self) -> None:
@@ -342,7 +449,7 @@ class TestBudget:
         for second in range(1000):
             budget.throttled(float(second), None)
 
-        first, second = budget.wait(999.0), budget.wait(999.0)
+        first, second = send_many(budget, 999.0, 2)
         assert 0.05 < second - first < 0.5
 
     def test_burst_of_refusals_halves_the_rate_once(self) -> None:
@@ -351,5 +458,44 @@ class TestBudget:
         for answer in range(8):
             budget.throttled(100.0 + answer / 100, None)
 
-        _, first, second = (budget.wait(100.1) for _ in range(3))
-        assert second - first == pytest.approx(0.2, rel=0.05)
+        _, first, second = send_many(budget, 100.1, 3)
+        assert second - first == pytest.approx(0.2, rel=0.1)
+
+    def test_polls_that_fail_are_few(self) -> None:
+        """After five polls without an answer four a second are sent, whatever was saved, until one has an answer."""
+        budget = Budget(rate=100.0)
+        for number in range(4):
+            budget.failed(number / 100)
+        assert send_many(budget, 10.0, 100)[-1] == 0.0, "a few failures change nothing"
+
+        budget.failed(20.0)
+        assert send_many(budget, 20.0, 5) == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+        assert send_many(budget, 60.0, 3) == pytest.approx([0.0, 0.25, 0.5]), "nothing is saved meanwhile"
+
+    def test_an_answer_ends_that(self) -> None:
+        """With the first answer the rate is as before, and failures count from the beginning."""
+        budget = Budget(rate=100.0)
+        for number in range(50):
+            budget.failed(number / 100)
+        send_many(budget, 1.0, 3)
+        budget.answered()
+        assert send_many(budget, 2.0, 3)[-1] <= 0.02
+
+        for number in range(4):
+            budget.failed(3.0 + number / 100)
+        assert send_many(budget, 4.0, 50)[-1] == 0.0
+
+    def test_a_small_budget_stays_small(self) -> None:
+        """Whoever allows less than four polls a second gets no more because they fail."""
+        budget = Budget(rate=0.5)
+        for number in range(9):
+            budget.failed(number / 100)
+
+        assert send_many(budget, 10.0, 3) == pytest.approx([0.0, 2.0, 4.0])
+
+    def test_looking_takes_nothing(self) -> None:
+        """Who asks when a poll may be sent, and sends none, leaves the turn to others."""
+        budget = Budget(rate=10.0)
+        send_many(budget, 0.0, 12)
+
+        assert budget.ready_at() == budget.ready_at() == pytest.approx(0.2)

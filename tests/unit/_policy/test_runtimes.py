@@ -253,7 +253,18 @@ def test_a_plan_takes_microseconds():
     ages, taken = [chance.uniform(0.0, 60.0) for _ in range(100)], []
     for _ in range(30):
         start = time.thread_time()
-        plan(ages, runtimes, functions=1, calls=100, awaited=False, polling=Polling(), jitter=1.0)
+        plan(
+            ages,
+            runtimes,
+            running=100,
+            functions=1,
+            calls=100,
+            awaited=False,
+            round_trip=0.1,
+            failures=0,
+            polling=Polling(),
+            jitter=1.0,
+        )
         taken.append(time.thread_time() - start)
 
     assert min(taken) < 1e-3  # some 150 microseconds on a machine of 2024

@@ -1,0 +1,199 @@
+"""The life of a call: its states, the events that move it between them, and what is known in each.
+
+A call that `client.call` makes goes from Resolving through Queued and Submitting to Running, and ends. One that
+`client.attach` makes goes from Resolving to Running. The rules:
+
+- `TABLE` has every move there is. An event that has no row for a state is a bug, and `after` raises.
+- What is known in a state only exists in it: there is no id that may be missing where the call must have one.
+- Doubt is sticky. A call whose POST may have started it once ends neither as withdrawn nor as refused, whatever
+  later attempts bring. It ends as uncertain, unless a later attempt starts it or the client closes.
+
+The form is that of h11's `_state.py`: a table that can be read, tested and drawn.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocdf.errors import AiocdfError
+    from aiocdf.models.calls import FunctionCall
+
+__all__ = [
+    "ENDINGS",
+    "TABLE",
+    "Ended",
+    "Event",
+    "Live",
+    "Queued",
+    "Resolving",
+    "Running",
+    "State",
+    "Submitting",
+    "after",
+    "prospect",
+    "status",
+]
+
+
+@attrs.frozen
+class Resolving:
+    """The function's id is being looked up."""
+
+    #: Of a call that was started elsewhere.
+    call_id: int | None = None
+
+
+@attrs.frozen
+class Queued:
+    """The call waits until it may start."""
+
+    function_id: int
+    #: POSTs so far that may have started it, or whose nonce was refused.
+    attempts: int = 0
+    #: Why an earlier POST may have started the call; None if none can have.
+    doubt: AiocdfError | None = None
+
+
+@attrs.frozen
+class Submitting:
+    """A worker gets the call a nonce and sends its POST."""
+
+    function_id: int
+    attempts: int = 0
+    doubt: AiocdfError | None = None
+
+
+@attrs.frozen
+class Running:
+    """The call runs at the service, as far as is known, and is polled."""
+
+    function_id: int
+    call_id: int
+    #: When it started, by our clock; when it was attached to, until the service has said.
+    since: float
+    #: As the service accepted it, and as it last described it; None until a poll has found a call that was attached to.
+    accepted: FunctionCall | None = None
+    call: FunctionCall | None = None
+
+
+@attrs.frozen
+class Ended:
+    """Nothing is done for the call any more."""
+
+    #: Where it was before.
+    last: Resolving | Queued | Submitting | Running
+    #: How it ended.
+    event: Event
+    #: When, by our clock.
+    at: float
+    #: Why it has no end that is known; None if it has one.
+    error: AiocdfError | None = None
+
+
+Live = Resolving | Queued | Submitting | Running
+State = Live | Ended
+
+
+class Event(StrEnum):
+    """What moves a call from one state to the next."""
+
+    RESOLVED = "id found"
+    ATTACHED = "id found, call started elsewhere"
+    MOVED = "function has a new id"
+    ADMITTED = "may start"
+    REQUEUED = "not started, or in doubt and safe to repeat"
+    ACCEPTED = "service accepted it"
+    SEEN = "poll describes it"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed out at the service"
+    LOST = "given up"
+    UNCERTAIN = "may have started"
+    REFUSED = "cannot start"
+    WITHDRAWN = "cancelled before a POST"
+    CANCELLED = "cancelled during a POST that did not start it"
+    MERGED = "same call as another"
+    CLOSED = "client closed"
+
+
+_FINISHES = (Event.COMPLETED, Event.FAILED, Event.TIMED_OUT)
+
+_BY_STATE: dict[type[State], dict[type[State], tuple[Event, ...]]] = {
+    Resolving: {
+        Queued: (Event.RESOLVED,),
+        Running: (Event.ATTACHED,),
+        Ended: (Event.REFUSED, Event.WITHDRAWN, Event.MERGED, Event.CLOSED),
+    },
+    Queued: {
+        Submitting: (Event.ADMITTED,),
+        Queued: (Event.MOVED,),
+        Ended: (Event.REFUSED, Event.UNCERTAIN, Event.WITHDRAWN, Event.CLOSED),
+    },
+    Submitting: {
+        Running: (Event.ACCEPTED,),
+        Queued: (Event.REQUEUED,),
+        Ended: (Event.REFUSED, Event.UNCERTAIN, Event.CANCELLED, Event.WITHDRAWN, Event.CLOSED),
+    },
+    Running: {
+        Running: (Event.SEEN,),
+        Ended: (*_FINISHES, Event.LOST, Event.MERGED, Event.CLOSED),
+    },
+    Ended: {},
+}
+
+#: Every move: from a state, by an event, to a state.
+TABLE: Mapping[tuple[type[State], Event], type[State]] = {
+    (before, event): to for before, moves in _BY_STATE.items() for to, events in moves.items() for event in events
+}
+
+#: The events that end a call.
+ENDINGS = frozenset(event for (_, event), to in TABLE.items() if to is Ended)
+
+_NEVER_IN_DOUBT = (Event.REFUSED, Event.WITHDRAWN, Event.CANCELLED)
+
+
+def after(state: State, event: Event) -> type[State]:
+    """Return the state that follows *state* by *event*.
+
+    Raises:
+        LookupError: There is no such move: a bug of the caller's.
+    """
+    doubtful = isinstance(state, Queued | Submitting) and state.doubt is not None
+    if doubtful and event in _NEVER_IN_DOUBT:
+        raise LookupError(f"a call that may have started cannot end as {event.name}")
+    to = TABLE.get((type(state), event))
+    if to is None:
+        raise LookupError(f"{event.name} does not happen to a call that is {type(state).__name__}")
+    return to
+
+
+def status(state: State) -> str:
+    """Return where a call stands, in the service's words once it has said so."""
+    match state:
+        case Resolving(call_id=None) | Queued():
+            return "Queued"
+        case Submitting():
+            return "Submitting"
+        case Running(call=call) | Ended(last=Running(call=call)) if call is not None:
+            return str(call.status)
+        case _:
+            return "Unknown"
+
+
+def prospect(state: State) -> str:
+    """Say what becomes of a call that is no longer looked after."""
+    match state:
+        case Running():
+            return "It continues on the service; attach to its ref."
+        case Resolving(call_id=int()):
+            return "It continues on the service."
+        case Resolving() | Queued(doubt=None):
+            return "It never started."
+        case _:
+            return "It may have started."

@@ -1,0 +1,87 @@
+"""How many requests a second the service lets through, learned from those that it turned away for coming too fast.
+
+Before the first refusal there is no limit. Then the rate is a little less than what passed in the last second. Far below
+the last rate that was good it doubles each second. Near it, it grows with the square of the time: hardly at first, where
+the limit was met, and fast when it has long not been met, as in CUBIC (RFC 9438). Requests leave a token bucket that
+saves nothing, so that they do not come in bursts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import attrs
+
+__all__ = ["Rate"]
+
+_SPAN = 1.0
+_SHRINK = 0.9
+_GROWTH = 0.005
+_LEAST = 0.5
+# What a float can hold, with room to spare.
+_MOST_DOUBLINGS = 100.0
+_LONGEST_PAUSE = 3600.0
+
+
+@attrs.define
+class Rate:
+    """The rate at which calls are submitted."""
+
+    _base: float = math.inf
+    #: The rate at which the limit was met last, as far as anything passed then.
+    _good: float = math.inf
+    _learned_at: float = -math.inf
+    _next: float = -math.inf
+    #: When requests passed, in the last second.
+    _passed: deque[float] = attrs.field(factory=deque)
+
+    @property
+    def limited(self) -> bool:
+        """Tell whether the service has turned requests away for coming too fast."""
+        return self._base < math.inf
+
+    def ready_at(self) -> float:
+        """Return the time from which one more request may be sent."""
+        return self._next
+
+    def take(self, now: float) -> None:
+        """Note that a request is sent."""
+        if self.limited:
+            self._next = max(self._next, now) + 1.0 / self._allowed(now)
+
+    def passed(self, now: float) -> None:
+        """Note that the service let a request through."""
+        self._passed.append(now)
+        self._trim(now)
+
+    def refused(self, now: float, sent_at: float, retry_after: float | None) -> None:
+        """Note a refusal: a lower rate, unless the request was sent before the rate was lowered last.
+
+        Args:
+            now: The time.
+            sent_at: When the refused request was sent.
+            retry_after: Seconds that the service asks to wait, if it does.
+        """
+        if sent_at >= self._learned_at:
+            self._trim(now)
+            passed = len(self._passed) / _SPAN
+            self._base = max(_LEAST, _SHRINK * passed)
+            if self._passed and self._passed[-1] >= self._learned_at:
+                self._good = passed
+            self._learned_at = now
+        pause = 1.0 / self._base if retry_after is None else min(retry_after, _LONGEST_PAUSE)
+        self._next = max(self._next, now + pause)
+
+    def _allowed(self, now: float) -> float:
+        if not self.limited:
+            return math.inf
+        near, spent = max(self._base, self._good / 2.0), now - self._learned_at
+        doubling = math.log2(near / self._base) if near < math.inf else math.inf
+        if spent < doubling:
+            return self._base * math.exp2(min(spent, _MOST_DOUBLINGS))
+        return near * math.exp(min(_GROWTH * (spent - doubling) ** 2, _MOST_DOUBLINGS))
+
+    def _trim(self, now: float) -> None:
+        while self._passed and self._passed[0] <= now - _SPAN:
+            self._passed.popleft()
