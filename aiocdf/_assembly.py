@@ -11,8 +11,7 @@ from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.json import api_headers
-from aiocdf.auth import BearerToken, TokenSource
-from aiocdf.auth import session_requests as session_grants
+from aiocdf.auth import BearerToken, TokenSource, session_requests
 from aiocdf.config import cluster_of
 from aiocdf.resources import Calls, Functions, Sessions, Tokens
 
@@ -93,13 +92,14 @@ async def open_project(
         calls=calls,
         functions=functions,
         sessions=sessions,
-        grants=session_grants(credentials, settings.session_grant),
+        session_requests=session_requests(credentials, settings.session_grant),
         settings=settings,
         cluster=cluster_of(base_url),
         project=project,
         emit=emit,
     )
     await transport.open()
+    await engine.start()
     return Opened(
         loop=asyncio.get_running_loop(),
         transport=transport,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiocdf.models.calls import LogEntry
 
-__all__ = ["Backend", "CallHandle", "Settled"]
+__all__ = ["Awaited", "Backend", "CallHandle"]
 
 T = TypeVar("T")
 
@@ -46,10 +46,14 @@ class Backend(Protocol):
         """Seconds the call has run, or has waited if it does not run yet."""
 
     @property
+    def reason(self) -> str | None:
+        """Why the call waits, if that is trouble."""
+
+    @property
     def ref(self) -> CallRef | None:
         """Where to find the call again, once it has an id."""
 
-    def release(self, handle: CallHandle, *, withdraw: bool) -> str:
+    def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
         """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
 
     async def accepted(self) -> FunctionCall:
@@ -62,7 +66,70 @@ class Backend(Protocol):
         """Give what the call printed."""
 
 
-class CallHandle(asyncio.Future[FunctionCall]):
+class Awaited(asyncio.Future[T]):
+    """A future that any number of tasks wait for on their own: cancelling one wait leaves the future and the others alone.
+
+    The stdlib's `Future.__await__` would let a cancelled task cancel the future. And a callback a waiter, which the future
+    looks for among all others when the waiter gives up, would make many that give up together quadratic.
+    """
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._waiters: dict[asyncio.Future[None], None] | None = None
+
+    def until_done(self) -> Generator[Any, None, None]:
+        """Wait on an inner future of one's own until this one is done, whatever its outcome.
+
+        Raises:
+            WrongState: The future belongs to another event loop.
+        """
+        if self.done():
+            return
+        loop = asyncio.get_running_loop()
+        if loop is not self.get_loop():
+            raise WrongState(f"{self!r} belongs to another event loop: await it there, or attach to its ref here")
+        waiter: asyncio.Future[None] = loop.create_future()
+        if self._waiters is None:
+            self._waiters = {}
+            self.add_done_callback(_wake)
+        self._waiters[waiter] = None
+        try:
+            yield from waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.pop(waiter, None)
+                if not self._waiters:
+                    self._waiters = None
+                    self.remove_done_callback(_wake)
+
+    async def wait_until_done(self) -> None:
+        """Wait until it is done, as `until_done` does."""
+        await _Wait(self)
+
+
+class _Wait:
+    """What a coroutine awaits to wait as a future's own `__await__` does."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: Awaited[Any]) -> None:
+        self._future = future
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._future.until_done()
+
+
+def _wake(future: asyncio.Future[Any]) -> None:
+    """Wake all who wait for an `Awaited`, which is done."""
+    waiters, future._waiters = future._waiters, None  # type: ignore[attr-defined]  # noqa: SLF001 - it is one
+    for waiter in waiters or ():
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+class CallHandle(Awaited[FunctionCall]):
     """A call that has been asked for, as a future: it starts by itself and settles whether or not anyone waits.
 
     Handles come from `client.call` and `client.attach`; they are not built by hand. `await handle` gives the finished
@@ -111,6 +178,10 @@ class CallHandle(asyncio.Future[FunctionCall]):
             raise WrongState(f"{self!r} has no id yet: await handle.submitted() first")
         return ref
 
+    def follow(self, call: Backend) -> None:
+        """Stand for another record of the same call from now on; for the engine."""
+        self._call = call
+
     def __await__(self) -> Generator[Any, None, FunctionCall]:
         """Wait for the end of the call and return it.
 
@@ -118,7 +189,7 @@ class CallHandle(asyncio.Future[FunctionCall]):
             CallError: The call failed, timed out or was lost; or it is not known whether it started.
             AiocdfError: It could not be started.
         """
-        yield from _settled(self)
+        yield from self.until_done()
         return self.result()
 
     __iter__ = __await__
@@ -129,7 +200,7 @@ class CallHandle(asyncio.Future[FunctionCall]):
         Raises:
             AiocdfError: The call could not be started, or its end is not known.
         """
-        await Settled(self)
+        await self.wait_until_done()
         error = None if self.cancelled() else self.exception()
         if isinstance(error, CallFailed | CallTimedOut) and error.call is not None:
             return error.call
@@ -196,14 +267,15 @@ class CallHandle(asyncio.Future[FunctionCall]):
     def _let_go(self, msg: Any | None, *, withdraw: bool) -> bool:
         if self.done():
             return False
-        became = self._call.release(self, withdraw=withdraw)
+        became = self._call.detach(self, withdraw=withdraw)
         return super().cancel(msg=became if msg is None else msg)
 
     def __repr__(self) -> str:
         """Tell the function, the call, its status and its age."""
         which = f"call {self.call_id} of " if self.call_id is not None else ""
         state = "cancelled, " if self.cancelled() else ""
-        return f"<CallHandle {which}function {self._call.name}: {state}{self.status}, {self.elapsed:.1f} s>"
+        reason = f" ({self._call.reason})" if self._call.reason else ""
+        return f"<CallHandle {which}function {self._call.name}: {state}{self.status}, {self.elapsed:.1f} s{reason}>"
 
     def _repr_html_(self) -> str:
         """Show the call as a small table in a notebook."""
@@ -228,36 +300,3 @@ class CallHandle(asyncio.Future[FunctionCall]):
     def __reduce__(self) -> tuple[Callable[[], CallRef], tuple[()]]:
         """Pickle as the `CallRef`, which `client.attach` makes a handle of again."""
         return partial(CallRef, **attrs.asdict(self.ref)), ()
-
-
-class Settled:
-    """Waits for a future to be done, whatever its outcome, on its own: cancelling the wait leaves the future alone."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: asyncio.Future[Any]) -> None:
-        self._future = future
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return _settled(self._future)
-
-
-def _settled(future: asyncio.Future[Any]) -> Generator[Any, None, None]:
-    """Wait on an inner future of one's own; the stdlib's `Future.__await__` would let a cancelled task cancel *future*."""
-    if future.done():
-        return
-    loop = asyncio.get_running_loop()
-    if loop is not future.get_loop():
-        raise WrongState(f"{future!r} belongs to another event loop: await it there, or attach to its ref here")
-    waiter: asyncio.Future[None] = loop.create_future()
-    wake = partial(_wake, waiter)
-    future.add_done_callback(wake)
-    try:
-        yield from waiter
-    finally:
-        future.remove_done_callback(wake)
-
-
-def _wake(waiter: asyncio.Future[None], _: asyncio.Future[Any]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from aiocdf._engine.engine import Engine
-from aiocdf._engine.record import CallSpec
+from aiocdf._engine.records import CallSpec
 
 __all__ = ["CallSpec", "Engine"]

@@ -1,55 +1,68 @@
-"""One client's calls: brings records, submitter and poller together."""
+"""One client's calls: decides what is done next, and applies what comes back.
+
+Data goes down from here, to the submitter and the poller, and news comes back as their return values. Nothing below
+knows the engine.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
+from aiocdf._engine.following import Following
+from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
-from aiocdf._engine.record import CallRecord, CallSpec, Stage
+from aiocdf._engine.reader import Reader
+from aiocdf._engine.records import CallRecord, CallSpec, Desk, Shared
 from aiocdf._engine.resolver import Resolver
+from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
-from aiocdf._engine.tasks import Tasks
-from aiocdf._policy.admission import Admission
+from aiocdf._engine.tasks import Tasks, in_slices
+from aiocdf._policy.gate import Gate
+from aiocdf._policy.lifecycle import Event, Resolving, Running
+from aiocdf._policy.patience import Patience
+from aiocdf._policy.schedule import Schedule
 from aiocdf._policy.servertime import ServerTime
-from aiocdf._wire.converter import structure
-from aiocdf._wire.json import server_date
-from aiocdf._wire.problems import note_trace
-from aiocdf.errors import AiocdfError, ApiError, ClientClosed, FunctionNotReady, WaitExpired, WrongState
-from aiocdf.models.functions import FunctionStatus
-from aiocdf.models.stats import Stats
-from aiocdf.telemetry import CallAccepted, CallEnded, CallQueued
+from aiocdf._wire import endings
+from aiocdf.errors import AiocdfError
+from aiocdf.models.stats import Pause, Stats
+from aiocdf.telemetry import CallQueued
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from aiocdf._wire.http import Response
+    from aiocdf._policy.lifecycle import Submitting
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
-    from aiocdf.models.calls import FunctionCall, LogEntry
-    from aiocdf.models.functions import Function
     from aiocdf.resources import Calls, Functions, Sessions
-    from aiocdf.telemetry import Event
+    from aiocdf.telemetry import Event as TelemetryEvent
 
 __all__ = ["Engine"]
 
 _log = logging.getLogger("aiocdf.engine")
 
-_LOGS_EVERY = 1.0
+# Seconds ahead for which nonces are made.
+_AHEAD = 0.25
+# A loop may call a timer a clock tick too early, when what it waits for is still closed.
+_TICK = 1e-6
+# Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
+_AFTER_CANCEL = 1.0
+_RESOLVING = Resolving()
 
 
 class Engine:
-    """Starts calls, follows them, and tells their handles.
+    """Starts calls, follows them, and ends their handles.
 
     Args:
         calls: The resource.
         functions: The resource.
         sessions: The resource.
-        grants: What sessions may be asked for with, the best first.
+        session_requests: What sessions may be asked for with, the best first.
         settings: Limits and intervals.
         cluster: For the references of calls.
         project: For the references of calls.
@@ -62,291 +75,260 @@ class Engine:
         calls: Calls,
         functions: Functions,
         sessions: Sessions,
-        grants: Sequence[Mapping[str, Any]],
+        session_requests: Sequence[Mapping[str, Any]],
         settings: Settings,
         cluster: str,
         project: str,
-        emit: Callable[[Event], None],
+        emit: Callable[[TelemetryEvent], None],
     ) -> None:
-        self.cluster = cluster
-        self.project = project
-        self._calls = calls
-        self._functions = functions
+        loop = asyncio.get_running_loop()
         self._settings = settings
         self._emit = emit
-        self._tasks = Tasks(asyncio.get_running_loop())
-        self._admission: Admission[CallRecord] = Admission(
-            function_limit=settings.function_limit, project_limit=settings.project_limit
+        self._tasks = Tasks(loop)
+        self._gate: Gate[CallRecord] = Gate(
+            function_limit=settings.function_limit,
+            project_limit=settings.project_limit,
+            workers=settings.max_concurrent_submissions,
         )
-        self._resolver = Resolver(functions, self._tasks)
-        self._submitter = Submitter(
-            self,
-            admission=self._admission,
-            calls=calls,
-            nonces=Nonces(sessions, grants, self._tasks),
-            settings=settings,
-            tasks=self._tasks,
+        self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
+        self._ledger = Ledger()
+        desk = Desk(self._gate, self._ledger, Reader(calls, most=settings.max_concurrent_reads))
+        self._shared = Shared(cluster, project, loop, desk)
+        self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
+        self._nonces = Nonces(sessions, session_requests, self._tasks)
+        self._schedule = Schedule(settings.polling)
+        server_time = ServerTime()
+        self._poller = Poller(
+            calls=calls, functions=functions, schedule=self._schedule, settings=settings, server_time=server_time
+        )
+        self._following = Following(
+            poller=self._poller,
+            schedule=self._schedule,
+            gate=self._gate,
+            ledger=self._ledger,
+            resolver=self._resolver,
+            server_time=server_time,
             emit=emit,
         )
-        self._poller = Poller(self, calls=calls, functions=functions, settings=settings, tasks=self._tasks)
-        self._server_time = ServerTime()
-        self._readers = asyncio.Semaphore(settings.max_concurrent_reads)
-        #: Calls whose end is not known.
-        self._open: set[CallRecord] = set()
-        self._made = 0
-        self._ended = 0
-        self._lags = 0
-        self._lag_sum = 0.0
+        self._starting = Starting(
+            gate=self._gate,
+            submitter=Submitter(calls, self._nonces, self._gate, attempts=settings.retrying.attempts),
+            following=self._following,
+            functions=functions,
+            resolver=self._resolver,
+            server_time=server_time,
+            patience=self._patience,
+            emit=emit,
+        )
+        #: Calls that wait for their function's id, by its external id.
+        self._resolving: dict[str, deque[CallRecord]] = {}
+        self._workers = 0
+        self._waking = self._closed = False
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._loop_end = self._until_the_loop_ends()
+
+    async def start(self) -> None:
+        """Note the end of the loop from now on: calls that are open then end with it."""
+        await anext(self._loop_end)
 
     def call(self, spec: CallSpec) -> CallHandle:
         """Queue a call and return its handle; nothing is sent before the loop comes round."""
-        record = self._record(spec)
+        found = self._resolver.known(spec.function)
+        record = CallRecord(self._shared, spec, _RESOLVING if found is None else self._starting.queued(found))
         handle = record.handle()
         self._emit(CallQueued(function=spec.function))
-        self._resolver.resolve(spec.function, lambda found: self._resolved(record, found))
+        if found is None:
+            self._resolve(str(spec.function), record)
+        else:
+            self._enqueue(record, found)
         return handle
 
     def attach(self, function: int | str, call_id: int) -> CallHandle:
         """Return a handle on a call that was started before, here or elsewhere; no I/O."""
-        followed = self._poller.find(function, call_id) if isinstance(function, int) else None
+        spec, found = CallSpec(function=function), self._resolver.known(function)
+        if found is None:
+            record = CallRecord(self._shared, spec, Resolving(call_id))
+            self._resolve(str(function), record)
+            return record.handle()
+        followed = self._following.find(found, call_id)
         if followed is not None:
             return followed.handle()
-        record = self._record(CallSpec(function=function))
-        record.call_id = call_id
-        record.stage = Stage.RUNNING
+        running = Running(found, call_id, _clock.monotonic())
+        record = CallRecord(self._shared, spec, running)
         handle = record.handle()
-        self._resolver.resolve(function, lambda found: self._attached(record, found))
+        self._following.attached(record, running)
+        self._arm_polls()
         return handle
-
-    @property
-    def unfinished(self) -> int:
-        """How many calls have not ended, as far as we know."""
-        return len(self._open)
-
-    def awaits(self, function_id: int) -> bool:
-        """Tell whether a queued call starts when one of the function's ends."""
-        return self._admission.awaits(function_id)
 
     def stats(self, **counts: int) -> Stats:
         """Return what this engine counts, with *counts* from elsewhere."""
-        stages = Counter(record.stage for record in self._open)
+        now, breakers, admission = _clock.monotonic(), self._gate.breakers, self._gate.admission
+        pauses = [
+            Pause(what, function, breaker.state, now - (breaker.since or now), str(breaker.error))
+            for what, function, breaker in breakers.pauses()
+        ]
         return Stats(
-            queued=stages[Stage.QUEUED],
-            submitting=stages[Stage.SUBMITTING],
-            running=len(self._poller.records),
-            ended=self._ended,
+            **self._ledger.counts(),
             polls=self._poller.polls,
-            project_window=self._admission.project_window,
-            function_windows=self._admission.function_windows,
-            throttle_cause=self._submitter.throttle_cause,
-            detection_lag=self._lag_sum / self._lags if self._lags else None,
+            places=admission.places,
+            project_window=admission.project_window,
+            function_windows=admission.function_windows,
+            throttle_cause=self._starting.throttle_cause,
+            pauses=tuple(pauses),
+            detection_lag=self._ledger.detection_lag,
             **counts,
         )
 
     async def aclose(self) -> None:
         """End everything here; calls that run go on at the service, and their handles end with `ClientClosed`."""
-        self._poller.close()
-        self._submitter.close()
-        left = list(self._open)
-        for record in left:
-            goes_on = "it goes on: attach to its ref" if record.call_id is not None else "it may not have started"
-            if record.stage is Stage.QUEUED:
-                goes_on = "it never started"
-            record.fail(ClientClosed(f"{record.which}: the client was closed first; {goes_on}"), quietly=True)
-        await self._tasks.aclose()
+        self._closed = True
+        for timer in (self._wake_timer, self._poll_timer):
+            if timer is not None:
+                timer.cancel()
+        left = deque(self._ledger.open.values())
         if left:
             _log.info("closed with %d calls unfinished", len(left))
-
-    def over(self, record: CallRecord) -> None:
-        """Forget a call that has ended."""
-        self._open.discard(record)
-
-    def withdraw(self, record: CallRecord) -> None:
-        """Take a queued call out of the queue."""
-        if record.function_id is not None:
-            self._admission.withdraw(record.function_id, record.number)
-
-    def started(self, record: CallRecord, call: FunctionCall, response: Response) -> None:
-        """Take over a call that the service accepted."""
-        self._server_time.observe(
-            call.start_time.timestamp(),
-            sent_at=response.sent_at,
-            received_at=response.received_at,
-            resolution=0.001,
-        )
-        timeout = record.timeout
-        record.seen(call, started_at=response.sent_at)
-        self._emit(
-            CallAccepted(function_id=call.function_id, call_id=call.id, waited=response.received_at - record.created_at)
-        )
-        followed = self._poller.find(call.function_id, call.id)
-        if followed is not None:
-            # Somebody attached to the call before we heard that it had started.
-            self._poller.forget(followed)
-            record.adopt(followed)
-            self._admission.put_back(call.function_id)
-        if call.ended:
-            self.ended(record)
-            return
-        if timeout is not None:
-            record.timer = self._tasks.at(response.received_at + timeout, lambda: self._expire(record, timeout))
-        self._poller.watch(record, new=True)
-
-    async def refused(self, record: CallRecord, error: ApiError) -> None:
-        """Find out why the service refused a call: its own words for that are not documented.
-
-        A function that was deployed anew under the same external id has another id: the call moves there.
-        """
-        asked = record.function
         try:
-            function = await self._functions.retrieve(asked)
-        except AiocdfError as unknown:
-            if isinstance(asked, str):
-                self._resolver.forget(asked)
-            record.fail(unknown if isinstance(unknown, ApiError) and unknown.missing else error)
+            await in_slices(left, lambda record: record.close("the client was closed first"))
+        finally:
+            self._shared.desk = None
+            await self._tasks.aclose()
+            await self._loop_end.aclose()
+
+    # Calls that wait for their function's id
+
+    def _resolve(self, name: str, record: CallRecord) -> None:
+        """Have the call wait for its function's id, which is looked up once for all."""
+        waiting = self._resolving.get(name)
+        if waiting is None:
+            self._resolving[name] = waiting = deque()
+            self._tasks.spawn(self._look_up(name))
+        waiting.append(record)
+
+    async def _look_up(self, name: str) -> None:
+        try:
+            found = await self._resolver.look_up(name)
+        except asyncio.CancelledError:
+            self._tasks.at(_clock.monotonic() + _AFTER_CANCEL, lambda: self._tasks.spawn(self._look_up(name)))
+            raise
+        except Exception as error:
+            await self._resolved(name, endings.bug(error))
+            raise
+        await self._resolved(name, found)
+
+    async def _resolved(self, name: str, found: int | AiocdfError) -> None:
+        waiting = self._resolving.pop(name)
+        await in_slices(waiting, lambda record: self._found(record, found))
+
+    def _found(self, record: CallRecord, found: int | AiocdfError) -> None:
+        """Queue or follow a call now that its function's id is known, if it is still wanted."""
+        if not isinstance(record.state, Resolving):
+            return
+        if isinstance(found, AiocdfError):
+            record.fail(Event.REFUSED, found)
+        elif record.state.call_id is None:
+            record.move(Event.RESOLVED, self._starting.queued(found))
+            self._enqueue(record, found)
+        elif (followed := self._following.find(found, record.state.call_id)) is not None:
+            record.merge_into(followed)
         else:
-            if function.id != record.function_id and isinstance(asked, str):
-                self._move(asked, function.id)
-                self._resolved(record, function.id)
+            running = Running(found, record.state.call_id, _clock.monotonic())
+            record.move(Event.ATTACHED, running)
+            self._following.attached(record, running)
+            self._arm_polls()
+
+    def _enqueue(self, record: CallRecord, function_id: int) -> None:
+        self._gate.admission.enqueue(function_id, record.number, record)
+        self._wake()
+
+    # Calls that start
+
+    def _wake(self) -> None:
+        """Look for calls that may start, as soon as the loop comes round: many reasons at once make one look."""
+        if not self._waking and not self._closed:
+            self._waking = True
+            self._tasks.soon(self._look)
+
+    def _look(self) -> None:
+        """Give work to idle workers, and have nonces made for them and for the calls that come soon."""
+        self._waking = False
+        if self._closed or not self._gate.admission.queued:
+            return
+        most, given, now = self._settings.max_concurrent_submissions, 0, _clock.monotonic()
+        while self._workers < most and (following := self._starting.next(now)) is not None:
+            self._workers += 1
+            given += 1
+            self._tasks.spawn(self._work(*following))
+        soon = 0 if self._gate.paused(now) else math.ceil(self._schedule.ends * _AHEAD)
+        if self._workers >= min(most, self._gate.breakers.project.allowed):
+            soon += self._gate.startable(now, most)
+        self._nonces.prepare(given + min(soon, most, self._gate.admission.queued))
+        self._arm_wake(now)
+
+    def _arm_wake(self, now: float) -> None:
+        """Look again when something opens by itself, a window that others share, a breaker, the rate; or patience ends."""
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+        opens_at = self._gate.opens_at(now) if self._workers < self._settings.max_concurrent_submissions else None
+        expires_at = self._gate.expires_at(self._patience.seconds)
+        if expires_at is not None and expires_at <= now:
+            self._tasks.spawn(self._starting.expire())
+        when = min((time for time in (opens_at, expires_at) if time is not None), default=None)
+        self._wake_timer = None if when is None else self._tasks.at(max(when, now) + _TICK, self._wake)
+
+    async def _work(self, record: CallRecord, submitting: Submitting) -> None:
+        """Submit one call after the other until none may start."""
+        try:
+            following: tuple[CallRecord, Submitting] | None = (record, submitting)
+            while following is not None:
+                await self._starting.submit(*following)
+                self._arm_polls()
+                self._wake()  # more may start now, in other workers
+                following = None if self._closed else self._starting.next(_clock.monotonic())
+        finally:
+            self._workers -= 1
+            self._wake()
+
+    # Calls that run
+
+    def _arm_polls(self) -> None:
+        """Set the one timer to the function that is due first."""
+        due = None if self._closed else self._schedule.due_at()
+        if self._poll_timer is not None:
+            if not self._poll_timer.cancelled() and self._poll_timer.when() == due:
                 return
-            record.fail(error if function.status is FunctionStatus.Ready else _not_ready(record, error, function))
+            self._poll_timer.cancel()
+        self._poll_timer = None if due is None else self._tasks.at(due, self._poll_due)
 
-    def observe(self, response: Response) -> None:
-        """Learn what time it is at the service from the `Date` of an answer."""
-        stamp = server_date(response)
-        if stamp is not None:
-            self._server_time.observe(stamp, sent_at=response.sent_at, received_at=response.received_at, resolution=1.0)
+    def _poll_due(self) -> None:
+        self._poll_timer = None
+        for function_id in self._schedule.due(_clock.monotonic()):
+            self._tasks.spawn(self._poll(function_id))
+        self._arm_polls()
 
-    def local_start(self, call: FunctionCall) -> float:
-        """Return when a call started, by our clock."""
-        return self._server_time.local(call.start_time.timestamp(), _clock.monotonic())
+    async def _poll(self, function_id: int) -> None:
+        """Poll a function's calls; places may be free after it, and more is known of when others will be."""
+        try:
+            report = await self._following.poll(function_id)
+            self._patience.answered |= report.answered
+            if report.recovered:
+                self._gate.breakers.project.probe_soon(_clock.monotonic())
+        finally:
+            self._arm_polls()
+            self._wake()
 
-    def polled(self) -> None:
-        """Have nonces made for the calls that will soon start in the place of others."""
-        self._submitter.expect(self._poller.ends)
+    # The end
 
-    def ended(self, record: CallRecord) -> None:
-        """Tell the handles of a call whose end was seen, after its place is free for the next."""
-        call = record.call
-        assert call is not None  # noqa: S101 - its end was seen
-        assert record.function_id is not None  # noqa: S101 - it was started
-        self._admission.leave(record.function_id, _clock.monotonic())
-        self._submitter.wake()
-        self._ended += 1
-        lag = None
-        if call.end_time is not None and self._server_time.offset is not None:
-            lag = max(0.0, _clock.monotonic() - self._server_time.local(call.end_time.timestamp(), 0.0))
-            self._lags, self._lag_sum = self._lags + 1, self._lag_sum + lag
-        record.settle()
-        self._emit(
-            CallEnded(
-                function_id=call.function_id, call_id=call.id, status=str(call.status), runtime=call.runtime, lag=lag
-            )
-        )
-
-    def lost(self, record: CallRecord, error: AiocdfError) -> None:
-        """Tell the handles of a call whose end will not be seen; its place counts as free."""
-        assert record.function_id is not None  # noqa: S101 - it was followed
-        if isinstance(record.function, str):
-            self._resolver.forget(record.function)  # it may be another function by now
-        self._admission.leave(record.function_id, _clock.monotonic())
-        self._submitter.wake()
-        record.fail(error)
-
-    async def read_response(self, record: CallRecord, kind: Any) -> Any:
-        """Read what an ended call returned, as a *kind* unless that is None."""
-        assert record.function_id is not None  # noqa: S101 - it has ended
-        assert record.call_id is not None  # noqa: S101
-        _check_loop(record)
-        async with self._readers:
-            value = await self._calls.response(record.function_id, record.call_id)
-        return value if kind is None else structure(value, kind, what=f"the response of {record.which}")
-
-    async def read_logs(self, record: CallRecord, *, follow: bool) -> AsyncIterator[LogEntry]:
-        """Read what a call prints; with *follow* until it has ended."""
-        _check_loop(record)
-        first = await record.accepted()
-        record = record.adopter or record
-        shown, over = 0, False
-        while not over:
-            over = not follow or record.stage is Stage.ENDED
-            async with self._readers:
-                entries = await self._calls.logs(first.function_id, first.id)
-            for entry in entries[shown:]:
-                yield entry
-            shown = max(shown, len(entries))
-            if not over:
-                await _clock.sleep(_LOGS_EVERY)
-
-    def _record(self, spec: CallSpec) -> CallRecord:
-        self._made += 1
-        record = CallRecord(self, number=self._made, spec=spec)
-        self._open.add(record)
-        return record
-
-    def _move(self, function: str, found: int) -> None:
-        """Queue all waiting calls of a function under the id that it has now."""
-        self._resolver.learn(function, found)
-        for record in list(self._open):
-            if record.function == function and record.stage is Stage.QUEUED and record.function_id not in (None, found):
-                self.withdraw(record)
-                self._resolved(record, found)
-
-    def _resolved(self, record: CallRecord, found: int | AiocdfError) -> None:
-        """Queue a call now that its function's id is known, if it still is wanted."""
-        if record.stage is Stage.ENDED:
-            return
-        if record.abandoned:
-            record.withdrawn()
-            return
-        if isinstance(found, AiocdfError):
-            record.fail(found)
-            return
-        record.function_id = found
-        self._submitter.enqueue(record)
-
-    def _attached(self, record: CallRecord, found: int | AiocdfError) -> None:
-        """Follow a call now that its function's id is known."""
-        if record.stage is Stage.ENDED:
-            return
-        if isinstance(found, AiocdfError):
-            record.fail(found)
-            return
-        record.function_id = found
-        assert record.call_id is not None  # noqa: S101 - it was given
-        followed = self._poller.find(found, record.call_id)
-        if followed is not None:
-            followed.adopt(record)
-            return
-        self._admission.occupy(found)
-        self._poller.watch(record, new=False)
-
-    def _expire(self, record: CallRecord, timeout: float) -> None:
-        """End the handles of a call that the caller wants to follow no longer; its place stays taken while it runs."""
-        record.leave_alone(
-            WaitExpired(
-                f"{record.which} still runs {timeout:g} s after its start, and was given no longer: "
-                f"client.attach({str(record.ref)!r}) takes it up again",
-                call=record.call,
-                ref=record.ref,
-            )
-        )
-
-
-def _check_loop(record: CallRecord) -> None:
-    if asyncio.get_running_loop() is not record.loop:
-        raise WrongState(f"{record.which} belongs to another event loop: use it there, or attach to its ref here")
-
-
-def _not_ready(record: CallRecord, error: ApiError, function: Function) -> FunctionNotReady:
-    why = f": {function.error.message.rstrip('.')}" if function.error else ""
-    ready = FunctionNotReady(
-        f"{record.which} was not started: the function is {function.status}{why}. Only a Ready function can be called.",
-        status=error.status,
-        code=error.code,
-        detail=error.detail,
-        request_id=error.request_id,
-    )
-    ready.__cause__ = error
-    note_trace(ready, f"the deployment of function {record.name}", function.error)
-    return ready
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+        """End what is open when the loop ends before the client was closed: `asyncio.run` closes async generators last."""
+        try:
+            yield
+        finally:
+            if not self._closed:
+                self._closed = True
+                self._tasks.drop()
+                why = "the event loop ended before the client was closed; use `async with client` or `await client.aclose()`"
+                for record in list(self._ledger.open.values()):
+                    record.close(why)
+                self._shared.desk = None

@@ -1,4 +1,4 @@
-"""Nonces for calls that are about to start: each lives about a minute, and is good for one attempt (API: Sessions)."""
+"""Nonces for calls that are about to start: each lives about a minute, and is spent by the attempt that binds it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from aiocdf import _clock
-from aiocdf.errors import BadRequest
+from aiocdf.errors import BadRequest, DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from aiocdf.resources.sessions import Sessions
     from aiocdf.secret import Secret
 
-__all__ = ["Nonces"]
+__all__ = ["Nonce", "Nonces"]
 
 _log = logging.getLogger("aiocdf.engine")
 
@@ -25,43 +27,58 @@ _log = logging.getLogger("aiocdf.engine")
 _GOOD_FOR = 10.0
 
 
+@attrs.frozen
+class Nonce:
+    """A nonce, and until when it is good by our clock."""
+
+    secret: Secret
+    good_until: float
+
+
 class Nonces:
-    """Makes sessions for their nonces, and keeps a few in hand.
+    """Makes sessions for their nonces, and keeps a few in stock.
 
     Args:
         sessions: The resource.
-        grants: What a session may be asked for with, the best first; the first that works is kept to.
+        session_requests: What a session may be asked for with, the best first; the first that works is kept to.
         tasks: What the making ahead runs in.
     """
 
-    def __init__(self, sessions: Sessions, grants: Sequence[Mapping[str, Any]], tasks: Tasks) -> None:
+    def __init__(self, sessions: Sessions, session_requests: Sequence[Mapping[str, Any]], tasks: Tasks) -> None:
         self._sessions = sessions
-        self._grants = list(grants)
+        self._session_requests = list(session_requests)
         self._tasks = tasks
-        #: Nonces with the time until which they are good, the oldest first.
-        self._stock: deque[tuple[Secret, float]] = deque()
+        #: The oldest first.
+        self._stock: deque[Nonce] = deque()
         #: Who waits for one, and how many are being made; never fewer than wait.
-        self._waiting: deque[asyncio.Future[Secret]] = deque()
+        self._waiting: deque[asyncio.Future[Nonce]] = deque()
         self._making = 0
         self._asked = False
 
-    async def fresh(self) -> Secret:
+    async def fresh(self) -> Nonce:
         """Return a nonce made within the last seconds, or just now.
 
         Raises:
-            AiocdfError: No session was to be had.
+            AiocdfError: No session could be made.
         """
         self._asked = True
         self._drop_old()
         if self._stock:
-            return self._stock.popleft()[0]
-        waiter: asyncio.Future[Secret] = asyncio.get_running_loop().create_future()
+            return self._stock.popleft()
+        waiter: asyncio.Future[Nonce] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self.prepare(0)
         return await waiter
 
+    def give_back(self, nonce: Nonce) -> None:
+        """Take back a nonce that an attempt did not spend."""
+        if (waiter := self._next_waiter()) is not None:
+            waiter.set_result(nonce)
+        else:
+            self._stock.appendleft(nonce)
+
     def prepare(self, count: int) -> None:
-        """See to it that, beside those waited for, *count* are in hand or being made, for calls next in line."""
+        """Make so many that, beside those waited for, *count* are in stock or being made, for calls next in line."""
         if not self._asked:
             return  # calls may all come with nonces of their caller's, who may have no right to make any
         self._drop_old()
@@ -70,31 +87,35 @@ class Nonces:
             self._tasks.spawn(self._make())
 
     async def _make(self) -> None:
-        """Make a nonce for whoever has waited longest, or to keep; they also get the error, if there is one."""
+        """Make a nonce for the waiter who has waited longest, or to keep; a waiter also gets the error, if there is one."""
         good_until = _clock.monotonic() + _GOOD_FOR
         try:
-            nonce = await self._create()
-        except Exception as error:  # noqa: BLE001 - a fault of ours, too, must not leave anyone waiting
+            nonce = Nonce(await self._create(), good_until)
+        except asyncio.CancelledError:
+            if (waiter := self._next_waiter()) is not None:
+                waiter.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours, too, must not leave anyone waiting
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_exception(error)
             else:
-                self._asked = False  # none ahead of need before somebody has asked again, and been told
+                self._asked = False  # none ahead of need before a call has asked again, and got the error
                 _log.debug("no session was made ahead of need: %s", error)
         else:
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_result(nonce)
             else:
-                self._stock.append((nonce, good_until))
+                self._stock.append(nonce)
         finally:
             self._making -= 1
 
     def _drop_old(self) -> None:
         """Forget what was made too long ago; such a session dies by itself."""
         now = _clock.monotonic()
-        while self._stock and self._stock[0][1] <= now:
+        while self._stock and self._stock[0].good_until <= now:
             self._stock.popleft()
 
-    def _next_waiter(self) -> asyncio.Future[Secret] | None:
+    def _next_waiter(self) -> asyncio.Future[Nonce] | None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -102,15 +123,18 @@ class Nonces:
         return None
 
     async def _create(self) -> Secret:
-        refused: BadRequest | None = None
-        for grant in list(self._grants):
+        *others, last = self._session_requests
+        for request in others:
             try:
-                session = await self._sessions.create(grant)
-            except BadRequest as error:
-                refused = error
+                return await self._ask(request)
+            except BadRequest:
                 continue
-            self._grants = [grant]
-            assert session.nonce is not None  # noqa: S101 - the resource has looked
-            return session.nonce
-        assert refused is not None  # noqa: S101 - there is always a grant
-        raise refused
+        return await self._ask(last)
+
+    async def _ask(self, request: Mapping[str, Any]) -> Secret:
+        """Ask once: whoever waits for a nonce holds a place, so that back-off happens in the queue."""
+        session = await self._sessions.create(request, attempts=1)
+        if session.nonce is None:
+            raise DecodeError("create a session: the answer holds no nonce", path="$.items[0].nonce")
+        self._session_requests = [request]
+        return session.nonce

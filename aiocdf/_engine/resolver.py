@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import math
 from typing import TYPE_CHECKING
 
-from aiocdf.errors import AiocdfError, ClientClosed
+from aiocdf import _clock
+from aiocdf._policy.patience import span
+from aiocdf._policy.submission import Step, Verdict, judge
+from aiocdf._wire import endings
+from aiocdf.errors import AiocdfError, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aiocdf._engine.tasks import Tasks
+    from aiocdf._policy.breaker import Breaker
+    from aiocdf._policy.patience import Patience
     from aiocdf.resources.functions import Functions
 
 __all__ = ["Resolver"]
+
+# Ids of so many functions are remembered.
+_MOST = 10_000
+# Seconds between two looks at a breaker that is open.
+_LOOK_EVERY = 0.5
+# A loop may end a sleep a clock tick too early, when the breaker is still open.
+_TICK = 1e-6
+# Seconds of trouble to the first warning, and between two.
+_WARN_AFTER, _WARN_EVERY = 1.0, 30.0
+
+_log = logging.getLogger("aiocdf.engine")
 
 
 class Resolver:
@@ -21,48 +36,88 @@ class Resolver:
 
     Args:
         functions: The resource.
-        tasks: What the look-ups run in.
+        breaker: Pauses look-ups in trouble.
+        patience: How long look-ups wait for trouble to pass.
     """
 
-    def __init__(self, functions: Functions, tasks: Tasks) -> None:
+    def __init__(self, functions: Functions, breaker: Breaker, patience: Patience) -> None:
         self._functions = functions
-        self._tasks = tasks
+        self._breaker = breaker
+        self._patience = patience
         self._known: dict[str, int] = {}
-        self._waiting: dict[str, list[Callable[[int | AiocdfError], None]]] = {}
+        self._warned_at = -math.inf
 
-    def resolve(self, function: int | str, tell: Callable[[int | AiocdfError], None]) -> None:
-        """Call *tell* with the function's id, or with why there is none: at once where it is known."""
-        if isinstance(function, int):
-            tell(function)
-        elif function in self._known:
-            tell(self._known[function])
-        elif function in self._waiting:
-            self._waiting[function].append(tell)
-        else:
-            self._waiting[function] = [tell]
-            self._tasks.spawn(self._look_up(function))
+    def known(self, function: int | str) -> int | None:
+        """Return the function's id, if it need not be looked up."""
+        return function if isinstance(function, int) else self._known.get(function)
 
     def learn(self, function: str, found: int) -> None:
         """Remember that *function* has this id now."""
+        if len(self._known) >= _MOST:
+            del self._known[next(iter(self._known))]
         self._known[function] = found
 
     def forget(self, function: str) -> None:
         """Look *function* up again the next time."""
         self._known.pop(function, None)
 
-    async def _look_up(self, function: str) -> None:
-        found: int | AiocdfError = AiocdfError(f"function {function!r} was not looked up, by a fault of aiocdf")
+    async def look_up(self, function: str) -> int | AiocdfError:
+        """Return the function's id, or why there is none; trouble is waited out."""
+        began_at = _clock.monotonic()
+        while True:
+            trouble = await self._turn(function, began_at)
+            if trouble is not None:
+                return trouble
+            found = await self._ask(function)
+            if isinstance(found, int):
+                self.learn(function, found)
+                return found
+            if judge(found, Step.SESSION) is Verdict.REFUSED:
+                return found
+
+    async def _turn(self, function: str, began_at: float) -> AiocdfError | None:
+        """Wait until one more look-up may begin; return the trouble if that takes longer than there is patience."""
+        breaker = self._breaker
+        while True:
+            now = _clock.monotonic()
+            if breaker.error is not None and breaker.since is not None:
+                waited = now - max(began_at, breaker.since)
+                if waited >= self._patience.seconds(breaker.error):
+                    return endings.waited_out(f"function {function!r} was not looked up", waited, breaker.error)
+            if breaker.permits(now):
+                return None
+            opens_at = breaker.opens_at()
+            wait = _LOOK_EVERY if opens_at is None else max(0.0, opens_at - now) + _TICK
+            await _clock.sleep(min(wait, _LOOK_EVERY))
+
+    async def _ask(self, function: str) -> int | AiocdfError:
+        """Look the function up once, and tell the breaker."""
+        began_at = _clock.monotonic()
+        self._breaker.began()
         try:
-            found = self._known[function] = (await self._functions.retrieve(function)).id
+            found = (await self._functions.retrieve(function, attempts=1)).id
         except AiocdfError as error:
-            found = error
-        except asyncio.CancelledError:
-            found = ClientClosed(
-                f"function {function!r} was not looked up: the event loop ended before the client was closed. "
-                "Use `async with client`, or `await client.aclose()`."
-            )
-            raise
+            self._patience.answered |= isinstance(error, ApiError)
+            if judge(error, Step.SESSION) is Verdict.REFUSED:
+                self._breaker.succeeded(began_at)
+            else:
+                self._fail(error, began_at)
+            return error
+        else:
+            self._patience.answered = True
+            self._breaker.succeeded(began_at)
+            return found
         finally:
-            # Even after a fault of ours: whoever waits here would wait for ever.
-            for tell in self._waiting.pop(function):
-                tell(found)
+            self._breaker.done()
+
+    def _fail(self, error: AiocdfError, began_at: float) -> None:
+        """Tell the breaker of trouble, and the log now and then."""
+        now = _clock.monotonic()
+        self._breaker.failed(error, now, began_at, in_doubt=False, jitter=_clock.jitter(0.9, 1.1))
+        since = now if self._breaker.since is None else self._breaker.since
+        if now - since >= _WARN_AFTER and now - self._warned_at >= _WARN_EVERY:
+            self._warned_at = now
+            patience = span(self._patience.seconds(error))
+            _log.warning(
+                "Functions cannot be looked up for %.0f s now; calls wait %s: %s", now - since, patience, error
+            )

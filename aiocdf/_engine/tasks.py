@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiocdf import _clock
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Coroutine
 
-__all__ = ["Tasks"]
+__all__ = ["Tasks", "in_slices"]
+
+T = TypeVar("T")
+
+# So many items at a time; between two slices the loop comes round.
+_SLICE = 250
+
+# Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
+_AFTER_CANCEL = 1.0
 
 
 class Tasks:
@@ -22,6 +35,8 @@ class Tasks:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._running: set[asyncio.Task[None]] = set()
+        #: Work whose task was cancelled before its first step, and which is begun again.
+        self._unbegun: set[Coroutine[Any, Any, None]] = set()
         self._closed = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -29,9 +44,9 @@ class Tasks:
         if self._closed:
             work.close()
             return
-        task = self._loop.create_task(work, context=Context())
+        task = self._loop.create_task(_do(work), context=Context())
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, work))
 
     def soon(self, act: Callable[[], None]) -> None:
         """Call *act* when the loop comes round."""
@@ -42,17 +57,53 @@ class Tasks:
         """Call *act* at the loop's time *when*."""
         return self._loop.call_at(when, act, context=Context())
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def drop(self) -> None:
+        """Begin nothing any more."""
+        self._closed = True
+        while self._unbegun:
+            self._unbegun.pop().close()
+
+    def _ended(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            # Cancelled before its first step, so that nothing in it could take note.
+            if self._closed:
+                work.close()
+            else:
+                self._unbegun.add(work)
+                self.at(self._loop.time() + _AFTER_CANCEL, partial(self._begin_again, work))
+        elif not task.cancelled() and (error := task.exception()) is not None:
             self._loop.call_exception_handler(
                 {"message": "a background task of aiocdf failed", "exception": error, "task": task}
             )
 
+    def _begin_again(self, work: Coroutine[Any, Any, None]) -> None:
+        if work in self._unbegun:
+            self._unbegun.discard(work)
+            self.spawn(work)
+
     async def aclose(self) -> None:
         """Cancel what runs and wait until it has ended."""
-        self._closed = True
+        self.drop()
         running = list(self._running)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _do(work: Coroutine[Any, Any, None]) -> None:
+    """Do *work*: its own state then tells whether it has begun."""
+    await work
+
+
+async def in_slices(items: deque[T], act: Callable[[T], object]) -> None:
+    """Act on each item, and let the loop come round in between; a cancellation in between leaves none out."""
+    try:
+        while items:
+            for _ in range(min(_SLICE, len(items))):
+                act(items.popleft())
+            if items:
+                await _clock.sleep(0)
+    finally:
+        while items:
+            act(items.popleft())

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["encode", "strings"]
 
+# One for all calls: to make it costs as much as a small object takes to encode.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 _PLAIN = (str, bool, int, type(None))
 
 
@@ -63,7 +65,7 @@ def strings(value: object, path: str = "$") -> list[tuple[str, str, str]]:
 
 def _text(plain: object) -> bytes:
     try:
-        return json.dumps(plain, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode(plain).encode()
     except UnicodeEncodeError:
         raise InvalidArgument("data has text with half a surrogate pair, which is no Unicode: clean it first") from None
     except ValueError:

@@ -6,7 +6,7 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionStatus, Range
 from aiocdf.models.sessions import Session, SessionStatus, SessionType
-from aiocdf.models.stats import Stats
+from aiocdf.models.stats import Pause, Stats
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "FunctionLimits",
     "FunctionStatus",
     "LogEntry",
+    "Pause",
     "Range",
     "Session",
     "SessionStatus",

@@ -1,0 +1,73 @@
+"""What is counted: the calls that have not ended, where they stand, and how the others ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Resolving, Running, Submitting
+
+if TYPE_CHECKING:
+    from aiocdf._engine.records import CallRecord
+    from aiocdf._policy.lifecycle import Live, State
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Counts calls by state and by end."""
+
+    def __init__(self) -> None:
+        #: Calls that have not ended, in the order in which they were made.
+        self.open: dict[int, CallRecord] = {}
+        self._made = 0
+        self._in: Counter[type[State]] = Counter()
+        self._by: Counter[Event] = Counter()
+        self._lags = 0
+        self._lag_sum = 0.0
+
+    def number(self) -> int:
+        """Return the number of the next call."""
+        self._made += 1
+        return self._made
+
+    def opened(self, record: CallRecord, state: Live) -> None:
+        """Count a new call."""
+        self.open[record.number] = record
+        self._in[type(state)] += 1
+
+    def moved(self, record: CallRecord, before: State, now: State) -> None:
+        """Count a call's move from one state to the next."""
+        self._in[type(before)] -= 1
+        if isinstance(now, Ended):
+            self._by[now.event] += 1
+            del self.open[record.number]
+        else:
+            self._in[type(now)] += 1
+
+    def lagged(self, seconds: float) -> None:
+        """Count how late an end was seen."""
+        self._lags, self._lag_sum = self._lags + 1, self._lag_sum + seconds
+
+    @property
+    def detection_lag(self) -> float | None:
+        """Seconds by which ends were seen late, on average; None until one was seen."""
+        return self._lag_sum / self._lags if self._lags else None
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts by their names in `Stats`."""
+        by = self._by
+        return {
+            "made": self._made - by[Event.MERGED],
+            "waiting": self._in[Resolving] + self._in[Queued],
+            "submitting": self._in[Submitting],
+            "running": self._in[Running],
+            "completed": by[Event.COMPLETED],
+            "failed": by[Event.FAILED],
+            "timed_out": by[Event.TIMED_OUT],
+            "lost": by[Event.LOST],
+            "uncertain": by[Event.UNCERTAIN],
+            "refused": by[Event.REFUSED],
+            "cancelled": by[Event.CANCELLED] + by[Event.CLOSED],
+            "withdrawn": by[Event.WITHDRAWN],
+        }

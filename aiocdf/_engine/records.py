@@ -1,0 +1,398 @@
+"""One call, as all handles on it share it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf._policy import lifecycle
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Resolving, Running, Submitting, after
+from aiocdf._wire import endings
+from aiocdf._wire.problems import call_error
+from aiocdf.errors import ClientClosed, WrongState
+from aiocdf.handle import Awaited, CallHandle
+from aiocdf.models.call_ref import CallRef
+from aiocdf.models.calls import CallStatus, FunctionCall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiocdf._engine.ledger import Ledger
+    from aiocdf._engine.reader import Reader
+    from aiocdf._policy.gate import Gate
+    from aiocdf._policy.lifecycle import Live, State
+    from aiocdf.errors import AiocdfError
+    from aiocdf.models.calls import LogEntry
+    from aiocdf.secret import Secret
+
+__all__ = ["CallRecord", "CallSpec", "Desk", "Shared", "copied"]
+
+_ENDS = {CallStatus.Completed: Event.COMPLETED, CallStatus.Timeout: Event.TIMED_OUT}
+
+
+@attrs.frozen(kw_only=True)
+class CallSpec:
+    """What the caller asked for, checked and encoded."""
+
+    #: An id, or an external id that has to be looked up.
+    function: int | str
+    #: The data as JSON text; nothing for a call that was started elsewhere.
+    data: bytes = b""
+    #: One of the caller's own, good for one attempt.
+    nonce: Secret | None = None
+    #: Seconds from its start that the caller wants to follow the call.
+    timeout: float | None = None
+    #: The function may run twice without harm.
+    repeatable: bool = False
+
+
+@attrs.define(eq=False)
+class Desk:
+    """What records use while their client is open."""
+
+    gate: Gate[CallRecord]
+    ledger: Ledger
+    reader: Reader
+
+
+@attrs.define(eq=False)
+class Shared:
+    """What all records of a client share: a handle that is kept after the client closed holds no more of it."""
+
+    cluster: str
+    project: str
+    #: Looked at also when it no longer runs: `repr` must work then.
+    loop: asyncio.AbstractEventLoop
+    desk: Desk | None
+
+    def open_desk(self) -> Desk:
+        """Return the desk.
+
+        Raises:
+            ClientClosed: The client was closed.
+        """
+        if self.desk is None:
+            raise ClientClosed("the client of this handle is closed: attach to its ref with another client")
+        return self.desk
+
+
+class CallRecord:
+    """A call from `client.call` or `client.attach` to its end.
+
+    Args:
+        shared: What it has in common with others.
+        spec: What the caller asked for.
+        state: Where it begins.
+    """
+
+    # An object less for each of many queued calls: the spec is taken apart.
+    __slots__ = (
+        "_acceptance",
+        "_handle",
+        "_other_handles",
+        "created_at",
+        "data",
+        "function",
+        "merged_into",
+        "nonce",
+        "number",
+        "repeatable",
+        "shared",
+        "state",
+        "timeout",
+        "timer",
+        "unwanted",
+    )
+
+    def __init__(self, shared: Shared, spec: CallSpec, state: Live) -> None:
+        ledger = shared.open_desk().ledger
+        self.shared = shared
+        self.number = ledger.number()
+        self.function = spec.function
+        self.data = spec.data
+        self.nonce = spec.nonce
+        self.timeout = spec.timeout
+        self.repeatable = spec.repeatable
+        self.state: State = state
+        self.created_at = _clock.monotonic()
+        #: The last handle was cancelled, not detached: if the call has not started, it need not.
+        self.unwanted = False
+        #: The record that has taken over our handles, for it follows the same call.
+        self.merged_into: CallRecord | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        # Most calls have one handle, and the garbage collector feels each container of thousands of queued calls.
+        self._handle: CallHandle | None = None
+        self._other_handles: dict[CallHandle, None] | None = None
+        self._acceptance: Awaited[FunctionCall] | None = None
+        ledger.opened(self, state)
+
+    @property
+    def name(self) -> str:
+        """What the caller called the function."""
+        return repr(self.function) if isinstance(self.function, str) else str(self.function)
+
+    @property
+    def which(self) -> str:
+        """The call in words, for messages."""
+        return f"call {'' if self.call_id is None else f'{self.call_id} '}of function {self.name}"
+
+    @property
+    def live(self) -> Live:
+        """The state; of a call that has ended, the one before."""
+        return self.state.last if isinstance(self.state, Ended) else self.state
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing is done for the call any more."""
+        return isinstance(self.state, Ended)
+
+    @property
+    def function_id(self) -> int | None:
+        """The function's id; None until it has been looked up."""
+        return None if isinstance(self.live, Resolving) else self.live.function_id
+
+    @property
+    def call_id(self) -> int | None:
+        """The call's id; None until the service has accepted it."""
+        return self.live.call_id if isinstance(self.live, Resolving | Running) else None
+
+    @property
+    def status(self) -> str:
+        """Where the call stands, as far as we know."""
+        return lifecycle.status(self.state)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the call waits, if that is trouble."""
+        desk, now = self.shared.desk, self.shared.loop.time()
+        match self.state:
+            case Resolving() if desk:
+                return desk.gate.breakers.reason(None, now)
+            case Queued(function_id=function_id) if desk:
+                return desk.gate.breakers.reason(function_id, now)
+            case _:
+                return None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds the call has run, or has waited if it does not run yet."""
+        live = self.live
+        if isinstance(live, Running) and live.call is not None and live.call.runtime is not None:
+            return live.call.runtime
+        until = self.state.at if isinstance(self.state, Ended) else self.shared.loop.time()
+        return until - (live.since if isinstance(live, Running) else self.created_at)
+
+    @property
+    def ref(self) -> CallRef | None:
+        """Where to find the call again, once it has ids."""
+        function_id, call_id = self.function_id, self.call_id
+        if function_id is None or call_id is None:
+            return None
+        return CallRef(
+            cluster=self.shared.cluster, project=self.shared.project, function_id=function_id, call_id=call_id
+        )
+
+    def handle(self) -> CallHandle:
+        """Make one more handle on this call."""
+        handle = CallHandle(self, loop=self.shared.loop)
+        if self._handle is None and self._other_handles is None:
+            self._handle = handle
+        else:
+            self._other_handles = self._other_handles or {}
+            self._other_handles[handle] = None
+        return handle
+
+    def move(self, event: Event, state: State) -> None:
+        """Go to *state* by *event*, as the table of the lifecycle has it."""
+        if after(self.state, event) is not type(state):
+            raise LookupError(f"{event.name} does not lead to {type(state).__name__}")
+        before, self.state = self.state, state
+        if self.shared.desk is not None:
+            self.shared.desk.ledger.moved(self, before, state)
+
+    def admit(self) -> Submitting:
+        """Go from the queue to a worker."""
+        match self.state:
+            case Queued() as queued:
+                submitting = Submitting(queued.function_id, queued.attempts, queued.doubt)
+                self.move(Event.ADMITTED, submitting)
+                return submitting
+            case state:
+                raise LookupError(f"{self.which} is {state}, not queued")
+
+    def accept(self, submitting: Submitting, call: FunctionCall, since: float) -> Running:
+        """Note that the service accepted the call, which started at *since* by our clock."""
+        running = Running(submitting.function_id, call.id, since, call, call)
+        self.move(Event.ACCEPTED, running)
+        self._tell_accepted(call)
+        return running
+
+    def see(self, running: Running, call: FunctionCall, since: float) -> Running:
+        """Note what the service says of the call, which started at *since* by our clock."""
+        if running.accepted is None:
+            seen = attrs.evolve(running, since=since, accepted=call, call=call)
+            self._tell_accepted(call)
+        else:
+            seen = attrs.evolve(running, call=call)
+        self.move(Event.SEEN, seen)
+        return seen
+
+    def finish(self, call: FunctionCall) -> None:
+        """End every handle with the call, whose end was seen."""
+        ref = CallRef(
+            cluster=self.shared.cluster, project=self.shared.project, function_id=call.function_id, call_id=call.id
+        )
+        for handle in self._end(_ENDS.get(call.status, Event.FAILED), None):
+            error = call_error(call, ref, self.name)
+            if error is None:
+                handle.set_result(call)
+            else:
+                handle.set_exception(error)
+
+    def fail(self, event: Event, error: AiocdfError, *, quietly: bool = False) -> None:
+        """End every handle with *error*: a copy each, for each waiter adds to its traceback.
+
+        Args:
+            event: How the call ends.
+            error: Why it has no end that is known.
+            quietly: Suppress asyncio's report that an exception was never retrieved.
+        """
+        for handle in self._end(event, error):
+            handle.set_exception(copied(error))
+            if quietly:
+                handle.exception()
+        if self._acceptance is not None and not self._acceptance.done():
+            self._acceptance.set_exception(copied(error))
+            self._acceptance.exception()
+
+    def drop(self, event: Event) -> None:
+        """End a call without handles that did not start."""
+        self._end(event, None)
+        if self._acceptance is not None:
+            self._acceptance.cancel()
+
+    def expire_after(self, began_at: float) -> None:
+        """End every handle once the caller's `timeout` has passed since then; the call itself is followed on."""
+        timeout = self.timeout
+        if timeout is not None:
+            self.timer = self.shared.loop.call_at(began_at + timeout, self._expire, timeout, context=Context())
+
+    def close(self, why: str) -> None:
+        """End every handle because the client was closed."""
+        if not self.ended:
+            error = endings.closed(self.which, why, lifecycle.prospect(self.state))
+            self._leave_queue()
+            self.fail(Event.CLOSED, error, quietly=True)
+
+    def merge_into(self, other: CallRecord) -> None:
+        """Give our handles to *other*, which follows the same call."""
+        handles = self._end(Event.MERGED, None)
+        self.merged_into = other
+        for handle in handles:
+            handle.follow(other)
+            other._other_handles = other._other_handles or {}
+            other._other_handles[handle] = None
+        if self._acceptance is not None:
+            self._acceptance.cancel()  # wakes who waits there, to wait with the other
+
+    def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
+        """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
+        if self._handle is handle:
+            self._handle = None
+        elif self._other_handles:
+            self._other_handles.pop(handle, None)
+        self.unwanted = withdraw and self._handle is None and not self._other_handles
+        match self.state:
+            case Running() | Resolving(call_id=int()) | Ended():
+                return f"stopped following {self.which}, which goes on: client.attach finds it again"
+            case _ if not self.unwanted:
+                return f"stopped following {self.which}, which will start when its turn comes"
+            case Submitting():
+                return f"stopped following {self.which} while it was being submitted: it may start"
+            case Queued(doubt=doubt) if doubt is not None:
+                self._leave_queue()
+                error = endings.uncertain(self.which, self.state.attempts, doubt, repeatable=self.repeatable)
+                self.fail(Event.UNCERTAIN, error)
+                return f"{self.which} was cancelled in the queue, but an earlier attempt may have started it: {doubt}"
+            case _:
+                self._leave_queue()
+                self.drop(Event.WITHDRAWN)
+                return f"{self.which} was cancelled in the queue and never started"
+
+    async def accepted(self) -> FunctionCall:
+        """Return the call as the service accepted it."""
+        live = self.live
+        if isinstance(live, Running) and live.accepted is not None:
+            return live.accepted
+        if isinstance(self.state, Ended) and self.state.error is not None:
+            raise copied(self.state.error)
+        if self._acceptance is None:
+            self._acceptance = Awaited(loop=self.shared.loop)
+            if self.ended:
+                self._acceptance.cancel()
+        await self._acceptance.wait_until_done()
+        return self._acceptance.result() if self.merged_into is None else await self.merged_into.accepted()
+
+    async def response(self, kind: Any) -> Any:
+        """Return what the ended call returned."""
+        self._check_loop()
+        ref, reader = self.ref, self.shared.open_desk().reader
+        if ref is None:
+            raise WrongState(f"{self.which} has not started, so it has no response")
+        return await reader.response(ref.function_id, ref.call_id, kind, what=f"the response of {self.which}")
+
+    async def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
+        """Give what the call printed."""
+        self._check_loop()
+        accepted = await self.accepted()
+        record = self.merged_into or self
+        reader = self.shared.open_desk().reader
+        async for entry in reader.logs(accepted.function_id, accepted.id, lambda: not follow or record.ended):
+            yield entry
+
+    def _expire(self, timeout: float) -> None:
+        call = self.live.call if isinstance(self.live, Running) else None
+        error = endings.expired(self.which, timeout, call, self.ref)
+        for handle in self._take_handles():
+            handle.set_exception(copied(error))
+
+    def _tell_accepted(self, call: FunctionCall) -> None:
+        self.data, self.nonce = b"", None  # megabytes, perhaps
+        if self._acceptance is not None and not self._acceptance.done():
+            self._acceptance.set_result(call)
+
+    def _leave_queue(self) -> None:
+        if isinstance(self.state, Queued) and self.shared.desk is not None:
+            self.shared.desk.gate.admission.withdraw(self.state.function_id, self.number)
+
+    def _end(self, event: Event, error: AiocdfError | None) -> list[CallHandle]:
+        """Close the books and return the handles that are to be told."""
+        self.move(event, Ended(self.live, event, self.shared.loop.time(), error))
+        self.data, self.nonce = b"", None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        return self._take_handles()
+
+    def _take_handles(self) -> list[CallHandle]:
+        """Forget the handles, so that one that is not kept elsewhere is freed, and its error reported, at once."""
+        handles = [] if self._handle is None else [self._handle]
+        handles += self._other_handles or ()
+        self._handle = self._other_handles = None
+        return [handle for handle in handles if not handle.done()]
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self.shared.loop:
+            raise WrongState(f"{self.which} belongs to another event loop: use it there, or attach to its ref here")
+
+
+def copied(error: AiocdfError) -> AiocdfError:
+    """Return a copy that has the cause, but not the traceback."""
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    return twin

@@ -1,0 +1,265 @@
+"""Queued calls: which of them start, and what the outcomes of attempts mean for them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from aiocdf import _clock
+from aiocdf._engine.submitter import Accepted, Again, Attempt, GivenUp, Questioned
+from aiocdf._engine.tasks import in_slices
+from aiocdf._policy.lifecycle import Event, Queued
+from aiocdf._policy.patience import passing, span
+from aiocdf._policy.submission import Step
+from aiocdf._wire import endings
+from aiocdf.errors import AiocdfError, ApiError, RateLimited
+from aiocdf.models.functions import Function, FunctionStatus
+from aiocdf.telemetry import CallAccepted, CallsThrottled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiocdf._engine.following import Following
+    from aiocdf._engine.records import CallRecord
+    from aiocdf._engine.resolver import Resolver
+    from aiocdf._engine.submitter import Outcome, Submitter
+    from aiocdf._policy.gate import Gate
+    from aiocdf._policy.lifecycle import Submitting
+    from aiocdf._policy.patience import Patience
+    from aiocdf._policy.servertime import ServerTime
+    from aiocdf.resources.functions import Functions
+    from aiocdf.telemetry import Event as TelemetryEvent
+
+__all__ = ["Starting"]
+
+_log = logging.getLogger("aiocdf.engine")
+
+# Seconds between two warnings, and until the first that the service cannot be reached.
+_WARN_EVERY, _WARN_UNREACHED_AFTER = 30.0, 1.0
+
+
+class Starting:
+    """Starts queued calls, and ends those that cannot start.
+
+    Args:
+        gate: Says which call may start.
+        submitter: Makes attempts.
+        following: Takes over the calls that the service accepts.
+        functions: Asked why the service refuses calls.
+        resolver: Learns a function's new id.
+        server_time: Learns the service's clock.
+        patience: How long calls wait for trouble to pass.
+        emit: Told of what happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate[CallRecord],
+        submitter: Submitter,
+        following: Following,
+        functions: Functions,
+        resolver: Resolver,
+        server_time: ServerTime,
+        patience: Patience,
+        emit: Callable[[TelemetryEvent], None],
+    ) -> None:
+        self._gate = gate
+        self._submitter = submitter
+        self._following = following
+        self._functions = functions
+        self._resolver = resolver
+        self._server_time = server_time
+        self._patience = patience
+        self._emit = emit
+        #: Calls that were refused, by function as they name it, while the service is asked why.
+        self._questioned: dict[int | str, list[tuple[CallRecord, Submitting, ApiError]]] = {}
+        # Most queued calls of a function stand alike.
+        self.queued = lru_cache(maxsize=1000)(Queued)
+        self._warned_at = -math.inf
+        #: Why calls were turned away last.
+        self.throttle_cause: str | None = None
+
+    def next(self, now: float) -> tuple[CallRecord, Submitting] | None:
+        """Take the call that may start now from the queue, if there is one."""
+        record = self._gate.admit(now)
+        if record is None:
+            return None
+        submitting = record.admit()
+        self._gate.breakers.began(submitting.function_id)
+        return record, submitting
+
+    async def submit(self, record: CallRecord, submitting: Submitting) -> None:
+        """Make one attempt, and apply what comes of it."""
+        attempt = Attempt(
+            function_id=submitting.function_id,
+            data=record.data,
+            own_nonce=record.nonce,
+            repeatable=record.repeatable,
+            attempts=submitting.attempts,
+            doubt=submitting.doubt,
+            wanted=lambda: not record.unwanted,
+        )
+        try:
+            outcome = await self._submitter.submit(attempt)
+        except BaseException as error:
+            self._apply(record, submitting, self._submitter.cut_short(attempt, error))
+            raise
+        self._patience.answered |= attempt.own_nonce is None and attempt.step is Step.POST  # the session was made
+        if isinstance(outcome, Questioned):
+            await self._question(record, submitting, outcome.error)
+        else:
+            self._apply(record, submitting, outcome)
+        if isinstance(outcome, GivenUp) and outcome.error is not None and not passing(outcome.error):
+            await self._end_all(outcome.error)
+        await self.expire()
+
+    def _apply(self, record: CallRecord, submitting: Submitting, outcome: Outcome) -> None:
+        """Move a call on, by what came of an attempt; one that the client's closing has ended stays as it is."""
+        function = submitting.function_id
+        if record.ended:
+            return
+        match outcome:
+            case Accepted():
+                self._accepted(record, submitting, outcome)
+            case Again(attempts, doubt):
+                record.move(Event.REQUEUED, Queued(function, attempts, doubt) if attempts else self.queued(function))
+                self._gate.admission.enqueue(function, record.number, record)
+                self._report(function, outcome)
+            case GivenUp(attempts, AiocdfError() as doubt):
+                self._uncertain(record, attempts, doubt)
+            case GivenUp(error=None, posted=posted):
+                record.drop(Event.CANCELLED if posted else Event.WITHDRAWN)
+            case GivenUp(error=AiocdfError() as error) | Questioned(error):
+                record.fail(Event.REFUSED, error)
+
+    def _accepted(self, record: CallRecord, submitting: Submitting, outcome: Accepted) -> None:
+        """Have a call followed that the service accepted."""
+        call, response = outcome.call, outcome.response
+        self._server_time.observe(
+            call.start_time.timestamp(), sent_at=response.sent_at, received_at=response.received_at, resolution=0.001
+        )
+        running = record.accept(submitting, call, response.sent_at)
+        waited = response.received_at - record.created_at
+        self._emit(CallAccepted(function_id=call.function_id, call_id=call.id, waited=waited))
+        if not call.ended:
+            record.expire_after(response.received_at)
+        self._following.accepted(record, running, call)
+
+    def _uncertain(self, record: CallRecord, attempts: int, doubt: AiocdfError) -> None:
+        error = endings.uncertain(record.which, attempts, doubt, repeatable=record.repeatable)
+        record.fail(Event.UNCERTAIN, error)
+
+    def _report(self, function: int, outcome: Again) -> None:
+        """Tell why a call went back into the queue: observers each time, the log now and then."""
+        error, now, breakers = outcome.error, _clock.monotonic(), self._gate.breakers
+        self._patience.answered |= isinstance(error, ApiError)
+        if isinstance(error, RateLimited) and outcome.cause is not None:
+            self.throttle_cause = f"too many {outcome.cause.value}: {error.detail}"
+            self._emit(CallsThrottled(function_id=function, cause=self.throttle_cause))
+            why = f"The service turned one away ({self.throttle_cause}). Schedules and other clients share the limits."
+        else:
+            since = breakers.project.since or breakers.breaker(function).since or now
+            if not self._patience.answered and now - since < _WARN_UNREACHED_AFTER:
+                return
+            why = (
+                f"They wait for trouble of {now - since:.0f} s to pass, {span(self._patience.seconds(error))}: {error}"
+            )
+        if now - self._warned_at >= _WARN_EVERY:
+            self._warned_at = now
+            _log.warning("%d calls wait, of function %s among them. %s", self._gate.admission.queued, function, why)
+
+    async def _question(self, record: CallRecord, submitting: Submitting, error: ApiError) -> None:
+        """Ask why the service refused a call, once for all calls of the function: its words for that are not documented."""
+        self._patience.answered = True
+        if record.ended:
+            return
+        name, function = record.function, submitting.function_id
+        if name in self._questioned:
+            self._questioned[name].append((record, submitting, error))
+            return
+        self._questioned[name] = [(record, submitting, error)]
+        self._gate.hold(function)
+        found: Function | AiocdfError | None = None
+        try:
+            found = await self._functions.retrieve(name, attempts=1)
+        except AiocdfError as failure:
+            found = failure
+        finally:
+            try:
+                await self._rule(name, function, found)
+            finally:
+                self._gate.release(function)
+
+    async def _rule(self, name: int | str, function: int, found: Function | AiocdfError | None) -> None:
+        """End or move the calls of a function, by what the service says of it.
+
+        A function that was deployed anew under the same external id has another id: its calls move there.
+        """
+        questioned = self._questioned.pop(name)
+        queued = deque(record for record in self._gate.admission.waiting(function) if record.function == name)
+        if isinstance(found, Function) and found.id != function and isinstance(name, str):
+            self._resolver.learn(name, found.id)
+            for record, submitting, _ in questioned:
+                self._move(record, Event.REQUEUED, Queued(found.id, submitting.attempts + 1, submitting.doubt))
+            await in_slices(queued, partial(self._move_queued, to=found.id))
+            return
+        verdict = _verdict(name, found, questioned[0][2])
+        for record, _, error in questioned:
+            if not record.ended:
+                record.fail(Event.REFUSED, verdict or error)
+        if verdict is not None:
+            await in_slices(queued, partial(self._give_up, error=verdict))
+
+    def _move(self, record: CallRecord, event: Event, state: Queued) -> None:
+        """Queue a call under another id, if it is still wanted."""
+        if record.ended:
+            return
+        if record.unwanted:
+            record.drop(Event.CANCELLED)
+        else:
+            record.move(event, state)
+            self._gate.admission.enqueue(state.function_id, record.number, record)
+
+    def _move_queued(self, record: CallRecord, to: int) -> None:
+        if isinstance(record.state, Queued):
+            self._gate.admission.withdraw(record.state.function_id, record.number)
+            self._move(record, Event.MOVED, Queued(to, record.state.attempts, record.state.doubt))
+
+    def _give_up(self, record: CallRecord, error: AiocdfError) -> None:
+        """End a queued call: it never started, or it is in doubt whether an earlier attempt started it."""
+        match record.state:
+            case Queued(function, attempts, doubt):
+                self._gate.admission.withdraw(function, record.number)
+                if doubt is None:
+                    record.fail(Event.REFUSED, error)
+                else:
+                    self._uncertain(record, attempts, doubt)
+
+    async def _end_all(self, error: AiocdfError) -> None:
+        """End all queued calls: what befell one here, as a wrong secret, would befall each."""
+        admission = self._gate.admission
+        queued = deque(record for function in admission.functions for record in admission.waiting(function))
+        await in_slices(queued, partial(self._give_up, error=error))
+
+    async def expire(self) -> None:
+        """End the calls that have waited for as long as they may for trouble to pass."""
+        expired = self._gate.expired(_clock.monotonic(), self._patience.seconds)
+        if expired:
+            await in_slices(deque(expired), lambda each: self._give_up(each[0], _waited_out(*each)))
+
+
+def _waited_out(record: CallRecord, seconds: float, error: AiocdfError) -> AiocdfError:
+    return endings.waited_out(f"{record.which} was not started", seconds, error)
+
+
+def _verdict(name: int | str, found: Function | AiocdfError | None, error: ApiError) -> AiocdfError | None:
+    """Return what ends all calls of a function; None where each was refused for reasons of its own, or that is not known."""
+    if isinstance(found, ApiError) and found.missing:
+        return found
+    if isinstance(found, Function) and found.status is not FunctionStatus.Ready:
+        return endings.not_ready(repr(name) if isinstance(name, str) else str(name), found, error)
+    return None
