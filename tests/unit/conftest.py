@@ -37,6 +37,7 @@ KINDS = {
     "limits": r"/functions/limits$",
     "start": r"/functions/\d+/call$",
     "poll": r"/functions/\d+/calls/byids$",
+    "retrieve": r"/functions/\d+/calls/\d+$",
     "response": r"/calls/\d+/response$",
     "logs": r"/calls/\d+/logs$",
 }
@@ -236,6 +237,13 @@ class Service:
         wanted = [item["id"] for item in seen.body["items"]]
         known = [call for call in map(self.calls.get, wanted) if call and call.id not in self.forgotten]
         return items(*(call.wire for call in known if call.function == seen.function))
+
+    def _retrieve(self, seen: Seen) -> Answer:
+        number = int(seen.url.rpartition("/")[2])
+        call = self.calls.get(number)
+        if call is None or number in self.forgotten or f"/functions/{call.function}/" not in seen.url:
+            return error(404, f"call {number} not found")
+        return Answer(200, call.wire)
 
     def _response(self, seen: Seen) -> Answer:
         call = self._call(seen)

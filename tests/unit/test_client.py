@@ -246,7 +246,7 @@ class TestArguments:
             client.call(1, data)
         await asyncio.sleep(1)
         assert service.seen == []
-        assert client.stats().queued == 0
+        assert client.stats().waiting == 0
 
     async def test_data_over_the_clouds_limit(self, service):
         """Data is measured against what the cluster's cloud takes, where that is known."""

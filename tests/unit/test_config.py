@@ -77,7 +77,10 @@ def test_payload_limit(cluster, limit) -> None:
     ("kind", "name"),
     [
         *((Polling, name) for name in ("max_relative_lag", "floor", "cap", "poll_cost", "budget")),
-        *((Settings, name) for name in ("request_timeout", "connect_timeout", "time_limit", "unreachable_after")),
+        *(
+            (Settings, name)
+            for name in ("request_timeout", "connect_timeout", "time_limit", "patience", "connect_patience")
+        ),
     ],
 )
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "5", True, [1]])
@@ -85,6 +88,12 @@ def test_what_must_be_above_zero(kind, name, value) -> None:
     """A setting that cannot be is refused by its name, with what it must be."""
     with pytest.raises(ConfigError, match=f"^setting {name} must be a number above 0, not "):
         kind(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["patience", "connect_patience"])
+def test_patience_without_end(name) -> None:
+    """None waits for ever."""
+    assert getattr(Settings(**{name: None}), name) is None
 
 
 @pytest.mark.parametrize(("kind", "name"), [(Retrying, "base"), (Retrying, "cap"), (Settings, "grace")])
@@ -148,6 +157,7 @@ def test_app(app) -> None:
 def test_defaults() -> None:
     """The defaults are the design's and the service's, and what is optional may be left out by name."""
     settings = Settings(payload_limit=None, time_limit=None)
+    assert (settings.patience, settings.connect_patience) == (600.0, 10.0)
 
     assert (settings.function_limit, settings.project_limit) == (100, 250)
     assert attrs.astuple(settings.polling) == (0.10, 0.18, 5.0, 0.125, 100.0)
