@@ -121,11 +121,26 @@ def planned(runtimes: Runtimes, *, seed: int = 3) -> Rule:
 
     def rule(sent: float, answered: float, polls: int) -> float:
         age = answered + ROUND_TRIP / 2 if polls else 0.0
-        jitter = chance.uniform(0.9, 1.1)
-        gap = plan([age], runtimes, functions=1, calls=1, awaited=False, polling=_POLLING, jitter=jitter).gap
+        gap = _planned_gap([age], runtimes, calls=1, queued=0, jitter=chance.uniform(0.9, 1.1))
         return max(answered, sent + gap) if polls else answered + gap
 
     return rule
+
+
+def _planned_gap(ages: Sequence[float], known: Runtimes, *, calls: int, queued: int, jitter: float) -> float:
+    """Return the gap that aiocdf plans where there is one function, and every poll has an answer after a round trip."""
+    return plan(
+        ages,
+        known,
+        running=calls - queued,
+        functions=1,
+        calls=calls,
+        awaited=queued > 0,
+        round_trip=ROUND_TRIP,
+        failures=0,
+        polling=_POLLING,
+        jitter=jitter,
+    ).gap
 
 
 def follow(runtime: float, rule: Rule, *, oversleeping: bool = False) -> tuple[int, float]:
@@ -205,8 +220,7 @@ def planned_together(runtimes: Sequence[float], *, seed: int = 4) -> Figures:
     chance, known = random.Random(seed), Runtimes()
 
     def gap(ages: Sequence[float], calls: int, queued: int) -> float:
-        jitter = chance.uniform(0.9, 1.1)
-        return plan(ages, known, functions=1, calls=calls, awaited=queued > 0, polling=_POLLING, jitter=jitter).gap
+        return _planned_gap(ages, known, calls=calls, queued=queued, jitter=chance.uniform(0.9, 1.1))
 
     return together(runtimes, gap, known.learn)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import json
 import re
 import time
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from gauges import Stopwatch
 
@@ -94,11 +92,5 @@ async def opened(transport: Still, **arguments: Any) -> AsyncIterator[Client]:
         arguments: More arguments of the client.
     """
     given: dict[str, Any] = {"credentials": BearerToken("token"), "base_url": "https://cdf.test"} | arguments
-    with ExitStack() as stack:
-        if "transport" in inspect.signature(Client).parameters:
-            given["transport"] = transport
-        else:
-            patched = mock.MagicMock(send=transport.send)
-            stack.enter_context(mock.patch("aiocdf.opened.Transport", return_value=patched))
-        async with Client("acme", **given) as client:
-            yield client
+    async with Client("acme", transport=transport, **given) as client:
+        yield client

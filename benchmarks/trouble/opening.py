@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from trouble.service import BASE_URL, PROJECT, TOKEN_URL
 
@@ -26,12 +24,7 @@ async def open_client(transport: Line, **settings: Any) -> AsyncIterator[Client]
         settings: The client's settings.
     """
     credentials = ClientCredentials(token_url=TOKEN_URL, client_id="outages", client_secret="simulated")
-    given: dict[str, Any] = {"credentials": credentials, "base_url": BASE_URL, "settings": Settings(**settings)}
-    replaced: Any = nullcontext()
-    if "transport" in inspect.signature(Client).parameters:
-        given["transport"] = transport
-    else:  # clients from before the argument; goes when it has come
-        replaced = patch("aiocdf.opened.Transport", lambda *_, **__: transport)
-    with replaced:
-        async with Client(PROJECT, **given) as client:
-            yield client
+    async with Client(
+        PROJECT, credentials=credentials, base_url=BASE_URL, settings=Settings(**settings), transport=transport
+    ) as client:
+        yield client

@@ -31,7 +31,7 @@ async def _play(scenario: Scenario) -> Run:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(_text(context)))
     line = Line([seconds for _, seconds in scenario.calls], seed="outages")
     ends: dict[int, End] = {}
-    async with open_client(line, warn_secrets=False) as client:
+    async with open_client(line, warn_secrets=False, **scenario.settings) as client:
         if scenario.warm:
             await client.call(scenario.calls[0][0], {"key": 0})
         line.begin(scenario.faults())

@@ -49,6 +49,7 @@ class Scenario:
         beside: A scenario to compare with.
         reach: The ideal makespan with the trouble, where that is known; None for the one without.
         retry: Calls may run twice.
+        settings: The client's settings that are not the usual ones.
         limit: Seconds after which a run has stuck.
     """
 
@@ -64,6 +65,7 @@ class Scenario:
     beside: Scenario | None = None
     reach: float | None = None
     retry: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
     limit: float = 3600.0
 
     @property

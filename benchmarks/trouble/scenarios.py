@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trouble.outcomes import Bucket, garbage, refuse, unavailable, unreachable
 from trouble.scenario import Hog, Scenario, ideal_with
 from trouble.service import Fault
-from trouble.targets import calm, full_again, given_up, near, safe, soon, still, thrifty
+from trouble.targets import calm, full_again, given_up, near, safe, soon, still, thrifty, told_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +44,17 @@ def starts_unavailable(count: int, begin: float = 0.0) -> Scenario:
 
 
 def away(count: int, begin: float = 0.0, *, warm: bool = False, kinds: Sequence[str] = API) -> Scenario:
-    """There is no connection for 30 s."""
+    """There is no connection for 30 s; a client that never had one is told to wait for it as long as for any trouble."""
+    settings = {"connect_patience": None}
     faults = failing(kinds, unreachable(), begin, 30)
-    return Scenario(calls=dealt(count), faults=faults, begin=begin, lasts=30, warm=warm, targets=_TROUBLE)
+    return Scenario(
+        calls=dealt(count), faults=faults, begin=begin, lasts=30, warm=warm, targets=_TROUBLE, settings=settings
+    )
+
+
+def nowhere(count: int, kinds: Sequence[str] = API) -> Scenario:
+    """There is no connection, and never was one: a wrong address is likelier than an outage."""
+    return Scenario(calls=dealt(count), faults=failing(kinds, unreachable()), targets=(told_in_time,))
 
 
 def sessions_unavailable(count: int) -> Scenario:
@@ -107,6 +115,8 @@ WHOLE: Catalogue = {
     "unreachable-middle": (lambda count: away(count, count / 625), 5000, 750),
     # Also of the identity provider.
     "network-cold": (lambda count: away(count, kinds=("token", *API)), 5000, 500),
+    "nowhere": (nowhere, 5000, 500),
+    "network-nowhere": (lambda count: nowhere(count, ("token", *API)), 5000, 500),
     "session-503": (sessions_unavailable, 1000, 300),
     "session-500-some": (
         lambda count: sessions_spoilt(count, refuse(500, "Internal server error")),
@@ -114,13 +124,13 @@ WHOLE: Catalogue = {
         300,
     ),
     "session-garbage-some": (lambda count: sessions_spoilt(count, garbage()), 1000, 300),
-    "rate-10": (lambda count: rated(count, 10, told=False), 1500, 200),
-    "rate-10-told": (lambda count: rated(count, 10, told=True), 1500, 200),
-    "rate-20": (lambda count: rated(count, 20, told=False), 1500, 300),
-    "rate-20-told": (lambda count: rated(count, 20, told=True), 1500, 300),
-    "rate-50": (lambda count: rated(count, 50, told=False), 1500, 600),
-    "rate-50-told": (lambda count: rated(count, 50, told=True), 1500, 600),
-    "hog-1s": (lambda count: shared(count, 1), 2000, 900),
+    "rate-10": (lambda count: rated(count, 10, told=False), 1500, 400),
+    "rate-10-told": (lambda count: rated(count, 10, told=True), 1500, 400),
+    "rate-20": (lambda count: rated(count, 20, told=False), 1500, 600),
+    "rate-20-told": (lambda count: rated(count, 20, told=True), 1500, 600),
+    "rate-50": (lambda count: rated(count, 50, told=False), 1500, 1000),
+    "rate-50-told": (lambda count: rated(count, 50, told=True), 1500, 1000),
+    "hog-1s": (lambda count: shared(count, 1), 2000, 1200),
     "hog-60s": (lambda count: shared(count, 60), 750, 300),
     "hog-600s": (lambda count: shared(count, 600), 500, 250),
     "deleted": (deleted, 5000, 600),

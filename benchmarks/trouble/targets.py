@@ -29,6 +29,14 @@ def safe(run: Run) -> Iterator[Check]:
     yield Check("faults of aiocdf", len(run.told), 0)
 
 
+def told_in_time(run: Run) -> Iterator[Check]:
+    """Every call ends with an error of the connection, after 10 s and a little more."""
+    away = run.errors()["ConnectError"] + run.errors()["AuthError"]
+    yield Check("ended otherwise", len(run.scenario.calls) - away, 0)
+    yield Check("too early by", max(0.0, 10.0 - run.makespan), 0.0)
+    yield Check("makespan", run.makespan, 15.0)
+
+
 def soon(run: Run) -> Iterator[Check]:
     """The trouble costs its own time and little more."""
     yield Check("makespan", run.makespan, run.scenario.lasts + 1.1 * run.scenario.ideal + 5.0)

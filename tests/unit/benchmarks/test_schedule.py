@@ -118,7 +118,7 @@ class TestOneAtATime:
         assert its.p95_lag <= 4.6
         assert its.longest_lag <= 5.0 * 1.1 + schedule.ROUND_TRIP
 
-    @pytest.mark.parametrize(("name", "polls"), [("aiocdf, nothing known", 0.42), ("aiocdf, after 500 calls", 0.27)])
+    @pytest.mark.parametrize(("name", "polls"), [("aiocdf, nothing known", 0.42), ("aiocdf, after 500 calls", 0.28)])
     def test_lag_and_polls_of_wide_runtimes(self, wide, name, polls) -> None:
         """The same holds where some calls are over in a moment and others take minutes, with half the lag again."""
         its, often, rarely = wide[name], wide["every 0.5 s"], wide["full jitter to 10 s"]
@@ -130,8 +130,8 @@ class TestOneAtATime:
         assert its.longest_lag <= 5.0 * 1.1 + schedule.ROUND_TRIP
 
     def test_what_is_known_saves_polls(self, single, wide) -> None:
-        """At a little more lag, a function that is known takes fewer than half the polls, or some two thirds."""
-        for figures, polls, lag in ((single, 0.5, 1.3), (wide, 0.68, 1.4)):
+        """At a little more lag, a function that is known takes fewer than half the polls, or some seven tenths."""
+        for figures, polls, lag in ((single, 0.5, 1.3), (wide, 0.71, 1.3)):
             cold, warm = figures["aiocdf, nothing known"], figures["aiocdf, after 500 calls"]
             assert warm.polls_per_call <= polls * cold.polls_per_call
             assert warm.mean_lag <= lag * cold.mean_lag
