@@ -19,7 +19,7 @@ from aiocdf import local
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "examples" / "README.md"})
 NAMES = [str(path.relative_to(CHECKOUT)) for path in DOCUMENTS]
-DATA = {"http", "json", "text", "toml"}
+DATA = {"http", "json", "mermaid", "text", "toml"}
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>.+) -->\n)?^```(?P<language>\w*)\n(?P<source>(?s:.*?))^```$", re.MULTILINE
 )

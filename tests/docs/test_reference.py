@@ -25,6 +25,7 @@ MODELS = [
     "FunctionError",
     "FunctionLimits",
     "LogEntry",
+    "Pause",
     "Session",
     "Stats",
     "TokenInspection",

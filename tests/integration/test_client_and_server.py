@@ -22,7 +22,6 @@ from aiocdf import (
     NotFound,
     OAuthError,
     PermissionDenied,
-    Retrying,
     SecretInDataWarning,
     Settings,
     Unauthorized,
@@ -158,7 +157,7 @@ class TestBadDays:
 
     async def test_server_gone_while_calls_run(self, root, reports):
         """When the server goes away, running calls are lost by name, with a reference, and new ones do not connect."""
-        settings = Settings(unreachable_after=0.5)
+        settings = Settings(patience=0.5)
         async with serve(root) as server:
             client = server.client(settings=settings)
             await client.start()
@@ -174,7 +173,7 @@ class TestBadDays:
         """An address that nobody listens at is a ConnectError that names it."""
         async with serve(root) as server:
             client = server.client(credentials=BearerToken("token"))
-        settings = Settings(retrying=Retrying(attempts=2, base=0.01))
+        settings = Settings(connect_patience=0.2)
         async with Client(
             "local", base_url=client.base_url, credentials=BearerToken("token"), settings=settings
         ) as client:
@@ -197,7 +196,10 @@ class TestBadDays:
         await site.start()
         host, port = site._server.sockets[0].getsockname()
         try:
-            async with Client("acme", base_url=f"http://{host}:{port}", credentials=BearerToken("token")) as client:
+            settings = Settings(connect_patience=0.2)
+            async with Client(
+                "acme", base_url=f"http://{host}:{port}", credentials=BearerToken("token"), settings=settings
+            ) as client:
                 for function in (1, "double"):
                     with pytest.raises(Exception, match="an HTML page") as caught:
                         await client.call(function, {})

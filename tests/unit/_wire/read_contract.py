@@ -2,7 +2,7 @@
 
 `python tests/unit/_wire/read_contract.py DOCUMENT > tests/unit/_wire/contract_facts.json`, with the document that
 Cognite publishes at https://api-docs.cognite.com, as JSON. It keeps what a program can go by: methods, paths, members
-with their types, values and limits; of the operations that we use, and without the words of the document.
+with their types, values and limits; of the operations that we use or serve, and without the words of the document.
 """
 
 from __future__ import annotations
@@ -26,6 +26,20 @@ OPERATIONS = [
     ("get", "/functions/{functionId}/calls/{callId}/response"),
     ("get", "/functions/{functionId}/calls/{callId}/logs"),
 ]
+#: The others that the local server answers.
+SERVED = [
+    ("get", "/functions"),
+    ("get", "/functions/{functionId}"),
+    ("get", "/functions/status"),
+    ("post", "/functions/status"),
+    ("get", "/functions/{functionId}/calls"),
+    ("post", "/functions/{functionId}/calls/list"),
+    ("get", "/sessions"),
+    ("post", "/sessions/byids"),
+    ("post", "/sessions/revoke"),
+]
+#: Of which everything is named that the document has, used or not.
+TOPICS = ("/functions", "/sessions")
 #: Kept as they stand; the others say how something is shown, or are put together below.
 KEYWORDS = ["type", "enum", "required", "minItems", "maxItems", "minimum", "maximum", "maxLength", "writeOnly"]
 #: Some hundred kinds, which we read alike: the members of one are its kind and `projectScope`.
@@ -44,6 +58,14 @@ class Reader:
         return {
             "document": f"{info['title']} {info['version']}",
             "operations": {f"{method} {path}": self.operation(method, path) for method, path in OPERATIONS},
+            "served": {f"{method} {path}": self.operation(method, path) for method, path in SERVED},
+            "documented": sorted(
+                f"{method} {path}"
+                for path, operations in self.document["paths"].items()
+                for method in operations
+                if path.startswith(TOPICS) and method in {"get", "post", "put", "patch", "delete"}
+            ),
+            "error": self.schema({"$ref": "#/components/schemas/Error"}),
         }
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
@@ -53,6 +75,7 @@ class Reader:
         (server,) = operation.get("servers", self.document["servers"])
         return {
             "base": urlsplit(server["url"]).path,
+            "status": int(status),
             "request": self.body(operation["requestBody"]) if "requestBody" in operation else None,
             "response": self.body(operation["responses"][status]),
         }
