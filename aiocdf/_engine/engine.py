@@ -28,6 +28,7 @@ from aiocdf._policy.lifecycle import Event, Resolving, Running
 from aiocdf._policy.patience import Patience
 from aiocdf._policy.schedule import Schedule
 from aiocdf._policy.servertime import ServerTime
+from aiocdf._policy.submission import Step, Verdict, judge
 from aiocdf._wire import endings
 from aiocdf.errors import AiocdfError
 from aiocdf.models.stats import Pause, Stats
@@ -208,14 +209,28 @@ class Engine:
 
     async def _look_up(self, name: str) -> None:
         try:
-            found = await self._resolver.look_up(name)
+            found = await self._resolver.look_up(name, self._resolving[name][0].created_at)
         except asyncio.CancelledError:
             self._tasks.at(_clock.monotonic() + _AFTER_CANCEL, lambda: self._tasks.spawn(self._look_up(name)))
             raise
         except Exception as error:
             await self._resolved(name, endings.bug(error))
             raise
-        await self._resolved(name, found)
+        if isinstance(found, int) or judge(found, Step.SESSION) is Verdict.REFUSED:
+            await self._resolved(name, found)
+        else:
+            await self._waited_out(name, found)
+
+    async def _waited_out(self, name: str, error: AiocdfError) -> None:
+        """End the calls that have waited for a look-up for as long as they may, and go on for those made since."""
+        now, patience = _clock.monotonic(), self._patience.seconds(error)
+        over: deque[CallRecord] = deque()
+        for record in self._resolving.pop(name):
+            if now - record.created_at >= patience or record.ended:
+                over.append(record)
+            else:
+                self._resolve(name, record)
+        await in_slices(over, lambda record: self._found(record, error))
 
     async def _resolved(self, name: str, found: int | AiocdfError) -> None:
         waiting = self._resolving.pop(name)

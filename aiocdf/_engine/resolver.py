@@ -61,9 +61,8 @@ class Resolver:
         """Look *function* up again the next time."""
         self._known.pop(function, None)
 
-    async def look_up(self, function: str) -> int | AiocdfError:
-        """Return the function's id, or why there is none; trouble is waited out."""
-        began_at = _clock.monotonic()
+    async def look_up(self, function: str, began_at: float) -> int | AiocdfError:
+        """Return the function's id, or why there is none; trouble is waited out for who has waited since *began_at*."""
         while True:
             trouble = await self._turn(function, began_at)
             if trouble is not None:

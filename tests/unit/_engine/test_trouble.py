@@ -142,7 +142,7 @@ class TestWaiting:
             await client.call("other")
             service.always(kind, NO_ROUTE)
             handle = client.call("double")
-            await asyncio.sleep(5000)
+            await asyncio.sleep(1500)
             assert handle.status in {"Queued", "Submitting"}
             service.always(kind, None)
             assert (await handle).status == "Completed"
@@ -154,12 +154,29 @@ class TestWaiting:
         service.always(kind, NO_ROUTE)
         early = client.call("double")
         await asyncio.sleep(300)
-        late = client.call("other")
+        late, last = client.call("double"), client.call("double")
         await asyncio.wait([early])
         assert 600 <= now() < 620
         assert isinstance(early.exception(), ConnectError)
+        await asyncio.sleep(200)
+        assert not late.done()
+        with pytest.raises(ConnectError):
+            await late
+        assert 900 <= now() < 920
+        assert isinstance(last.exception(), ConnectError)
+        last = client.call("double")
+        await asyncio.sleep(300)
         service.always(kind, None)
-        assert (await late).status == "Completed"
+        assert (await last).status == "Completed"
+
+    async def test_attached_in_vain(self, client, service):
+        """A call that was started elsewhere, and whose function cannot be looked up, was not "not started"."""
+        await client.call("other")
+        service.always("lookup", NO_ROUTE)
+        with pytest.raises(ConnectError) as caught:
+            await client.attach("double", 12)
+        assert "not started" not in str(caught.value)
+        assert 600 <= now() < 620
 
     async def test_no_token_for_a_while(self, service):
         """Calls wait for an identity provider that is out of order."""
