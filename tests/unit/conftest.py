@@ -311,7 +311,7 @@ def new_service() -> type[Service]:
 
 
 @pytest.fixture(scope="module")
-def virtual() -> Callable[[Coroutine[Any, Any, None]], None]:
+def virtual(quick_collections: None) -> Callable[[Coroutine[Any, Any, None]], None]:
     """Runs a coroutine on a loop of its own in virtual time, and fails on what its exception handler is told."""
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:

@@ -136,8 +136,11 @@ def test_stray_cancel_at_any_step(new_service, virtual, turns, faults):
             assert {call.status for call in again} == {"Completed"}
             assert (client.stats().places, client.stats().waiting) == (0, 0)
 
-    for step in range(60):
-        virtual(scenario(step * 0.005))
+    async def scenarios():
+        for step in range(60):
+            await scenario(step * 0.005)
+
+    virtual(scenarios())
 
 
 class TestEndOfTheLoop:
