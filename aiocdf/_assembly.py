@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf._engine import Engine
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.json import api_headers
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocdf._engine import Engine
     from aiocdf._http.transport import Transport
     from aiocdf.auth import Credentials
     from aiocdf.config import Settings
@@ -76,6 +76,8 @@ async def open_project(
     """
     # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
     from importlib.metadata import version
+
+    from aiocdf._engine import Engine
 
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible

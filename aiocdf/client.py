@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
-from aiocdf._engine import CallSpec
 from aiocdf._environment import Environment, read_variables
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
-from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
+from aiocdf._wire.arguments import CallSpec, check_call, check_max_pending, check_retry, check_timeout, nonce_fault
 from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from

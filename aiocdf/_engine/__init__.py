@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from aiocdf._engine.engine import Engine
-from aiocdf._engine.records import CallSpec
 
-__all__ = ["CallSpec", "Engine"]
+__all__ = ["Engine"]

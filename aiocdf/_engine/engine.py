@@ -18,7 +18,7 @@ from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.reader import Reader
-from aiocdf._engine.records import CallRecord, CallSpec, Desk, Shared
+from aiocdf._engine.records import CallRecord, Desk, Shared
 from aiocdf._engine.resolver import Resolver
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
@@ -30,6 +30,7 @@ from aiocdf._policy.schedule import Schedule
 from aiocdf._policy.servertime import ServerTime
 from aiocdf._policy.submission import Step, Verdict, judge
 from aiocdf._wire import endings
+from aiocdf._wire.arguments import CallSpec
 from aiocdf.errors import AiocdfError
 from aiocdf.models.stats import Pause, Stats
 from aiocdf.telemetry import CallQueued

@@ -26,29 +26,13 @@ if TYPE_CHECKING:
     from aiocdf._engine.reader import Reader
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.lifecycle import Live, State
+    from aiocdf._wire.arguments import CallSpec
     from aiocdf.errors import AiocdfError
     from aiocdf.models.calls import LogEntry
-    from aiocdf.secret import Secret
 
-__all__ = ["CallRecord", "CallSpec", "Desk", "Shared", "copied"]
+__all__ = ["CallRecord", "Desk", "Shared", "copied"]
 
 _ENDS = {CallStatus.Completed: Event.COMPLETED, CallStatus.Timeout: Event.TIMED_OUT}
-
-
-@attrs.frozen(kw_only=True)
-class CallSpec:
-    """What the caller asked for, checked and encoded."""
-
-    #: An id, or an external id that has to be looked up.
-    function: int | str
-    #: The data as JSON text; nothing for a call that was started elsewhere.
-    data: bytes = b""
-    #: One of the caller's own, good for one attempt.
-    nonce: Secret | None = None
-    #: Seconds from its start that the caller wants to follow the call.
-    timeout: float | None = None
-    #: The function may run twice without harm.
-    repeatable: bool = False
 
 
 @attrs.define(eq=False)

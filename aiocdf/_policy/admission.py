@@ -35,7 +35,9 @@ _SHRINK = 0.9
 _SHRINK_EVERY = 1.0
 # Seconds after a refusal from which a window grows by one with each call that ends.
 _RECOVERY = 5.0
-# So many refusals in a row are believed; among calls that are accepted, a few say nothing.
+# So many refusals in a row are believed, and each for so many seconds after; among calls that are accepted, a few say
+# nothing.
+_BELIEVED_FOR = 5.0
 _BELIEVED = 4
 # Seconds until a window that is full is tried again, where the service does not say, and what it can ask for at most.
 _BACKSTOP, _LONGEST_PAUSE = 1.8, 3600.0
@@ -58,8 +60,9 @@ class Window:
     held: int = 0
     _peak: int = 0
     _peak_at: float = -math.inf
-    #: Refusals since a call was accepted last.
+    #: Refusals since a call was accepted last, and when one was believed last, unless the window has grown since.
     _refusals: int = 0
+    _believed_at: float = -math.inf
     #: Nothing starts before this time, or before a call ends.
     _closed_until: float = -math.inf
     #: When one call may try beyond the size; never, where the service has not turned any away.
@@ -114,7 +117,7 @@ class Window:
             return
         self._refusals = 0
         if self.size < self.limit and self.held > self._proven:
-            self._tried_at, self._proven = None, self.held
+            self._tried_at, self._proven, self._believed_at = None, self.held, -math.inf
             more = min(max(1, self._proven - self._base), _MOST_TRIED)
             self.size = min(float(self.limit), max(self.size, self._proven + more))
             self._closed_until = -math.inf
@@ -135,8 +138,9 @@ class Window:
         self._refused_at = max(self._refused_at, sent_at)
         beyond = self._tried_at is not None or self._proven > self._base
         self._base, self._proven, self._tried_at = self.held, self.held, None
-        if self._refusals < _BELIEVED and retry_after is None:
+        if self._refusals < _BELIEVED and retry_after is None and now - self._believed_at > _BELIEVED_FOR:
             return
+        self._believed_at = now
         self._patience = min(_BACKSTOP if retry_after is None else retry_after, _LONGEST_PAUSE) * jitter
         self._closed_until = self._trial_at = now + self._patience
         self.size = min(self.size, max(self.held, self._peak if now - self._peak_at <= _LATELY else 0))

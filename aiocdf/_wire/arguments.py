@@ -1,8 +1,10 @@
-"""The checks of what users give to a client's methods."""
+"""What users give to a client's methods: its checks, and a call as it was asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import attrs
 
 from aiocdf._wire.identifiers import check_function, check_id, parse_ref
 from aiocdf.errors import InvalidArgument, InvalidType
@@ -12,7 +14,23 @@ from aiocdf.secret import Secret
 if TYPE_CHECKING:
     from aiocdf.models.functions import Function
 
-__all__ = ["check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+__all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+
+
+@attrs.frozen(kw_only=True)
+class CallSpec:
+    """What the caller asked for, checked and encoded."""
+
+    #: An id, or an external id that has to be looked up.
+    function: int | str
+    #: The data as JSON text; nothing for a call that was started elsewhere.
+    data: bytes = b""
+    #: One of the caller's own, good for one attempt.
+    nonce: Secret | None = None
+    #: Seconds from its start that the caller wants to follow the call.
+    timeout: float | None = None
+    #: The function may run twice without harm.
+    repeatable: bool = False
 
 
 def check_timeout(timeout: object) -> float | None:
