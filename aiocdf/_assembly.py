@@ -75,8 +75,6 @@ async def open_project(
         ConfigError: The credentials do not go with the settings.
     """
     # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
-    from importlib.metadata import version
-
     from aiocdf._engine import Engine
 
     if not isinstance(credentials, BearerToken):
@@ -86,7 +84,7 @@ async def open_project(
         session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout
     )
     source = TokenSource(credentials, transport)
-    headers = api_headers(settings.app, version("aiocdf"))
+    headers = api_headers(settings.app, _version())
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
     url = f"{base_url}/api/v1/projects/{project}"
     calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
@@ -112,3 +110,9 @@ async def open_project(
         sessions=sessions,
         tokens=Tokens(sender, base_url),
     )
+
+
+def _version() -> str:
+    from importlib.metadata import version  # takes its time to import, for this alone
+
+    return version("aiocdf")
