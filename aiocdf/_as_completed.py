@@ -36,7 +36,7 @@ class AsCompleted:
         """Wait for one more; one that is waited for already still comes out once.
 
         Raises:
-            InvalidType: It is no handle.
+            InvalidType: It is not a handle.
             WrongState: It belongs to another event loop.
         """
         if not isinstance(handle, asyncio.Future):

@@ -10,7 +10,6 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._policy.patience import span
-from aiocdf._policy.watch import Followed, Watch
 from aiocdf._wire.converter import structure
 from aiocdf._wire.json import server_date
 from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited
@@ -158,7 +157,7 @@ class Poller:
         report.seen.append((described, call.since))
 
     def _on_error(self, watch: Watch, ids: Sequence[int], error: AiocdfError, report: PollReport) -> None:
-        """Take in a poll that tells of no call."""
+        """Apply a poll that failed."""
         now = _clock.monotonic()
         if isinstance(error, RateLimited):
             self._schedule.budget.throttled(now, min(error.retry_after or 0.0, _LONGEST_PAUSE))
@@ -228,5 +227,5 @@ class Poller:
 
 
 def _refuses(error: AiocdfError) -> TypeGuard[ApiError]:
-    """Tell whether the service refuses to tell of calls; some 4xx are of a moment, and say nothing."""
+    """Return whether the service refused the poll; some 4xx statuses are temporary, and are not refusals."""
     return isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 408, 425, 429)

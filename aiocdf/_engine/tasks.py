@@ -66,7 +66,7 @@ class Tasks:
     def _ended(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-            # Cancelled before its first step, so that nothing in it could take note.
+            # Cancelled before its first step, so its own code could not handle the cancellation.
             if self._closed:
                 work.close()
             else:

@@ -187,7 +187,7 @@ def status(state: State) -> str:
 
 
 def prospect(state: State) -> str:
-    """Say what becomes of a call that is no longer looked after."""
+    """Describe what happens to a call when the client stops tracking it."""
     match state:
         case Running():
             return "It continues on the service; attach to its ref."

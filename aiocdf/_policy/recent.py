@@ -49,7 +49,7 @@ class Recent(Generic[K, V]):
         return len(self._values)
 
     def get(self, key: K) -> V | None:
-        """Return the value of *key* if there is one; that is no use."""
+        """Return the value of *key*, if there is one, without marking it as used."""
         return self._values.get(key)
 
     def items(self) -> list[tuple[K, V]]:

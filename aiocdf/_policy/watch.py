@@ -74,7 +74,7 @@ class Watch:
     ends: float = 0.0
     #: Polls in a row that had no answer that can be used.
     failures: int = 0
-    #: Seconds of answers that refused to tell of any call; None while they tell.
+    #: Seconds for which every answer was a refusal; None while the service describes calls.
     refused: float | None = None
     #: Since when no poll has had an answer.
     silent_since: float | None = None
@@ -87,7 +87,7 @@ class Watch:
         self.sent_at, self._heard_before = now, self._heard_at
 
     def answered(self, now: float) -> float:
-        """Note an answer that tells of calls, and return the seconds before it that count as watched."""
+        """Record an answer with calls in it, and return the seconds before it that count as watched."""
         passed = self._passed(now)
         self.refused, self.silent_since, self.failures = None, None, 0
         return passed
@@ -132,7 +132,7 @@ class Watch:
         return dict.fromkeys(self.calls, Loss(reason, error))
 
     def paused(self) -> None:
-        """Note that the service asked for a pause, which is no silence."""
+        """Record a pause that the service asked for; it does not count as silence."""
         self._heard_at = self.silent_since = None
 
     def oldest(self, now: float) -> float:
