@@ -22,7 +22,7 @@ from aiocdf._engine.records import CallRecord, Desk, Shared
 from aiocdf._engine.resolver import Resolver
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
-from aiocdf._engine.tasks import Tasks, in_slices
+from aiocdf._engine.tasks import AFTER_CANCEL, Tasks, in_slices
 from aiocdf._policy.gate import Gate
 from aiocdf._policy.lifecycle import Event, Resolving, Running
 from aiocdf._policy.patience import Patience
@@ -52,8 +52,6 @@ _log = logging.getLogger("aiocdf.engine")
 _AHEAD = 0.25
 # A loop may call a timer a clock tick too early, when what it waits for is still closed.
 _TICK = 1e-6
-# Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
-_AFTER_CANCEL = 1.0
 _RESOLVING = Resolving()
 
 
@@ -212,7 +210,7 @@ class Engine:
         try:
             found = await self._resolver.look_up(name, self._resolving[name][0].created_at)
         except asyncio.CancelledError:
-            self._tasks.at(_clock.monotonic() + _AFTER_CANCEL, lambda: self._tasks.spawn(self._look_up(name)))
+            self._tasks.at(_clock.monotonic() + AFTER_CANCEL, lambda: self._tasks.spawn(self._look_up(name)))
             raise
         except Exception as error:
             await self._resolved(name, endings.bug(error))

@@ -10,6 +10,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._engine.nonces import Nonce
+from aiocdf._engine.tasks import AFTER_CANCEL
 from aiocdf._policy.submission import Step, Verdict, judge, repeats, spends
 from aiocdf._wire.endings import bug
 from aiocdf.errors import AiocdfError, AuthError, BadRequest, ConnectError, NotFound, ProtocolError, RateLimited
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from aiocdf.secret import Secret
 
 __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "Outcome", "Questioned", "Submitter"]
-
-# Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
-_AFTER_CANCEL = 1.0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -132,7 +130,7 @@ class Submitter:
         self._gate.admission.put_back(attempt.function_id)
         if isinstance(error, asyncio.CancelledError):
             cause: AiocdfError = ProtocolError("the task that submitted it was cancelled")
-            self._gate.breakers.project.pause(cause, now, _AFTER_CANCEL)
+            self._gate.breakers.project.pause(cause, now, AFTER_CANCEL)
             verdict = Verdict.TROUBLE
         else:
             cause, verdict = bug(error), Verdict.REFUSED

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Coroutine
 
-__all__ = ["Tasks", "in_slices"]
+__all__ = ["AFTER_CANCEL", "Tasks", "in_slices"]
 
 T = TypeVar("T")
 
 # So many items at a time; between two slices the loop comes round.
 _SLICE = 250
 
-# Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
-_AFTER_CANCEL = 1.0
+#: Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
+AFTER_CANCEL = 1.0
 
 
 class Tasks:
@@ -71,7 +71,7 @@ class Tasks:
                 work.close()
             else:
                 self._unbegun.add(work)
-                self.at(self._loop.time() + _AFTER_CANCEL, partial(self._begin_again, work))
+                self.at(self._loop.time() + AFTER_CANCEL, partial(self._begin_again, work))
         elif not task.cancelled() and (error := task.exception()) is not None:
             self._loop.call_exception_handler(
                 {"message": "a background task of aiocdf failed", "exception": error, "task": task}
