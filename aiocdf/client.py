@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
-from aiocdf._environment import Environment, read_variables
+from aiocdf._environment import read_environment
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
@@ -20,7 +20,7 @@ from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments
 from aiocdf.telemetry import Tally
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Client:
         InvalidType: Another argument is of the wrong kind.
     """
 
+    @hide_arguments  # of which one may be a bare secret by mistake
     def __init__(  # each is a fact about one client
         self,
         project: str,
@@ -79,17 +80,16 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         if isinstance(credentials, type) or not isinstance(credentials, Credentials):
-            del credentials  # a token given by mistake must not stand among the locals of a traceback
             raise InvalidType("credentials must be an object, such as BearerToken(...) or ClientCredentials(...)")
         if not isinstance(settings, Settings | None):
-            raise InvalidType(f"settings must be Settings(...), not {settings!r}")
+            raise InvalidType(f"settings must be Settings(...), not {type(settings).__name__}")
         # Not by its class: aiohttp stays in the transport.
         if session is not None and (isinstance(session, type) or not hasattr(session, "closed")):
-            raise InvalidType(f"session must be an aiohttp.ClientSession, not {session!r}")
+            raise InvalidType(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
-            raise InvalidType(f"observers must be callables: write observers=[...] for one, too, not {observers!r}")
+            raise InvalidType("observers must be callables: write observers=[...] for one, too")
         if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
-            raise InvalidType(f"transport must be an object with open, send and aclose, not {transport!r}")
+            raise InvalidType(f"transport must be an object with open, send and aclose, not {type(transport).__name__}")
         if transport is not None and session is not None:
             raise InvalidArgument("give either session or transport: a transport has connections of its own")
         self.project = check_project(project)
@@ -107,26 +107,31 @@ class Client:
         self._secret_check = SecretCheck()
 
     @classmethod
+    @hide_arguments
     def from_env(cls, **overrides: Any) -> Self:
         """Make a client of what environment variables say, and an `aiocdf.toml` in the working directory.
 
         The reference lists the variables. In the file, or in one that AIOCDF_CONFIG names, they are in lower case; the
-        environment counts for more.
+        environment counts for more. The file in the working directory cannot decide where a secret from elsewhere goes.
 
         Args:
             overrides: Arguments of `Client`, which count for more than both.
 
         Raises:
-            ConfigError: Something is missing; the message names the variables. Or an argument cannot be used.
+            ConfigError: Something is missing; the message names the variables. Or an argument cannot be used, or the
+                file is not to be trusted.
             InvalidType: An argument is of the wrong kind.
         """
         base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
         address = None if base_url is None and cluster is None else address_of(base_url, cluster)
-        environment = Environment.read(read_variables(), project=overrides.pop("project", None), base_url=address)
-        return cls(  # no variable here keeps the credentials, which may be a bare token by mistake
+        credentials = overrides.pop("credentials", None)
+        environment = read_environment(
+            project=overrides.pop("project", None), base_url=address, has_credentials=credentials is not None
+        )
+        return cls(
             environment.project,
             base_url=environment.base_url,
-            credentials=overrides.pop("credentials", None) or credentials_from(environment),
+            credentials=credentials_from(environment) if credentials is None else credentials,
             **overrides,
         )
 
@@ -208,17 +213,18 @@ class Client:
             UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
             ClientClosed: The client is closed.
         """
-        engine = self._ready().engine
         if fault := nonce_fault(nonce):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
+        nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, for the same reason
+        engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
             self._secret_check.warn(plain)
         spec = CallSpec(
             function=check_function(function),
             data=encoded,
-            nonce=None if nonce is None else Secret(nonce),
+            nonce=nonce,
             timeout=check_timeout(timeout),
             repeatable=check_retry(retry),
         )
@@ -353,6 +359,8 @@ class Client:
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""
+        if "_closed" not in vars(self):
+            return "<Client: not made yet>"  # a report of an error on the way may show it
         state = "open" if self._opened else "closed" if self._closed else "not started"
         return f"<Client of project {self.project} at {self.base_url}: {state}>"
 

@@ -30,10 +30,14 @@ __all__ = [
     "not_negative",
     "of_kind",
     "payload_limit",
+    "shown_url",
 ]
 
 # `urlsplit` drops some of these in silence and other parsers do not: no two readers may see two hosts in one URL.
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+# Surrogates stand for bytes that are not text, and cannot be sent.
+_UNSAFE = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
+#: What documents put around the name of a value that the reader has to fill in.
+_PLACEHOLDER = re.compile(r"[{}<>]")
 
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
 _CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
@@ -206,7 +210,8 @@ def check_project(project: str) -> str:
         ConfigError: It cannot.
     """
     if not isinstance(project, str) or not _PROJECT.fullmatch(project):
-        raise ConfigError(f"project {project!r} is no project's name: letters, digits, hyphens and underscores only")
+        # Not quoted: the project is the client's first argument, in whose place a token may stand by mistake.
+        raise ConfigError("project is not a project name: it may have letters, digits, hyphens and underscores only")
     return project
 
 
@@ -216,7 +221,7 @@ def payload_limit(cluster: str) -> int | None:
     return _CLOUD_NAMES.get(cluster) or next(by_prefix, None)
 
 
-def check_url(url: str, *, what: str) -> str:
+def check_url(url: str, *, what: str, query: bool = False) -> str:
     """Return *url* in its normal form, without a trailing slash, if secrets may be sent to it.
 
     Plain http is for loopback addresses only. There is no setting that changes this.
@@ -224,32 +229,54 @@ def check_url(url: str, *, what: str) -> str:
     Args:
         url: An absolute URL, such as `https://api.cognitedata.com`.
         what: The name of the setting, for the error's message.
+        query: It may have a query, as the endpoints of OAuth 2.0 may (RFC 6749 sections 3.1 and 3.2).
 
     Raises:
-        ConfigError: It is no absolute https URL, or has a user name, a query or a fragment.
+        ConfigError: It is no absolute https URL, or has a user name, a placeholder, a query or a fragment.
     """
-    parts = _split(url, what)
-    # From here on messages show what comes after the user name: a password may be in front of it.
-    shown = f"{what} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    parts = _split(url)
+    if parts is None:
+        raise ConfigError(f"{what} is no absolute URL. It must look like https://host/path, without spaces.")
+    shown = f"{what} {_visible(parts)}"
     if "@" in parts.netloc:
         raise ConfigError(f"{shown} has a user name before its host. Leave out everything up to the '@'.")
-    if parts.query or parts.fragment:
-        raise ConfigError(f"{shown} has a query or a fragment. Leave out everything from the '?' or '#'.")
+    if _PLACEHOLDER.search(url):
+        raise ConfigError(f"{shown} has a placeholder. Put your own value in its place, without the brackets.")
+    if parts.fragment:
+        raise ConfigError(f"{shown} has a fragment. Leave out everything from the '#'.")
+    if parts.query and not query:
+        raise ConfigError(f"{shown} has a query. Leave out everything from the '?'.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ConfigError(f"{shown} is plain http, which everyone on the way can read. Use https.")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    tail = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}{tail}"
 
 
-def _split(url: str, what: str) -> SplitResult:
-    """Take the URL apart; a bad one is not quoted, for it may hold a secret in any place."""
+def shown_url(url: object) -> str:
+    """Return the repr of a URL without user name and query, either of which may hold a secret."""
+    if url is None:
+        return "None"
+    parts = _split(url)
+    if parts is None:
+        return "<no URL>"
+    return repr(f"{_visible(parts)}{'?...' if parts.query else ''}")
+
+
+def _visible(parts: SplitResult) -> str:
+    """Return the part of a URL that messages may show: nothing up to the last '@', and no query."""
+    return f"{parts.scheme}://{f'{parts.netloc}{parts.path}'.rpartition('@')[2]}"
+
+
+def _split(url: object) -> SplitResult | None:
+    """Take a URL apart; None for a bad one, which may hold a secret in any place, so that it is never quoted."""
+    if not isinstance(url, str) or _UNSAFE.search(url):
+        return None
     try:
         parts = urlsplit(url)
-        usable = not _UNSAFE.search(url) and parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
-    except (AttributeError, TypeError, ValueError):  # what is no text has no parts
-        usable = False
-    if not usable:
-        raise ConfigError(f"{what} is no absolute URL. It must look like https://host/path, without spaces.")
-    return parts
+        usable = parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,10 +1,20 @@
-"""A string that never shows itself."""
+"""A string that never shows itself, and functions and classes whose arguments no traceback shows."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import functools
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
-__all__ = ["Secret"]
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Secret", "hide_arguments", "safe_to_show"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Secret:
@@ -69,3 +79,41 @@ class Secret:
     def __deepcopy__(self, memo: object) -> Secret:
         """Return itself: it cannot change."""
         return self
+
+
+def hide_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Let *function* raise its errors without the frames below, whose locals hold its arguments.
+
+    Error reports may show the locals of each frame. An argument may be a secret, also by mistake: a token in the place
+    of credentials, a URL with a password.
+    """
+
+    @functools.wraps(function)
+    def hidden(*args: P.args, **given: P.kwargs) -> R:
+        try:
+            return function(*args, **given)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
+            failure = error.with_traceback(None)
+        del args, given
+        failure.__context__ = None  # which has frames of its own
+        raise failure
+
+    return hidden
+
+
+def safe_to_show(kind: type[T]) -> type[T]:
+    """Make an attrs class safe in error reports: arguments that it refuses are hidden, and a half-made value has a repr."""
+    changed: Any = kind
+    changed.__init__ = hide_arguments(changed.__init__)
+    changed.__repr__ = _show_fields
+    return kind
+
+
+def _show_fields(value: attrs.AttrsInstance) -> str:
+    """Show the fields that are set; attrs's own repr raises where one is not."""
+    shown = [
+        f"{field.name}={(field.repr if callable(field.repr) else repr)(getattr(value, field.name))}"
+        for field in attrs.fields(type(value))
+        if field.repr and hasattr(value, field.name)
+    ]
+    return f"{type(value).__name__}({', '.join(shown)})"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf._environment import Environment, read_variables
+from aiocdf._environment import read_environment
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
 from aiocdf.cli.console import open_console
@@ -17,6 +17,7 @@ from aiocdf.errors import InvalidArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from aiocdf._environment import Environment
     from aiocdf.auth import Credentials
 
 __all__ = ["run_login", "run_logout", "run_whoami"]
@@ -29,7 +30,7 @@ async def run_login() -> None:
         ConfigError: The environment does not say where to sign in.
         AuthError: There was no sign-in.
     """
-    environment = _environment()
+    environment = read_environment()
     credentials = credentials_from(environment)
     console = open_console()
     if isinstance(credentials, AuthorizationCode):
@@ -46,7 +47,7 @@ async def run_logout() -> None:
         InvalidArgument: By what the environment says, nobody signs in.
         AuthError: The provider could not be told; here, the sign-in is over nevertheless.
     """
-    environment = _environment()
+    environment = read_environment()
     credentials = credentials_from(environment)
     if not isinstance(credentials, UserCredentials):
         raise InvalidArgument(
@@ -65,7 +66,7 @@ async def run_whoami() -> None:
         ConfigError: The environment does not say how to sign in.
         AuthError: Nobody is signed in, or the identity provider refuses.
     """
-    environment = _environment()
+    environment = read_environment()
     credentials = credentials_from(environment)
     if isinstance(credentials, UserCredentials):
         credentials = attrs.evolve(credentials, ask_user=False)
@@ -78,10 +79,6 @@ async def _show_page(console: Console, url: str) -> None:
     console.print("Sign in on the page that opens in your browser, or open it yourself:")
     console.out(f"{url}\n")
     await open_browser(url)
-
-
-def _environment() -> Environment:
-    return Environment.read(read_variables())
 
 
 def _client(environment: Environment, credentials: Credentials) -> Client:

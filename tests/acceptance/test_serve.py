@@ -183,7 +183,7 @@ def test_keeps_the_environment_file_of_another_server(shell):
         (["functions/double"], "there are no functions in 'functions/double'"),
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
         (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
-        (["functions", "--project", "a/b"], "project 'a/b' is no project's name"),
+        (["functions", "--project", "a/b"], "project is not a project name"),
     ],
 )
 def test_says_in_a_line_what_is_wrong(shell, arguments, reason):

@@ -83,7 +83,7 @@ async def test_no_port(root, port):
 @pytest.mark.parametrize(
     ("given", "error", "problem"),
     [
-        ({"project": "a b"}, ConfigError, "^project 'a b' is no project's name"),
+        ({"project": "a b"}, ConfigError, "^project is not a project name"),
         ({"error_shape": "x"}, InvalidArgument, "^error_shape must be one of object, string, not 'x'$"),
         ({"limits": {"log_bytes": 5}}, ConfigError, "^setting limits must be a Limits, not "),
     ],

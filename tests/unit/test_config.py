@@ -49,7 +49,7 @@ def test_project(project) -> None:
 )
 def test_no_project(project) -> None:
     """What would change the path of an address is no project's name."""
-    with pytest.raises(ConfigError, match="is no project's name"):
+    with pytest.raises(ConfigError, match="is not a project name"):
         check_project(project)
 
 

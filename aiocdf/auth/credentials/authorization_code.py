@@ -16,9 +16,9 @@ from aiocdf.auth.oauth.prompt import notify, open_browser, print_url
 from aiocdf.auth.oauth.redirect import read_redirect
 from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import read_token_response
-from aiocdf.config import base_url_of
+from aiocdf.config import base_url_of, check_url, shown_url
 from aiocdf.errors import ConfigError, OAuthError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments, safe_to_show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ __all__ = ["AuthorizationCode"]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True)
 class AuthorizationCode(UserCredentials):
     """A person's sign-in in the browser of this computer (RFC 6749 section 4.1, with the proof of RFC 7636).
@@ -50,8 +51,8 @@ class AuthorizationCode(UserCredentials):
         ConfigError: Something is missing, or cannot be sent or sent safely.
     """
 
-    authorize_url: str | None = None
-    redirect_uri: str = "http://127.0.0.1/callback"
+    authorize_url: str | None = attrs.field(default=None, repr=shown_url)
+    redirect_uri: str = attrs.field(default="http://127.0.0.1/callback", repr=shown_url)
     open_browser: bool = True
     show_url: Callable[[str], object] = print_url
 
@@ -60,14 +61,16 @@ class AuthorizationCode(UserCredentials):
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
         super().__attrs_post_init__()
-        parts = urlsplit(str(self.redirect_uri))
-        if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.query or parts.fragment:
+        check_url(self.redirect_uri, what="redirect_uri")
+        parts = urlsplit(self.redirect_uri)
+        if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
             raise ConfigError(
-                f"redirect_uri {self.redirect_uri!r} is no loopback address, such as http://127.0.0.1/callback or"
-                " http://localhost:53000."
+                f"redirect_uri {shown_url(self.redirect_uri)} is not a loopback address, such as"
+                " http://127.0.0.1/callback or http://localhost:53000."
             )
 
     @classmethod
+    @hide_arguments
     def entra(cls, *, tenant: str, client_id: str, cluster: str, **more: Any) -> Self:
         """Make credentials of a user in Microsoft Entra ID.
 
@@ -77,11 +80,12 @@ class AuthorizationCode(UserCredentials):
             cluster: The Cognite cluster, such as `westeurope-1` or `api`.
             more: Further arguments, or others than the usual ones.
         """
-        urls = entra_urls(entra_authority(tenant))
+        urls, base_url = entra_urls(entra_authority(tenant)), base_url_of(cluster)
         usual = {
             "authorize_url": urls.authorize_url,
             "token_url": urls.token_url,
-            "scopes": (f"{base_url_of(cluster)}/.default", "offline_access"),
+            "service": base_url,
+            "scopes": (f"{base_url}/.default", "offline_access"),
             "redirect_uri": "http://localhost:53000",
         }
         return cls(client_id=client_id, **usual | more)

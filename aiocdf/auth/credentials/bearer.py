@@ -12,7 +12,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf.auth.oauth.token import AccessToken, clean, is_sendable, read_seconds
 from aiocdf.errors import AuthError, ConfigError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, safe_to_show
 
 if TYPE_CHECKING:
     from aiocdf._http.transport import Transport
@@ -30,6 +30,7 @@ _PATIENCE = 60.0
 _LONGEST_LIFE = 1e9
 
 
+@safe_to_show
 @attrs.frozen(init=False)
 class BearerToken:
     """An access token that somebody else obtained, or a function that obtains one.
@@ -56,9 +57,7 @@ class BearerToken:
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:
         """Wrap a text, then check."""
-        # In the same variable: a check that fails must find no bare token among the locals of its traceback.
-        token = _wrap(token)
-        self.__attrs_init__(token)
+        self.__attrs_init__(_wrap(token))
 
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later."""
@@ -87,7 +86,7 @@ class BearerToken:
 
 
 def _wrap(token: object) -> Secret | TokenFunction:
-    """Wrap a text; what is no function either becomes an empty one, which is refused where no traceback shows it."""
+    """Wrap a text; what is not a function either becomes an empty one, which is refused."""
     if isinstance(token, str | Secret):
         return Secret(token)
     return token if callable(token) else Secret("")

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 import attrs
 
 from aiocdf.auth.credentials.presets import COGNITE_TOKEN_URL, OPEN_INDUSTRIAL_DATA, entra_authority, entra_urls
-from aiocdf.auth.credentials.validation import check_client_id, check_extra, is_text, split_names
+from aiocdf.auth.credentials.validation import (
+    as_mapping,
+    check_client_id,
+    check_extra,
+    check_key_header,
+    check_targets,
+    is_text,
+    split_names,
+)
 from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import read_token_response
-from aiocdf.config import base_url_of, check_url
+from aiocdf.config import base_url_of, check_url, shown_url
 from aiocdf.errors import ConfigError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments, safe_to_show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,6 +48,7 @@ _OWN_FIELDS = frozenset(
 )
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True, init=False)
 class ClientCredentials:
     """An application's own id and secret, traded for access tokens (RFC 6749 section 4.4).
@@ -55,13 +64,14 @@ class ClientCredentials:
         extra: Further fields of the token request; their values are kept like secrets.
         auth_method: How the secret is used: `client_secret_post` sends it in the body, `client_secret_basic` in a
             header; `private_key_jwt` signs with the key, which is never sent (RFC 7523).
-        key_header: What the provider knows the key by, such as `{"kid": ...}`, or `{"x5t": ...}` for Entra ID.
+        key_header: What the provider knows the key by, such as `{"kid": ...}`, or `{"x5t": ...}` for Entra ID. It may
+            set `kid`, `typ`, `x5t` and `x5t#S256`.
 
     Raises:
         ConfigError: Something is missing, or cannot be sent or sent safely.
     """
 
-    token_url: str
+    token_url: str = attrs.field(repr=shown_url)
     client_id: str
     client_secret: Secret
     scopes: tuple[str, ...]
@@ -85,32 +95,32 @@ class ClientCredentials:
         key_header: Mapping[str, str] | None = None,
     ) -> None:
         """Wrap what is secret, then check."""
-        # First, and in the same variables: a check that fails must find no bare secret among the locals of its traceback.
-        client_secret = _wrap(client_secret)
-        extra = wrapped = {name: _wrap(value) for name, value in (extra or {}).items()}
         self.__attrs_init__(
             token_url=token_url,
             client_id=client_id,
-            client_secret=client_secret,
+            client_secret=_wrap(client_secret),
             scopes=split_names(scopes),
             audience=audience,
             resource=split_names(resource),
-            extra=wrapped,
+            extra={name: _wrap(value) for name, value in as_mapping(extra, what="extra").items()},
             auth_method=auth_method,
-            key_header=dict(key_header or {}),
+            key_header=as_mapping(key_header, what="key_header"),
         )
 
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
-        check_url(self.token_url, what="token_url")
+        check_url(self.token_url, what="token_url", query=True)
         check_client_id(self.client_id)
         if not is_text(self.client_secret.reveal()):
             raise ConfigError(f"client_secret of client {self.client_id!r} is empty or not text.")
         if self.auth_method not in get_args(AuthMethod):
-            raise ConfigError(f"auth_method {self.auth_method!r} is none of {', '.join(get_args(AuthMethod))}.")
-        check_extra(self.extra, own=_OWN_FIELDS)
+            raise ConfigError(f"auth_method must be one of {', '.join(get_args(AuthMethod))}.")
+        check_targets(scopes=self.scopes, audience=self.audience, resource=self.resource)
+        check_extra({name: value.reveal() for name, value in self.extra.items()}, own=_OWN_FIELDS)
+        check_key_header(self.key_header)
 
     @classmethod
+    @hide_arguments
     def entra(cls, *, tenant: str, client_id: str, client_secret: str | Secret, cluster: str) -> Self:
         """Make credentials of an application in Microsoft Entra ID.
 
@@ -120,7 +130,6 @@ class ClientCredentials:
             client_secret: The secret's value, not its id.
             cluster: The Cognite cluster, such as `westeurope-1` or `api`.
         """
-        client_secret = _wrap(client_secret)
         return cls(
             token_url=entra_urls(entra_authority(tenant)).token_url,
             client_id=client_id,
@@ -129,6 +138,7 @@ class ClientCredentials:
         )
 
     @classmethod
+    @hide_arguments
     def cognite(cls, *, client_id: str, client_secret: str | Secret) -> Self:
         """Make credentials of a service account at Cognite's own identity provider, which takes no scopes.
 
@@ -136,17 +146,16 @@ class ClientCredentials:
             client_id: The account's id.
             client_secret: Its secret.
         """
-        client_secret = _wrap(client_secret)
         return cls(token_url=COGNITE_TOKEN_URL, client_id=client_id, client_secret=client_secret)
 
     @classmethod
+    @hide_arguments
     def open_industrial_data(cls, client_secret: str | Secret) -> Self:
         """Make credentials for Open Industrial Data: project `publicdata` on cluster `api`, which may only be read.
 
         Args:
             client_secret: The secret that its web page gives to each user.
         """
-        client_secret = _wrap(client_secret)
         return cls.entra(client_secret=client_secret, **OPEN_INDUSTRIAL_DATA)
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:  # noqa: ARG002 - each is as good
@@ -190,5 +199,5 @@ class ClientCredentials:
 
 
 def _wrap(value: object) -> Secret:
-    """Wrap a secret; what is no string becomes an empty one, which is refused where no traceback shows it."""
+    """Wrap a secret; what is not a string becomes an empty one, which is refused."""
     return Secret(value) if isinstance(value, str | Secret) else Secret("")

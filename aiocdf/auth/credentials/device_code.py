@@ -12,9 +12,9 @@ from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.prompt import DevicePrompt, notify, print_prompt
 from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import clean, json_object, read_seconds, read_token_response, refusal
-from aiocdf.config import base_url_of
+from aiocdf.config import base_url_of, shown_url
 from aiocdf.errors import AuthError, LoginRequired, OAuthError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments, safe_to_show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ class _DeviceAuthorization:
     good_until: float
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True)
 class DeviceCode(UserCredentials):
     """A person's sign-in on another device, such as a phone, by a short code (RFC 8628).
@@ -59,12 +60,13 @@ class DeviceCode(UserCredentials):
         ConfigError: Something is missing, or cannot be sent or sent safely.
     """
 
-    device_url: str | None = None
+    device_url: str | None = attrs.field(default=None, repr=shown_url)
     prompt: Callable[[DevicePrompt], object] = print_prompt
 
     _begins_at: ClassVar[str] = "device_url"
 
     @classmethod
+    @hide_arguments
     def entra(cls, *, tenant: str, cluster: str, client_id: str = ENTRA_DEVICE_CLIENT, **more: Any) -> Self:
         """Make credentials of a user in Microsoft Entra ID.
 
@@ -78,6 +80,7 @@ class DeviceCode(UserCredentials):
         usual = {
             "device_url": urls.device_url,
             "token_url": urls.token_url,
+            "service": base_url,
             "scopes": (f"{base_url}/IDENTITY", f"{base_url}/user_impersonation", "offline_access"),
         }
         return cls(client_id=client_id, **usual | more)
@@ -108,11 +111,24 @@ async def _poll(request: Request, transport: Transport, authorization: _DeviceAu
         try:
             return await send_token_request(request, transport, read_token_response, attempts=1)
         except AuthError as error:
+            if isinstance(error, OAuthError) and error.error == "access_denied":
+                raise _denial(error) from None
             longer = _longer(interval, error)
             if longer is None:
                 raise
             interval = longer
     raise LoginRequired(f"nobody entered the code within {authorization.prompt.expires_in:g} s: try again.")
+
+
+def _denial(error: OAuthError) -> OAuthError:
+    """Explain a refusal where, unlike with other token requests, a user may be the one who said no."""
+    reason = " - ".join(part for part in (error.error, error.description) if part)
+    return OAuthError(
+        f"the sign-in was refused: {reason}. The user, or a rule at the identity provider, said no.",
+        error=error.error,
+        description=error.description,
+        status=error.status,
+    )
 
 
 def _longer(interval: float, error: AuthError) -> float | None:

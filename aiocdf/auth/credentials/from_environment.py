@@ -18,7 +18,9 @@ from aiocdf.auth.credentials.presets import (
 from aiocdf.auth.store.base import MemoryTokenStore
 from aiocdf.auth.store.file import FileTokenStore
 from aiocdf.auth.store.keyring import KeyringTokenStore
+from aiocdf.config import check_url
 from aiocdf.errors import ConfigError
+from aiocdf.secret import hide_arguments
 
 if TYPE_CHECKING:
     from aiocdf._environment import Environment
@@ -30,8 +32,10 @@ __all__ = ["credentials_from"]
 _STORES = {"file": FileTokenStore, "keyring": KeyringTokenStore, "memory": MemoryTokenStore}
 #: What users of Cognite's own tools have registered at their providers.
 _REDIRECT_URI = "http://localhost:53000"
+_AUTH0_SCOPES = ("IDENTITY", "user_impersonation")
 
 
+@hide_arguments
 def credentials_from(environment: Environment) -> Credentials:
     """Return the credentials that `LOGIN_FLOW` asks for; sign-ins of users are kept for all programs of the user.
 
@@ -70,7 +74,7 @@ def _client_credentials(environment: Environment) -> ClientCredentials:
         token_url=token_url,
         client_id=environment.client_id,
         client_secret=environment.client_secret,
-        scopes=environment.scopes or (() if environment.provider == "cdf" else (_scope(environment, ".default"),)),
+        scopes=environment.scopes or _scopes_of_application(environment),
         audience=_audience(environment),
     )
 
@@ -96,7 +100,8 @@ def _of_user(environment: Environment, endpoint: str) -> dict[str, Any]:
     return {
         **where,
         "client_id": client_id,
-        "scopes": environment.scopes or _scopes(environment, is_device=is_device),
+        "service": environment.base_url,
+        "scopes": environment.scopes or _scopes_of_user(environment, is_device=is_device),
         "audience": _audience(environment),
         "store": store(),
     }
@@ -119,24 +124,37 @@ def _entra(environment: Environment) -> Provider | None:
     """Return the addresses of the directory in Entra ID, if it is that and known."""
     if environment.provider != "entra_id" or not (environment.authority_url or environment.tenant):
         return None
+    if environment.authority_url:
+        check_url(environment.authority_url, what="IDP_AUTHORITY_URL")  # which is not an endpoint, and gets a path
     return entra_urls(environment.authority_url or entra_authority(environment.tenant or ""))
 
 
-def _scopes(environment: Environment, *, is_device: bool) -> tuple[str, ...]:
-    """Return what the provider usually wants to be asked for; the last keeps users signed in."""
+def _scopes_of_application(environment: Environment) -> tuple[str, ...]:
+    """Return what the provider usually wants an application to ask for, as Cognite's own tools do."""
+    match environment.provider:
+        case "cdf":
+            return ()
+        case "auth0":
+            return _AUTH0_SCOPES
+        case _:
+            return (_scope(environment, ".default"),)
+
+
+def _scopes_of_user(environment: Environment, *, is_device: bool) -> tuple[str, ...]:
+    """Return what the provider usually wants users to ask for; the last keeps them signed in."""
     match environment.provider:
         case "entra_id" if is_device:
             return (_scope(environment, "IDENTITY"), _scope(environment, "user_impersonation"), "offline_access")
         case "entra_id":
             return (_scope(environment, ".default"), "offline_access")
         case "auth0":
-            return ("IDENTITY", "user_impersonation", "offline_access")
+            return (*_AUTH0_SCOPES, "offline_access")
         case _:
             return ("offline_access",)
 
 
 def _scope(environment: Environment, name: str) -> str:
-    return f"{environment.base_url.rstrip('/')}/{name}"
+    return f"{environment.cluster_url.rstrip('/')}/{name}"
 
 
 def _audience(environment: Environment) -> str | None:

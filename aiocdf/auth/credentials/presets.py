@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from aiocdf.auth.credentials.validation import is_text
 from aiocdf.auth.oauth.provider import Provider
+from aiocdf.errors import ConfigError
 
 __all__ = [
     "COGNITE_ISSUER",
@@ -30,7 +32,15 @@ OPEN_INDUSTRIAL_DATA = {
 
 
 def entra_authority(tenant: str) -> str:
-    """Return the address of a directory in Microsoft Entra ID."""
+    """Return the address of a directory in Microsoft Entra ID.
+
+    Raises:
+        ConfigError: The tenant is empty or not text.
+    """
+    if not is_text(tenant):
+        raise ConfigError(
+            "tenant is empty or not text. Give the id or the domain of a directory in Microsoft Entra ID."
+        )
     return f"https://login.microsoftonline.com/{quote(tenant, safe='')}"
 
 

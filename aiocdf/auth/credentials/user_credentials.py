@@ -12,14 +12,15 @@ import attrs
 from aiocdf import _clock
 from aiocdf.auth._finish import shielded_with_grace
 from aiocdf.auth.credentials.presets import COGNITE_ISSUER
-from aiocdf.auth.credentials.validation import check_client_id, check_extra, split_names
+from aiocdf.auth.credentials.validation import as_mapping, check_client_id, check_extra, check_targets, split_names
 from aiocdf.auth.oauth.provider import Provider, discover, issuer_of
 from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import read_token_response, refusal
 from aiocdf.auth.store.base import MemoryTokenStore, TokenStore
 from aiocdf.auth.store.stored_sign_in import StoredSignIn
-from aiocdf.config import above_zero, check_url
+from aiocdf.config import above_zero, check_url, shown_url
 from aiocdf.errors import AuthError, ConfigError, LoginRequired, OAuthError
+from aiocdf.secret import safe_to_show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,7 @@ _OWN_FIELDS = frozenset(
 )
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True)
 class UserCredentials:
     """A person's sign-in: made once, kept in a token store, and renewed as long as the provider lets it.
@@ -66,19 +68,21 @@ class UserCredentials:
         audience: Whom the token is for, with providers that want it said (Auth0, for one).
         resource: The same in the words of RFC 8707: one or more URIs.
         extra: Further parameters of the sign-in, such as `{"login_hint": "me@example.com"}`.
+        service: The address of the service that the tokens are for; sign-ins for different services are kept apart.
         store: Where the sign-in is kept; by default in memory, as long as these credentials live.
         time_limit: Seconds that the user may take.
         ask_user: Whether the user may be asked to sign in; otherwise `LoginRequired` is raised, as where nobody sits.
     """
 
     client_id: str
-    issuer: str | None = attrs.field(default=None, converter=attrs.converters.optional(issuer_of))
-    token_url: str | None = None
-    revoke_url: str | None = None
+    issuer: str | None = attrs.field(default=None, converter=attrs.converters.optional(issuer_of), repr=shown_url)
+    token_url: str | None = attrs.field(default=None, repr=shown_url)
+    revoke_url: str | None = attrs.field(default=None, repr=shown_url)
     scopes: tuple[str, ...] = attrs.field(default=(), converter=split_names)
     audience: str | None = None
     resource: tuple[str, ...] = attrs.field(default=(), converter=split_names)
     extra: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    service: str | None = attrs.field(default=None, repr=shown_url)
     store: TokenStore = attrs.field(factory=MemoryTokenStore)
     time_limit: float = attrs.field(default=300.0, validator=above_zero)
     ask_user: bool = True
@@ -99,17 +103,18 @@ class UserCredentials:
     def __attrs_post_init__(self) -> None:
         """Refuse what could only fail later, and less clearly."""
         check_client_id(self.client_id)
-        check_extra(self.extra, own=_OWN_FIELDS)
+        check_targets(scopes=self.scopes, audience=self.audience, resource=self.resource)
+        check_extra(as_mapping(self.extra, what="extra"), own=_OWN_FIELDS)
         if isinstance(self.store, type) or not isinstance(self.store, TokenStore):
             raise ConfigError(
-                f"store {self.store!r} is no token store. Give one, such as FileTokenStore(), KeyringTokenStore() or"
+                "store is not a token store. Give one, such as FileTokenStore(), KeyringTokenStore() or"
                 " MemoryTokenStore()."
             )
-        urls = {name: getattr(self, name) for name in ("issuer", "token_url", self._begins_at, "revoke_url")}
-        given = {name: url for name, url in urls.items() if url is not None}
+        names = ("issuer", "service", "token_url", self._begins_at, "revoke_url")
+        given = {name: url for name in names if (url := getattr(self, name)) is not None}
         for name, url in given.items():
-            check_url(url, what=name)
-        if given.keys() - {"revoke_url"} not in ({"issuer"}, {"token_url", self._begins_at}):
+            check_url(url, what=name, query=name not in {"issuer", "service"})
+        if given.keys() - {"service", "revoke_url"} not in ({"issuer"}, {"token_url", self._begins_at}):
             raise ConfigError(f"give either issuer, or token_url and {self._begins_at}.")
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
@@ -252,7 +257,9 @@ class UserCredentials:
     @property
     def _key(self) -> str:
         """Return the key in the token store: the same for all who sign in for the same."""
-        what = (self.issuer or self.token_url, self.client_id, sorted(self.scopes), self.audience, self.resource)
+        service = self.service and check_url(self.service, what="service")
+        provider = self.issuer or self.token_url
+        what = (service, provider, self.client_id, sorted(self.scopes), self.audience, self.resource)
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 

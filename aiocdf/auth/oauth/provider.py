@@ -67,7 +67,7 @@ async def discover(issuer: str, transport: Transport) -> Provider:
 
 def issuer_of(url: str) -> str:
     """Return the issuer from its name, or from the address of its discovery document."""
-    return url.removesuffix(_OPENID)
+    return url.removesuffix(_OPENID) if isinstance(url, str) else url
 
 
 async def _document(url: str, transport: Transport) -> Mapping[str, Any]:
@@ -88,6 +88,11 @@ def _read_document(response: Response, *, what: str, asked_at_wall: float) -> Ma
 def _read(document: Mapping[str, Any], issuer: str) -> Provider:
     """Take the addresses from a document, if it is the issuer's own."""
     name = document.get("issuer")
+    if isinstance(name, str) and "{" in name:
+        raise OAuthError(
+            f"the discovery document of issuer {issuer} is a template for many tenants: it is of issuer {name!r}. Give the"
+            " issuer of your own tenant, with its id in place of a name such as 'common' or 'organizations'."
+        )
     # A slash at the end more or less is a slip of the pen, and leads to the same document.
     if not isinstance(name, str) or name.rstrip("/") != issuer.rstrip("/"):
         raise OAuthError(f"the discovery document of issuer {issuer} is of issuer {name!r}. Give that as the issuer.")
@@ -111,5 +116,5 @@ def _endpoint(document: Mapping[str, Any], name: str) -> str | None:
     url = document.get(name)
     if not isinstance(url, str):
         return None
-    check_url(url, what=name)
+    check_url(url, what=name, query=True)
     return url

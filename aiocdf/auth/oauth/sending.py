@@ -49,7 +49,7 @@ async def send_token_request(request: Request, transport: Transport, read: Reade
         OAuthError: The provider refused.
         AuthError: The provider could not be reached; the cause is the transport's error.
     """
-    what = f"no {request.name} ({request.method} {request.url})"
+    what = f"no {request.name} ({request.method} {request.url.partition('?')[0]})"
     attempt = 1
     while True:
         asked_at_wall = _clock.wall()

@@ -31,7 +31,7 @@ _ADVICE = {
     "invalid_target": "Check audience and resource.",
     "unsupported_grant_type": "Check that token_url is of an OAuth 2.0 token endpoint.",
     "expired_token": "The code was not entered in time: try again.",
-    "access_denied": "The user, or a rule at the identity provider, said no.",
+    "access_denied": "Check that the identity provider allows this application the audience and the scopes.",
 }
 
 
