@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from aiocdf.config import check_url
+from aiocdf.config import check_url, shown_url
 from aiocdf.errors import ConfigError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -64,13 +64,58 @@ def test_user_name(url) -> None:
     assert "s3cr3t" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["https://idp.test/?key=s3cr3t", "https://idp.test/#s3cr3t"])
-def test_query_and_fragment(url) -> None:
+@pytest.mark.parametrize(
+    ("url", "part"), [("https://idp.test/?key=s3cr3t", "query"), ("https://idp.test/#s3cr3t", "fragment")]
+)
+def test_query_and_fragment(url, part) -> None:
     """A query or fragment is refused; it is not quoted."""
-    with pytest.raises(ConfigError, match=r"^token_url https://idp.test/ has a query or a fragment") as caught:
+    with pytest.raises(ConfigError, match=rf"^token_url https://idp.test/ has a {part}") as caught:
         check_url(url, what="token_url")
 
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_query_of_an_endpoint() -> None:
+    """Where a query is allowed it is kept as it is, and errors show the address without it; a fragment never is."""
+    url = "https://idp.test/token?p=Policy&x=%2F"
+    assert check_url(url, what="token_url", query=True) == url
+
+    for bad in (
+        "http://idp.test/token?p=s3cr3t",
+        "https://idp.test/token?p=s3cr3t#x",
+        "https://u@idp.test/token?p=s3cr3t",
+    ):
+        with pytest.raises(
+            ConfigError, match=r"^token_url https?://idp\.test/token has|^token_url .* is plain"
+        ) as caught:
+            check_url(bad, what="token_url", query=True)
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://{cluster}.test", "https://idp.test/<tenant>/token", "https://idp.test/{tenantid}"]
+)
+def test_placeholder(url) -> None:
+    """A placeholder that was copied from a document is named, before anything is sent to it."""
+    with pytest.raises(ConfigError, match=r"^token_url https://.* has a placeholder"):
+        check_url(url, what="token_url")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (None, "None"),
+        ("https://idp.test/token", "'https://idp.test/token'"),
+        ("https://me:s3cr3t@idp.test/token?code=s3cr3t", "'https://idp.test/token?...'"),
+        ("http://u:12/s3cr3t@idp.test", "'http://idp.test'"),
+        ("s3cr3t", "<no URL>"),
+        ("https://u:s3cr3t@[", "<no URL>"),
+        (5, "<no URL>"),
+    ],
+)
+def test_what_is_shown(url, shown) -> None:
+    """Statement 16: a URL is shown without what may be secret, and what is not a URL is not shown."""
+    assert shown_url(url) == shown
 
 
 @pytest.mark.parametrize(
@@ -93,6 +138,7 @@ def test_query_and_fragment(url) -> None:
         "https://idp\t.test",
         "http://localhost\\@evil.test",
         "https://idp.test\\evil",
+        "https://idp.test/\udcff",
         None,
         b"https://idp.test",
         5,

@@ -43,14 +43,12 @@ USES = {
 
 
 def shown(error):
-    """What an error report with all locals of aiocdf's frames would show, but for a client that is half made."""
-    frames = [
-        {name: value for name, value in frame.f_locals.items() if name != "self"}
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename.startswith(aiocdf.__path__[0])
-    ]
+    """What an error report with all locals of aiocdf's frames would show."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame.locals for frame in report.stack if frame.filename.startswith(aiocdf.__path__[0])]
     assert frames, "the exception was not raised in aiocdf"
-    return f"{error!r}{frames}"
+    context = shown(error.__context__) if error.__context__ else ""
+    return f"{error!r}{frames}{context}"
 
 
 class TestLife:
@@ -159,11 +157,44 @@ class TestLife:
                 service.client(session=session)
 
     @pytest.mark.parametrize("make", [Client, Client.from_env], ids=["plain", "environment"])
-    def test_bare_token(self, make):
-        """A token in the place of credentials is not shown, be it in text or locals."""
-        with pytest.raises(InvalidType, match="BearerToken") as caught:
-            make(project="acme", credentials="s3cr3t", cluster="api")
+    @pytest.mark.parametrize(
+        "mistake",
+        [
+            {"credentials": "s3cr3t"},
+            {"credentials": b"s3cr3t"},
+            {"credentials": BearerToken("t"), "settings": "s3cr3t"},
+            {"credentials": BearerToken("t"), "session": "s3cr3t"},
+            {"credentials": BearerToken("t"), "transport": "s3cr3t"},
+            {"credentials": BearerToken("t"), "observers": "s3cr3t"},
+            {"credentials": BearerToken("t"), "observers": ["s3cr3t"]},
+            {"credentials": BearerToken("t"), "project": "s3cr3t.s3cr3t"},
+            {"credentials": BearerToken("t"), "project": b"s3cr3t"},
+            {"credentials": BearerToken("t"), "cluster": None, "base_url": "s3cr3t"},
+            {"credentials": BearerToken("t"), "cluster": None, "base_url": "https://me:s3cr3t@x.test"},
+            {"credentials": BearerToken("t"), "cluster": None, "base_url": "https://x.test?key=s3cr3t"},
+            {"credentials": BearerToken("t"), "token": "s3cr3t"},
+        ],
+        ids=str,
+    )
+    def test_bare_secret(self, make, mistake):
+        """Statement 17: a secret in the place of any argument is not shown, be it in text or locals."""
+        with pytest.raises((ConfigError, TypeError)) as caught:
+            make(**{"project": "acme", "cluster": "api"} | mistake)
         assert "s3cr3t" not in shown(caught.value)
+
+    def test_half_made(self):
+        """Statement 16: a client that is only half made has a repr, which error reports may ask for."""
+        assert "not made" in repr(Client.__new__(Client))
+
+    async def test_nonce_beside_what_cannot_be_sent(self, client, service):
+        """Statement 17: a nonce is not shown where something else of the call is refused."""
+        for problem in ({"data": {"a": math.nan}}, {"timeout": "5"}, {"retry": 5}, {"function": 0}):
+            with pytest.raises(UsageError) as caught:
+                client.call(**{"function": 1, "nonce": "n0nce"} | problem)
+            assert "n0nce" not in shown(caught.value)
+        with pytest.raises(WrongState) as caught:
+            service.client().call(1, nonce="n0nce")
+        assert "n0nce" not in shown(caught.value)
 
 
 class TestArguments:

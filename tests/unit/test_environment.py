@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 import aiocdf
-from aiocdf._environment import Environment, read_variables
+from aiocdf._environment import Environment, read_environment
 from aiocdf.auth import (
     AuthorizationCode,
     BearerToken,
@@ -44,7 +44,7 @@ def folder(tmp_path, monkeypatch):
     [
         ({}, {"project": "acme", "base_url": ADDRESS, "token_store": "file"}),
         ({}, {"login_flow": "client_credentials", "provider": "entra_id", "scopes": (), "token": None}),
-        ({"CDF_URL": "https://x.test/"}, {"base_url": "https://x.test/"}),
+        ({"CDF_URL": "https://x.test/"}, {"base_url": "https://x.test/", "cluster_url": ADDRESS}),
         ({"CDF_URL": "  "}, {"base_url": ADDRESS}),
         ({"LOGIN_FLOW": "TOKEN", "PROVIDER": "CDF"}, {"login_flow": "token", "provider": "cdf"}),
         ({"CDF_TOKEN": "t"}, {"login_flow": "token"}),
@@ -135,14 +135,12 @@ def write(path, text, mode=0o600) -> None:
 
 def test_file(folder) -> None:
     """The file in the working directory has the same names in lower case; a list is as good as a text."""
-    write(folder / "aiocdf.toml", 'cdf_project = "acme"\nidp_scopes = ["a", "b"]\ncdf_token = "s3cr3t"\ncdf_url = ""\n')
+    text = 'cdf_project = "acme"\nidp_scopes = ["a", "b"]\ncdf_token = "s3cr3t"\ncdf_url = ""\ncdf_cluster = "api"\n'
+    write(folder / "aiocdf.toml", text)
 
-    assert read_variables() | {} == read_variables() | {
-        "CDF_PROJECT": "acme",
-        "IDP_SCOPES": "a b",
-        "CDF_TOKEN": Secret("s3cr3t"),
-    }
-    assert "CDF_URL" not in read_variables()
+    environment = read_environment()
+    assert (environment.project, environment.scopes, environment.token) == ("acme", ("a", "b"), Secret("s3cr3t"))
+    assert environment.base_url == "https://api.cognitedata.com"
 
 
 def test_environment_counts_for_more_than_the_file(folder, monkeypatch) -> None:
@@ -151,57 +149,193 @@ def test_environment_counts_for_more_than_the_file(folder, monkeypatch) -> None:
     monkeypatch.setenv("CDF_PROJECT", "mine")
     monkeypatch.setenv("CDF_CLUSTER", " ")
 
-    assert (read_variables()["CDF_PROJECT"], read_variables()["CDF_CLUSTER"]) == ("mine", "api")
+    assert (read_environment().project, read_environment().base_url) == ("mine", "https://api.cognitedata.com")
 
 
 def test_file_elsewhere(folder, monkeypatch) -> None:
-    """AIOCDF_CONFIG names another file, which then must be there."""
-    write(folder / "aiocdf.toml", 'cdf_project = "here"\n')
-    write(folder / "other.toml", 'cdf_project = "other"\n')
+    """AIOCDF_CONFIG names another file, which then must be there; an empty value names none."""
+    write(folder / "aiocdf.toml", 'cdf_project = "here"\ncdf_cluster = "api"\n')
+    write(folder / "other.toml", 'cdf_project = "other"\ncdf_cluster = "api"\n')
     monkeypatch.setenv("AIOCDF_CONFIG", str(folder / "other.toml"))
-    assert read_variables()["CDF_PROJECT"] == "other"
+    assert read_environment().project == "other"
+
+    monkeypatch.setenv("AIOCDF_CONFIG", " ")
+    assert read_environment().project == "here"
 
     monkeypatch.setenv("AIOCDF_CONFIG", str(folder / "none.toml"))
     with pytest.raises(ConfigError, match=r"cannot read .*none\.toml \(named by AIOCDF_CONFIG\): No such file"):
-        read_variables()
+        read_environment()
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
-@pytest.mark.parametrize("name", ["cdf_token", "idp_client_secret"])
-def test_secrets_in_an_open_file(name, mode, folder) -> None:
-    """A file that holds a secret must be its owner's alone; one without may be shared."""
-    write(folder / "aiocdf.toml", f'{name} = "s3cr3t"\n', mode)
-    with pytest.raises(ConfigError, match=f"holds {name} and is open to other users: chmod 600"):
-        read_variables()
+IDP = {"IDP_TENANT_ID": "acme.com", "IDP_CLIENT_ID": "app"}
+APPLICATION = IDP | {"IDP_CLIENT_SECRET": "s3cr3t"}
+FILE_ADDRESSES = {
+    "CDF_CLUSTER": "evil",
+    "CDF_URL": "https://evil.test",
+    "IDP_AUTHORITY_URL": "https://evil.test",
+    "IDP_DISCOVERY_URL": "https://evil.test",
+    "IDP_TENANT_ID": "evil.test",
+    "IDP_TOKEN_URL": "https://evil.test",
+    "PROVIDER": "cdf",
+}
 
-    write(folder / "aiocdf.toml", 'cdf_project = "acme"\n', mode)
-    assert read_variables()["CDF_PROJECT"] == "acme"
+
+@pytest.mark.parametrize("trusts_file", [True, False])
+@pytest.mark.parametrize(
+    "service", [{"CDF_CLUSTER": "westeurope-1"}, {"CDF_URL": ADDRESS}, {"CDF_CLUSTER": "x", "CDF_URL": ADDRESS}]
+)
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"IDP_TENANT_ID": "acme.com"},
+        {"IDP_AUTHORITY_URL": "https://login.microsoftonline.com/acme.com"},
+        {"IDP_TOKEN_URL": f"{ENTRA}/token"},
+    ],
+)
+def test_addresses_of_the_environment_replace_those_of_a_file(service, provider, trusts_file) -> None:
+    """Statement 31: cluster and URL are one setting, and so are all that say where the identity provider is."""
+    variables = {"CDF_PROJECT": "acme", "IDP_CLIENT_ID": "app", "IDP_CLIENT_SECRET": "s3cr3t"} | service | provider
+
+    environment = Environment.read(variables, file=FILE_ADDRESSES, trusts_file=trusts_file)
+    assert environment.base_url == ADDRESS
+    assert credentials_from(environment).token_url == f"{ENTRA}/token"
+
+
+def test_an_address_in_code_replaces_all_others() -> None:
+    """Statement 31: an address that is given in code is the one that tokens are for, whatever else is set."""
+    for variables, file in ((CDF, {}), ({"CDF_URL": "https://y.test"}, {}), ({}, FILE_ADDRESSES)):
+        given = {"CDF_PROJECT": "acme", "CDF_TOKEN": "t"} | variables
+        environment = Environment.read(given, file=file, base_url="https://x.test")
+        assert (environment.base_url, environment.cluster_url) == ("https://x.test", "https://x.test")
+
+
+@pytest.mark.parametrize("name", FILE_ADDRESSES)
+def test_file_leads_no_client_secret(name) -> None:
+    """Statement 31: a client secret of the environment goes nowhere by the working directory's file."""
+    service = {} if name.startswith("CDF_") else CDF
+    provider = APPLICATION if name.startswith("CDF_") else {"IDP_CLIENT_ID": "app", "IDP_CLIENT_SECRET": "s3cr3t"}
+    given = {"CDF_PROJECT": "acme"} | service | provider
+    with pytest.raises(
+        ConfigError, match=rf"^IDP_CLIENT_SECRET would be sent .* aiocdf\.toml .* sets {name.lower()}\."
+    ) as caught:
+        Environment.read(given, file={name: FILE_ADDRESSES[name]})
+
+    assert "AIOCDF_CONFIG=./aiocdf.toml" in str(caught.value)
+    assert Environment.read(given, file={name: FILE_ADDRESSES[name]}, trusts_file=True).project == "acme"
+
+
+@pytest.mark.parametrize("name", ["CDF_CLUSTER", "CDF_URL"])
+def test_file_leads_no_token(name) -> None:
+    """Statement 31: nor does a token, of the environment or of credentials that are given in code."""
+    file = {name: FILE_ADDRESSES[name]}
+    with pytest.raises(ConfigError, match=rf"^CDF_TOKEN would be sent .* sets {name.lower()}\."):
+        Environment.read({"CDF_PROJECT": "acme", "CDF_TOKEN": "t"}, file=file)
+    with pytest.raises(ConfigError, match=rf"given in code would be sent .* sets {name.lower()}\."):
+        Environment.read({"CDF_PROJECT": "acme"}, file=file, has_credentials=True)
+
+
+@pytest.mark.parametrize("flow", ["interactive", "device_code"])
+def test_file_leads_no_sign_in(flow) -> None:
+    """Statement 31: a user's token goes to a Cognite cluster that the file names, and to no other address of it."""
+    given = {"CDF_PROJECT": "acme", "LOGIN_FLOW": flow} | IDP
+    with pytest.raises(ConfigError, match=r"^the token of your sign-in would be sent .* sets cdf_url\."):
+        Environment.read(given, file={"CDF_URL": "https://evil.test"})
+
+    assert Environment.read(given, file={"CDF_CLUSTER": "westeurope-1"}).base_url == ADDRESS
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("given", "file"),
     [
-        ('cdf_proiect = "s3cr3t"', "sets cdf_proiect, and can set aiocdf_token_store, cdf_cluster, "),
-        ('[cdf]\nproject = "s3cr3t"', "sets cdf, and can set"),
-        ("cdf_project = 7", "sets cdf_project to what is neither a text nor a list of texts"),
-        ('cdf_token = ["s3cr3t", 7]', "sets cdf_token to what is neither"),
-        ('cdf_token = "s3cr3t\n', r"^aiocdf\.toml is no TOML file \(at line 1, column \d+\)\.$"),
-        ("s3cr3t", r"is no TOML file \(at end of document\)\.$"),
-        ("s3cr3t = 1\ns3cr3t = 2\n", r"is no TOML file \(at line 2, column \d+\)\.$"),
-        ('cdf_token = "s3cr3t\xff"', r"is no TOML file\.$"),
+        ({}, CDF | APPLICATION),
+        ({}, CDF | {"CDF_TOKEN": "t", "IDP_TOKEN_URL": "https://x.test"}),
+        ({"CDF_TOKEN": "t"} | CDF, {"IDP_TOKEN_URL": "https://x.test"}),
+        ({"CDF_TOKEN": "t", "LOGIN_FLOW": "client_credentials"}, CDF | APPLICATION),
+        ({"IDP_CLIENT_SECRET": "s"}, CDF | {"CDF_TOKEN": "t"}),
+        (CDF | IDP, {"IDP_CLIENT_SECRET": "s"}),
+        (CDF | APPLICATION, {"IDP_SCOPES": "a", "IDP_AUDIENCE": "a"}),
     ],
+    ids=["own secret", "own token", "no provider", "unused token", "unused secret", "secret only", "no address"],
 )
-def test_file_that_cannot_be_used(text, problem, folder) -> None:
-    """Statement 17: a slip in the file is named, and neither message nor locals show a value."""
-    (folder / "aiocdf.toml").write_bytes(text.encode("latin-1"))
-    (folder / "aiocdf.toml").chmod(0o600)
-    with pytest.raises(ConfigError, match=problem) as caught:
-        read_variables()
+def test_what_a_file_may_lead(given, file) -> None:
+    """A file's address may have the file's own secrets; those that are not used do not matter."""
+    assert Environment.read(given, file=file).base_url == ADDRESS
 
-    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = "".join(str(frame.locals) for frame in report.stack if frame.filename.startswith(aiocdf.__path__[0]))
-    assert "s3cr3t" not in f"{frames}{caught.value}"
-    assert caught.value.__context__ is None
+
+def test_missing_because_it_was_replaced() -> None:
+    """Where a variable of the environment replaced what the file says, an error about what is missing names it."""
+    environment = Environment.read(CDF | {"PROVIDER": "entra_id"}, file={"IDP_TENANT_ID": "t"})
+
+    with pytest.raises(ConfigError, match=r"The file's idp_tenant_id is not used, because the environment sets "):
+        credentials_from(environment)
+
+
+@pytest.mark.parametrize("text", ['cdf_url = "https://evil.test"', 'idp_token_url = "https://evil.test"'])
+def test_file_that_another_user_put_there(text, folder, monkeypatch) -> None:
+    """Statement 31: from the folder to the client, a secret of the environment meets no address of a stray file."""
+    write(folder / "aiocdf.toml", f'{text}\ncdf_project = "acme"\ncdf_cluster = "api"\nidp_client_id = "app"\n')
+    monkeypatch.setenv("IDP_CLIENT_SECRET", "s3cr3t")
+    with pytest.raises(ConfigError, match="IDP_CLIENT_SECRET would be sent"):
+        aiocdf.Client.from_env()
+    with pytest.raises(ConfigError, match="given in code would be sent"):
+        aiocdf.Client.from_env(credentials=BearerToken("t"))
+
+    monkeypatch.setenv("AIOCDF_CONFIG", "./aiocdf.toml")
+    assert aiocdf.Client.from_env(credentials=BearerToken("t")).project == "acme"
+
+
+@pytest.mark.parametrize("name", ["CDF_PROJECT", "CDF_URL", "IDP_CLIENT_ID", "IDP_SCOPES", "IDP_AUDIENCE", "PROVIDER"])
+def test_undecodable_bytes(name) -> None:
+    """A variable that holds bytes which are not text is named; they come as surrogates, which nothing can send."""
+    with pytest.raises(ConfigError, match=f"^{name}: the value is not UTF-8 text") as caught:
+        read(**{name: "x\udcff"})
+
+    str(caught.value).encode()
+
+
+def test_undecodable_names(monkeypatch) -> None:
+    """A name that is not text can be shown, and so can that of a file."""
+    with pytest.raises(ConfigError, match=r"CDF_\\udcff") as caught:
+        Environment.read({"CDF_\udcff": "x"})
+    str(caught.value).encode()
+
+    monkeypatch.setenv("AIOCDF_CONFIG", "none-\udcff")
+    with pytest.raises(ConfigError, match=r"none-\\udcff \(named by") as caught:
+        read_environment()
+    str(caught.value).encode()
+
+
+ADDRESSES = ["CDF_URL", "IDP_TOKEN_URL", "IDP_AUTHORITY_URL", "IDP_DISCOVERY_URL", "IDP_REDIRECT_URI"]
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_password_in_an_address(name) -> None:
+    """Statement 17: a password in an address of the environment stands in no error, local variable or repr."""
+    flow = "client_credentials" if name == "IDP_TOKEN_URL" else "interactive"
+    provider = "other" if name == "IDP_DISCOVERY_URL" else "entra_id"
+    variables = {"LOGIN_FLOW": flow, "PROVIDER": provider, name: "https://me:s3cr3t-password@x.test"}
+    with pytest.raises(ConfigError, match="user name") as caught:
+        credentials_from(read(**APPLICATION | variables))
+
+    assert "s3cr3t-password" not in shown(caught.value)
+
+
+def test_repr_of_addresses() -> None:
+    """Statement 16: what was read shows neither a password in an address nor a query, which may hold a key."""
+    url = "https://me:s3cr3t@x.test/token?code=s3cr3t"
+    environment = read(**dict.fromkeys(set(ADDRESSES) - {"CDF_URL"}, url))
+
+    assert "s3cr3t" not in repr(environment)
+    assert "token_url='https://x.test/token?...'" in repr(environment)
+
+
+def shown(error) -> str:
+    """What an error report with all locals of aiocdf's frames would show."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in report.stack if "aiocdf" in frame.filename and "test_" not in frame.filename]
+    assert frames, "the exception was not raised in aiocdf"
+    context = shown(error.__context__) if error.__context__ else ""
+    return f"{error!r}{[frame.locals for frame in frames]}{context}"
 
 
 def test_token() -> None:
@@ -232,11 +366,42 @@ def test_client_credentials(variables, token_url, scopes) -> None:
 
 
 def test_auth0() -> None:
-    """Auth0 is told whom tokens are for."""
+    """Auth0 is told whom tokens are for, and asked for the scopes that Cognite's own tools ask it for."""
     given = {"PROVIDER": "auth0", "IDP_TOKEN_URL": "https://x.test", "IDP_CLIENT_ID": "a", "IDP_CLIENT_SECRET": "b"}
 
+    assert credentials_from(read(**given)).scopes == ("IDENTITY", "user_impersonation")
+    assert credentials_from(read(**given, IDP_SCOPES="mine")).scopes == ("mine",)
     assert credentials_from(read(**given)).audience == "https://acme.fusion.cognite.com/acme"
     assert credentials_from(read(**given, IDP_AUDIENCE="mine")).audience == "mine"
+
+
+@pytest.mark.parametrize("provider", ["entra_id", "other"])
+def test_scope_with_a_private_link(provider) -> None:
+    """Requests go by CDF_URL, while the token is for the cluster; without a cluster it is for the URL."""
+    given = APPLICATION | {"PROVIDER": provider, "IDP_TOKEN_URL": "https://x.test", "CDF_URL": "https://link.test"}
+
+    assert credentials_from(read(**given)).scopes == (f"{ADDRESS}/.default",)
+    alone = Environment.read(given | {"CDF_PROJECT": "acme"})
+    assert credentials_from(alone).scopes == ("https://link.test/.default",)
+
+
+def test_scopes_of_users_with_a_private_link() -> None:
+    """Users sign in for the cluster too."""
+    for flow, name in (("interactive", ".default"), ("device_code", "IDENTITY")):
+        credentials = credentials_from(read(**IDP, LOGIN_FLOW=flow, CDF_URL="https://link.test"))
+        assert credentials.scopes[0] == f"{ADDRESS}/{name}"
+
+
+def test_sign_ins_belong_to_a_service() -> None:
+    """Statement 31: a sign-in for one service is not found by settings that lead to another."""
+    keys = {
+        credentials_from(read(**IDP, LOGIN_FLOW="interactive", **more))._key
+        for more in ({}, {"CDF_URL": "https://x.test"}, {"CDF_URL": "https://x.test/"}, {"CDF_CLUSTER": "api"})
+    }
+    assert len(keys) == 3
+
+    given = {"tenant": "acme.com", "client_id": "app", "cluster": "westeurope-1"}
+    assert AuthorizationCode.entra(**given)._key in keys
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import json
 import logging
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import attrs
 import pytest
 
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments
 
 
 @attrs.frozen
@@ -140,3 +141,31 @@ def test_cannot_be_changed() -> None:
     """There is no other attribute to set."""
     with pytest.raises(AttributeError):
         Secret("s3cr3t").text = "x"
+
+
+def test_hidden_arguments() -> None:
+    """Statement 17: a function that hides its arguments raises the same error, without the frames that hold them."""
+
+    @hide_arguments
+    def refuse(text, *, key):
+        try:
+            return {}[key]
+        except KeyError:
+            raise ValueError("refused") from None
+
+    with pytest.raises(ValueError, match="refused") as caught:
+        refuse("s3cr3t", key="s3cr3t-too")
+
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "s3cr3t" not in "".join(str(frame.locals) for frame in report.stack if frame.name != "test_hidden_arguments")
+    assert caught.value.__context__ is None
+
+
+def test_hidden_arguments_of_a_success() -> None:
+    """What a function returns is returned, and its name and signature stay."""
+
+    @hide_arguments
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert (double(2), double.__name__, str(inspect.signature(double))) == (4, "double", "(number: 'int') -> 'int'")

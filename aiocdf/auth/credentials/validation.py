@@ -70,7 +70,7 @@ def check_targets(*, scopes: tuple[str, ...], audience: str | None, resource: tu
     for what, names in {"scopes": scopes, "resource": resource}.items():
         if not all(map(is_text, names)):
             raise ConfigError(f"{what} must be texts, of which none is empty: give one text, or a list of texts.")
-    if audience not in {None, ""} and not is_text(audience):
+    if audience is not None and audience != "" and not is_text(audience):
         raise ConfigError("audience is not text.")
 
 

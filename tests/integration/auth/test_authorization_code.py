@@ -35,11 +35,18 @@ class Provider:
     status: int = 200
     asked: list[dict] = attrs.field(factory=list)
     forms: list[dict] = attrs.field(factory=list)
+    #: The query that each of its endpoints wants.
+    policy: str = ""
+    posted: list[str] = attrs.field(factory=list)
     documents: int = 0
 
     async def discovery(self, _request: web.Request) -> web.Response:
         self.documents += 1
-        endpoints = {"token_endpoint": f"{self.url}/token", "authorization_endpoint": f"{self.url}/authorize"}
+        endpoints = {
+            "token_endpoint": f"{self.url}/token{self.policy}",
+            "authorization_endpoint": f"{self.url}/authorize{self.policy}",
+            "revocation_endpoint": f"{self.url}/revoke{self.policy}",
+        }
         return web.json_response({"issuer": self.url, **endpoints, **self.document})
 
     async def authorize(self, request: web.Request) -> web.Response:
@@ -52,6 +59,7 @@ class Provider:
     async def token(self, request: web.Request) -> web.Response:
         form = dict(await request.post())
         self.forms.append(form)
+        self.posted.append(request.path_qs)
         if self.status != 200:
             return web.json_response({}, status=self.status)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode()
@@ -61,6 +69,10 @@ class Provider:
             {"access_token": "t0ken", "token_type": "bearer", "expires_in": 3600, "refresh_token": "r3fresh"}
         )
 
+    async def revoke(self, request: web.Request) -> web.Response:
+        self.posted.append(request.path_qs)
+        return web.Response()
+
 
 @pytest.fixture
 async def provider():
@@ -68,6 +80,7 @@ async def provider():
     app.router.add_get("/.well-known/openid-configuration", provider.discovery)
     app.router.add_get("/authorize", provider.authorize)
     app.router.add_post("/token", provider.token)
+    app.router.add_post("/revoke", provider.revoke)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -315,6 +328,21 @@ async def test_locals_hold_no_secret(provider, transport) -> None:
     assert provider.forms[0]["code_verifier"] not in frames
 
 
+@pytest.mark.parametrize("discovered", [True, False])
+async def test_endpoints_with_a_query(discovered, provider, transport) -> None:
+    """A query of an endpoint arrives with each request, beside what we add (RFC 6749 sections 3.1 and 3.2)."""
+    provider.policy = "?p=b2c_1_in"
+    names = {"authorize_url": "authorize", "token_url": "token", "revoke_url": "revoke"}
+    urls = {name: f"{provider.url}/{path}{provider.policy}" for name, path in names.items()}
+    credentials = person(provider, **({} if discovered else {"issuer": None} | urls))
+
+    assert (await credentials.fetch(transport)).secret == Secret("t0ken")
+    await credentials.logout(transport)
+    assert provider.asked[0]["p"] == "b2c_1_in"
+    assert provider.asked[0]["client_id"] == "app"
+    assert provider.posted == ["/token?p=b2c_1_in", "/revoke?p=b2c_1_in"]
+
+
 @pytest.mark.parametrize(
     "redirect_uri",
     [
@@ -323,14 +351,19 @@ async def test_locals_hold_no_secret(provider, transport) -> None:
         "http://0.0.0.0/",
         "http://127.0.0.1@evil.test/",
         "http://127.0.0.1/?a=b",
+        "http://me:s3cr3t@127.0.0.1/",
+        "http://127.0.0.1:99999/",
+        "http://[::1",
+        "http://127.0.0.1/\udcff",
         "x",
         5,
     ],
 )
 def test_redirect_uri(redirect_uri) -> None:
     """Statement 7: an answer is only ever expected on a loopback address."""
-    with pytest.raises(ConfigError, match="is no loopback address"):
+    with pytest.raises(ConfigError, match=r"^redirect_uri ") as caught:
         AuthorizationCode(issuer="https://idp.test", client_id="app", redirect_uri=redirect_uri)
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_entra() -> None:

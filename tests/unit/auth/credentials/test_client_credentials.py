@@ -9,7 +9,7 @@ import pytest
 
 from aiocdf import auth
 from aiocdf.auth import ClientCredentials
-from aiocdf.errors import ConfigError
+from aiocdf.errors import ConfigError, OAuthError
 from aiocdf.secret import Secret
 
 ODD = "a+b/c%d:e&f=g ~h\u00fc\u20ac"
@@ -149,7 +149,34 @@ def test_session_item() -> None:
         ({"client_secret": None}, "client_secret of client 'app' is empty"),
         ({"client_secret": b"s3cr3t"}, "client_secret of client 'app' is empty or not text"),
         ({"client_secret": "s3cr3t\udcff"}, "client_secret of client 'app' is empty or not text"),
-        ({"auth_method": "none"}, "auth_method 'none' is none of client_secret_post, client_secret_basic"),
+        ({"auth_method": "none"}, "auth_method must be one of client_secret_post, client_secret_basic"),
+        ({"auth_method": "s3cr3t"}, "auth_method must be one of"),
+        ({"auth_method": []}, "auth_method must be one of"),
+        ({"token_url": "https://me:s3cr3t@idp.test"}, "token_url https://idp.test has a user name"),
+        ({"token_url": "https://idp.test/t?code=s3cr3t#x"}, "token_url https://idp.test/t has a fragment"),
+        ({"token_url": "s3cr3t"}, "token_url is no absolute URL"),
+        ({"scopes": 5}, "scopes must be texts"),
+        ({"scopes": b"s3cr3t"}, "scopes must be texts"),
+        ({"scopes": ["a", None]}, "scopes must be texts"),
+        ({"scopes": ["a", ""]}, "scopes must be texts"),
+        ({"scopes": "s3cr3t\udcff"}, "scopes must be texts"),
+        ({"resource": object()}, "resource must be texts"),
+        ({"resource": ["s3cr3t\udcff"]}, "resource must be texts"),
+        ({"audience": 5}, "audience is not text"),
+        ({"audience": "s3cr3t\udcff"}, "audience is not text"),
+        ({"audience": ["s3cr3t"]}, "audience is not text"),
+        ({"client_id": "s3cr3t\udcff"}, "client_id is empty or not text"),
+        ({"extra": "s3cr3t"}, "extra must be a mapping of names to texts, not str"),
+        ({"extra": ["s3cr3t"]}, "extra must be a mapping of names to texts, not list"),
+        ({"extra": {5: "s3cr3t"}}, "extra has a name that is empty or not text"),
+        (
+            {"extra": {"a": 5, "b": b"s3cr3t", "c": "", "d": "s3cr3t\udcff"}},
+            "extra sets a, b, c, d to what is empty or",
+        ),
+        ({"key_header": "s3cr3t"}, "key_header must be a mapping of names to texts, not str"),
+        ({"key_header": {"alg": "none"}}, "key_header may only set kid, typ, x5t, x5t#S256"),
+        ({"key_header": {5: "x"}}, "key_header may only set"),
+        ({"key_header": {"kid": 5, "x5t": "\udcff"}}, "key_header sets kid, x5t to what is empty or not text"),
         ({"extra": {"scope": "s3cr3t", "grant_type": "password"}}, "extra must not set grant_type, scope"),
     ],
 )
@@ -167,16 +194,57 @@ def test_refused_with_reason(changes, message, shown) -> None:
     [
         lambda: ClientCredentials.entra(tenant="t", client_id="app", client_secret="s3cr3t", cluster="https://api"),
         lambda: ClientCredentials.entra(tenant="t", client_id="", client_secret="s3cr3t", cluster="api"),
+        lambda: ClientCredentials.entra(tenant=5, client_id="app", client_secret="s3cr3t", cluster="api"),
+        lambda: ClientCredentials.entra(tenant="s3cr3t\udcff", client_id="app", client_secret="s", cluster="api"),
         lambda: ClientCredentials.cognite(client_id="", client_secret="s3cr3t"),
+        lambda: ClientCredentials.open_industrial_data(b"s3cr3t"),
     ],
-    ids=["entra cluster", "entra id", "cognite id"],
+    ids=["entra cluster", "entra id", "entra tenant", "undecodable tenant", "cognite id", "bytes"],
 )
 def test_refused_without_showing(make_bad, shown) -> None:
     """Statement 17: nor does a refusal show the secret where the provider's name made the URL."""
-    with pytest.raises(ConfigError, match=r"cluster|client_id") as caught:
+    with pytest.raises(ConfigError, match=r"cluster|client_id|tenant|client_secret") as caught:
         make_bad()
 
     assert "s3cr3t" not in shown(caught.value)
+
+
+def test_unknown_argument(shown) -> None:
+    """Statement 17: nor does Python's own refusal of an argument's name."""
+    with pytest.raises(TypeError, match="secret") as caught:
+        make(secret="s3cr3t")
+
+    assert "s3cr3t" not in shown(caught.value)
+
+
+async def test_query_of_the_token_endpoint(script) -> None:
+    """A token endpoint's query is sent as it is (RFC 6749 section 3.2); errors and repr leave it out."""
+    credentials = make(token_url="https://idp.test/token?p=policy&code=s3cr3t")
+
+    request, _ = await sent(credentials, script)
+    assert request.url == "https://idp.test/token?p=policy&code=s3cr3t"
+    assert "token_url='https://idp.test/token?...'" in repr(credentials)
+    with pytest.raises(OAuthError, match=r"\(POST https://idp\.test/token\)") as caught:
+        await credentials.fetch(script((400, {"error": "invalid_request"})))
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_access_denied(script) -> None:
+    """A refusal where no user is involved is not explained with one."""
+    with pytest.raises(OAuthError, match=r"access_denied - no grant\. Check .* audience") as caught:
+        await make().fetch(script((403, {"error": "access_denied", "error_description": "no grant"})))
+
+    assert "user" not in str(caught.value)
+
+
+def test_half_made() -> None:
+    """Statement 16: a value that is only half made has a repr, which error reports may ask for."""
+    half = ClientCredentials.__new__(ClientCredentials)
+    assert repr(half) == "ClientCredentials()"
+
+    object.__setattr__(half, "token_url", "https://me:s3cr3t@idp.test")
+    object.__setattr__(half, "client_id", "app")
+    assert repr(half) == "ClientCredentials(token_url='https://idp.test', client_id='app')"
 
 
 def test_loopback_may_be_plain() -> None:

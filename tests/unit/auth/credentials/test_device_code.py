@@ -228,3 +228,21 @@ async def test_provider_without_device_codes(script) -> None:
 
     with pytest.raises(OAuthError, match="offers no sign-in with a device code"):
         await DeviceCode(client_id="cli", issuer="https://idp.test").fetch(script(document))
+
+
+async def test_user_says_no(script) -> None:
+    """Here a user is asked, and the refusal says that it may be theirs; no further question is sent."""
+    transport = script(GRANT, PENDING, error("access_denied"))
+
+    with pytest.raises(OAuthError, match=r"the sign-in was refused: access_denied\. The user, or a rule") as caught:
+        await device(lambda _prompt: None).fetch(transport)
+    assert (caught.value.error, caught.value.status, len(transport.requests)) == ("access_denied", 400, 3)
+
+
+async def test_endpoints_with_a_query(script) -> None:
+    """A query of an endpoint is sent with the requests."""
+    urls = {"device_url": "https://idp.test/device?p=a", "token_url": "https://idp.test/token?p=b"}
+    transport = script(GRANT, TOKEN)
+
+    await device(lambda _prompt: None, **urls).fetch(transport)
+    assert [request.url for request in transport.requests] == [*urls.values()]

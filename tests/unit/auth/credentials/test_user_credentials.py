@@ -8,7 +8,15 @@ import attrs
 import pytest
 
 from aiocdf import _clock
-from aiocdf.auth import AccessToken, AuthorizationCode, DeviceCode, MemoryTokenStore, TokenSource, UserCredentials
+from aiocdf.auth import (
+    AccessToken,
+    AuthorizationCode,
+    BearerToken,
+    DeviceCode,
+    MemoryTokenStore,
+    TokenSource,
+    UserCredentials,
+)
 from aiocdf.auth.oauth.token import AccessToken as Token
 from aiocdf.errors import AuthError, ConfigError, ConnectError, LoginRequired, OAuthError, TransportTimeout
 from aiocdf.secret import Secret
@@ -91,7 +99,10 @@ async def test_kinds_share_a_sign_in(store, visitor, script) -> None:
     assert (await device.fetch(None)).secret == Secret("t1")
 
 
-@pytest.mark.parametrize("change", [{"client_id": "b"}, {"scopes": "a"}, {"audience": "a"}, {"resource": "urn:a"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"client_id": "b"}, {"scopes": "a"}, {"audience": "a"}, {"resource": "urn:a"}, {"service": "https://x.test"}],
+)
 async def test_sign_ins_apart(change, visitor) -> None:
     """A token for something else is none for this."""
     await visitor.fetch(None)
@@ -393,17 +404,61 @@ async def test_errors_show_no_secret(visitor, script, shown) -> None:
         ({"issuer": "https://localhost:80@evil.test"}, "user name"),
         ({"revoke_url": "http://idp.test"}, "revoke_url http://idp.test is plain http"),
         ({"extra": {"state": "x", "scope": "x"}}, "extra must not set scope, state"),
-        ({"store": "file"}, "store 'file' is no token store. Give one, such as FileTokenStore"),
-        ({"store": None}, "store None is no token store"),
-        ({"store": MemoryTokenStore}, "store <class .* is no token store"),
+        ({"store": "file"}, "store is not a token store. Give one, such as FileTokenStore"),
+        ({"store": None}, "store is not a token store"),
+        ({"store": MemoryTokenStore}, "store is not a token store"),
+        ({"issuer": "https://me:s3cr3t@idp.test"}, "issuer https://idp.test has a user name"),
+        ({"issuer": "https://idp.test?p=s3cr3t"}, "issuer https://idp.test has a query"),
+        ({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"}, "has a placeholder"),
+        ({"issuer": 5}, "issuer is no absolute URL"),
+        ({"revoke_url": "https://me:s3cr3t@idp.test"}, "revoke_url https://idp.test has a user name"),
+        ({"service": "http://cdf.test"}, "service http://cdf.test is plain http"),
+        ({"service": "s3cr3t"}, "service is no absolute URL"),
+        ({"scopes": 5}, "scopes must be texts"),
+        ({"scopes": ["s3cr3t\udcff"]}, "scopes must be texts"),
+        ({"resource": [None]}, "resource must be texts"),
+        ({"audience": b"s3cr3t"}, "audience is not text"),
+        ({"extra": "s3cr3t"}, "extra must be a mapping"),
+        ({"extra": {"login_hint": "s3cr3t\udcff"}}, "extra sets login_hint to what is empty or not text"),
+        ({"extra": {"max_age": 5}}, "extra sets max_age to what is empty or not text"),
         ({"time_limit": "3"}, "time_limit must be a number above 0, not '3'"),
         ({"time_limit": 0}, "time_limit must be a number above 0, not 0"),
     ],
 )
-def test_what_cannot_be(kind, given, problem) -> None:
-    """Statement 24: what could only fail later is refused when credentials are made, with its name."""
-    with pytest.raises(ConfigError, match=problem):
+def test_what_cannot_be(kind, given, problem, shown) -> None:
+    """Statements 17 and 24: what could only fail later is refused when credentials are made, and not shown."""
+    with pytest.raises(ConfigError, match=problem) as caught:
         kind(**{"issuer": "https://idp.test", "client_id": "app"} | given)
+
+    assert "s3cr3t" not in shown(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(AuthorizationCode, "authorize_url"), (DeviceCode, "device_url")])
+def test_short_forms_show_nothing(kind, name, shown) -> None:
+    """Statement 17: nor do the short forms show what they refuse."""
+    for changes in ({name: "https://me:s3cr3t@idp.test"}, {"tenant": "s3cr3t\udcff"}, {"unknown": "s3cr3t"}):
+        with pytest.raises((ConfigError, TypeError)) as caught:
+            kind.entra(**{"tenant": "acme.com", "client_id": "app", "cluster": "api"} | changes)
+        assert "s3cr3t" not in shown(caught.value)
+
+
+@pytest.mark.parametrize("kind", [AuthorizationCode, DeviceCode, BearerToken, UserCredentials])
+def test_half_made(kind) -> None:
+    """Statement 16: a value that is only half made has a repr, which error reports may ask for."""
+    assert repr(kind.__new__(kind)) == f"{kind.__name__}()"
+
+
+def test_endpoints_with_a_query() -> None:
+    """Endpoints may have a query, which repr leaves out (RFC 6749 section 3.1)."""
+    urls = dict.fromkeys(("token_url", "authorize_url", "revoke_url"), "https://idp.test/x?p=s3cr3t")
+
+    assert "s3cr3t" not in repr(AuthorizationCode(client_id="app", **urls))
+
+
+@pytest.mark.parametrize("issuer", ["https://idp.test/.well-known/openid-configuration"])
+def test_issuer_of_the_documents_address(issuer) -> None:
+    """The address of the discovery document is as good as the issuer."""
+    assert DeviceCode(client_id="app", issuer=issuer).issuer == "https://idp.test"
 
 
 def test_users_have_nothing_to_hand_over(visitor) -> None:

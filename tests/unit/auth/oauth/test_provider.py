@@ -60,6 +60,25 @@ async def test_unsafe_addresses(name, url, script) -> None:
         await discover(ISSUER, script(DOCUMENT | {name: url}))
 
 
+async def test_endpoints_with_a_query(script) -> None:
+    """An endpoint's query is kept, as Azure AD B2C has one; a fragment is refused (RFC 6749 section 3.1)."""
+    urls = {name: f"{ISSUER}/x?p=policy" for name in DOCUMENT if name != "issuer"}
+
+    provider = await discover(ISSUER, script({"issuer": ISSUER} | urls))
+    found = {provider.token_url, provider.authorize_url, provider.device_url, provider.revoke_url}
+    assert found == {f"{ISSUER}/x?p=policy"}
+    with pytest.raises(ConfigError, match="token_endpoint"):
+        await discover(ISSUER, script(DOCUMENT | {"token_endpoint": f"{ISSUER}/x#p"}))
+
+
+@pytest.mark.parametrize("tenant", ["common", "organizations"])
+async def test_document_that_is_a_template(tenant, script) -> None:
+    """A document for any tenant is no issuer's; the error says to give the tenant, not the template."""
+    document = DOCUMENT | {"issuer": "https://login.test/{tenantid}/v2.0"}
+    with pytest.raises(OAuthError, match=r"template .*\{tenantid\}.* your own tenant"):
+        await discover(f"https://login.test/{tenant}/v2.0", script(document))
+
+
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (200, []), (302, b""), (403, {}), (404, {})])
 async def test_no_document(answer, script) -> None:
     """What is no document is an error that says where it was looked for, and which setting says so."""
