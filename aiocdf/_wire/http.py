@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aiocdf.config import shown_url
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,8 +27,8 @@ class Request:
     #: What this is in the service's words, for messages and events: "call function 12".
     name: str
     method: str
-    #: An absolute URL.
-    url: str
+    #: An absolute URL; a query may hold a key.
+    url: str = attrs.field(repr=shown_url)
     #: May hold an Authorization value, so it is never shown.
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     #: May hold a nonce or a client secret, so it is never shown.

@@ -10,7 +10,7 @@ import attrs
 from aiocdf._wire.http import Request, is_html
 from aiocdf.auth.oauth.sending import send_token_request
 from aiocdf.auth.oauth.token import json_object, refusal
-from aiocdf.config import check_url
+from aiocdf.config import check_url, shown_url
 from aiocdf.errors import AuthError, OAuthError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ _ADVICE = "Check issuer or IDP_DISCOVERY_URL."
 class Provider:
     """Where an identity provider is asked for what."""
 
-    token_url: str
-    authorize_url: str | None = None
-    device_url: str | None = None
-    revoke_url: str | None = None
+    token_url: str = attrs.field(repr=shown_url)
+    authorize_url: str | None = attrs.field(default=None, repr=shown_url)
+    device_url: str | None = attrs.field(default=None, repr=shown_url)
+    revoke_url: str | None = attrs.field(default=None, repr=shown_url)
     #: Its name, where it is known; the answer to a sign-in that bears another is refused (RFC 9207).
     issuer: str | None = None
     #: It puts its name into the answer to a sign-in, so that one without is refused.

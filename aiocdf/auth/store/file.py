@@ -55,7 +55,7 @@ class FileTokenStore:
 
     def __repr__(self) -> str:
         """Tell where it is."""
-        return f"FileTokenStore({str(self._directory)!r})"
+        return f"FileTokenStore({str(getattr(self, '_directory', ''))!r})"
 
     async def load(self, key: str) -> Secret | None:
         """Return what is kept under *key*; None for nothing.

@@ -9,6 +9,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf.auth.oauth.token import AccessToken, json_object, read_seconds
+from aiocdf.config import shown_url
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class StoredSignIn:
 
     token: AccessToken
     #: Where the refresh token came from, and the only place that it is ever sent to.
-    token_url: str
+    token_url: str = attrs.field(repr=shown_url)
 
     def text(self) -> Secret:
         """Return it as text to keep; `read` reads it."""

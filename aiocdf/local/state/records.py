@@ -11,7 +11,7 @@ import attrs
 from attrs.converters import optional
 
 from aiocdf.errors import ConfigError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, safe_to_show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +78,7 @@ def _known(_: object, field: attrs.Attribute[Any], names: frozenset[str]) -> Non
         raise ConfigError(f"{field.name} has {', '.join(map(repr, unknown))}, and there are only {known}")
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True)
 class OAuthClient:
     """A program that may ask the local server for tokens.
@@ -109,6 +110,7 @@ class OAuthClient:
         return uri in self.redirect_uris or _LOOPBACK_PORT.sub(r"\1", uri) in self.redirect_uris
 
 
+@safe_to_show
 @attrs.frozen(kw_only=True)
 class User:
     """Someone who may sign in to the local server.

@@ -67,6 +67,7 @@ async def test_endpoints_with_a_query(script) -> None:
     provider = await discover(ISSUER, script({"issuer": ISSUER} | urls))
     found = {provider.token_url, provider.authorize_url, provider.device_url, provider.revoke_url}
     assert found == {f"{ISSUER}/x?p=policy"}
+    assert "policy" not in repr(provider)
     with pytest.raises(ConfigError, match="token_endpoint"):
         await discover(ISSUER, script(DOCUMENT | {"token_endpoint": f"{ISSUER}/x#p"}))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from aiocdf.errors import ConfigError
@@ -53,3 +55,17 @@ def test_unknown_capability(kind, named):
     """A capability that nothing asks for is refused, and the known ones are named."""
     with pytest.raises(ConfigError, match=r"^capabilities has 'functionsAcl:LIST', .* functionsAcl:READ, .*"):
         kind(capabilities=["functionsAcl:LIST", "functionsAcl:READ"], **{named: "a"})
+
+
+@pytest.mark.parametrize(("kind", "named"), [(OAuthClient, "client_id"), (User, "name")])
+@pytest.mark.parametrize("problem", [{"capabilities": ["x"]}, {"unknown": 1}])
+def test_refusals_show_no_secret(kind, named, problem):
+    """A secret beside what is refused stands in no local variable of the traceback, and half a value has a repr."""
+    secret = {"client_secret" if kind is OAuthClient else "password": "s3cr3t"}
+    with pytest.raises((ConfigError, TypeError)) as caught:
+        kind(**{named: "a"} | secret | problem)
+
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in report.stack if frame.name != "test_refusals_show_no_secret"]
+    assert "s3cr3t" not in "".join(str(frame.locals) for frame in frames)
+    assert repr(kind.__new__(kind)) == f"{kind.__name__}()"
