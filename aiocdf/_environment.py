@@ -212,8 +212,8 @@ def _check_trust(flow: str, given: Values, added: Values, *, has_credentials: bo
     if led and (secret not in _SECRETS or secret in given):
         raise ConfigError(
             f"{secret} would be sent where {_FILE} in the working directory says: it sets {', '.join(led).lower()}."
-            f" Set the address in the environment instead, by {' or '.join(sorted(addresses))}; or trust the file by"
-            f" naming it: {_FILE_VARIABLE}=./{_FILE}"
+            f" Set {' and '.join(led)} in the environment instead; or trust the file by naming it:"
+            f" {_FILE_VARIABLE}=./{_FILE}"
         )
 
 
