@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from aiocdf import _clock
+from aiocdf.auth._finish import ended
 from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.errors import AuthError, ClientClosed
 
@@ -110,7 +111,11 @@ class TokenSource:
             await self._credentials.logout(self._transport)
 
     async def aclose(self) -> None:
-        """End the fetch under way, if there is one, and forget the token."""
+        """End the fetch under way, if there is one, and forget the token.
+
+        A renewal whose request was sent is waited for, so that a new refresh token is kept: the provider's answer may
+        take as long as a token request may. Being cancelled does not end this wait, but being cancelled twice does.
+        """
         self._closed = True
         await self._forget()
 
@@ -118,8 +123,10 @@ class TokenSource:
         fetching, self._current = self._fetch_task, None
         if fetching is not None:
             fetching.cancel()
-            await asyncio.wait({fetching})
-            self._current = None  # it may have come to its end instead
+            try:
+                await ended(fetching)
+            finally:
+                self._current = None  # it may have come to its end instead
 
     async def _await_fetch(self) -> AccessToken:
         """Return what the fetch under way brings, or a new one."""

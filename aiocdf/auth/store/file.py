@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aiocdf.auth._finish import shielded_with_grace
+from aiocdf.auth._finish import finished
 from aiocdf.auth.store.base import wait_for_turn
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
@@ -101,7 +101,7 @@ class FileTokenStore:
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Do what may block in a thread, and to its end."""
         with self._reported():
-            return await shielded_with_grace(asyncio.to_thread(function, *arguments))
+            return await finished(asyncio.to_thread(function, *arguments))
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:
