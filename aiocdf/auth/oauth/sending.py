@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -11,15 +12,17 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
-from aiocdf._wire.http import retry_after
-from aiocdf._wire.redaction import redact_error
+from aiocdf._wire.http import Response, retry_after
+from aiocdf._wire.redaction import redact, redact_error
+from aiocdf.auth.oauth.token import json_object
 from aiocdf.errors import AuthError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aiocdf._http.transport import Transport
-    from aiocdf._wire.http import Request, Response
+    from aiocdf._wire.http import Request
+    from aiocdf.secret import Secret
 
 __all__ = ["TIME_LIMIT", "Reader", "send_token_request"]
 
@@ -29,6 +32,8 @@ TIME_LIMIT = 30.0
 _BASE = 1.0
 #: Bytes of an answer, after decompression: hundreds of times what a provider has to say.
 _LARGEST = 256 * 1024
+#: Characters of a text in an answer: more than an error quotes of it.
+_QUOTED = 4000
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,7 +68,7 @@ async def send_token_request(request: Request, transport: Transport, read: Reade
         AuthError: The provider could not be reached; the cause is the transport's error.
     """
     what = f"no {request.name} ({request.method} {request.url})"
-    request = attrs.evolve(request, max_answer=_LARGEST)
+    request = attrs.evolve(request, timeout=TIME_LIMIT, max_answer=_LARGEST)
     give_up_at = _clock.monotonic() + TIME_LIMIT
     try:
         async with asyncio.timeout_at(give_up_at) as limit:
@@ -87,12 +92,27 @@ async def _send_until(
         outcome = response if isinstance(response, AuthError) else read(response, asked_at_wall=asked_at_wall)
         if not isinstance(outcome, AuthError):
             return outcome
+        if isinstance(response, Response):
+            # Read again without the secrets: an error cuts what it quotes, and a part of a secret would remain.
+            again = read(_concealed(response, request.secrets), asked_at_wall=asked_at_wall)
+            outcome = again if isinstance(again, AuthError) else outcome
         outcome.retry_after = None if isinstance(response, AuthError) else retry_after(response)
         wait = _wait(response, attempt, attempts)
         if wait is None or _clock.monotonic() + wait >= give_up_at:
             break
         await _clock.sleep(wait)
     return outcome
+
+
+def _concealed(response: Response, secrets: Iterable[Secret]) -> Response:
+    """Return an answer without the secrets that it repeats."""
+    answer = json_object(response.body)
+    if not answer:
+        return response  # which no error quotes
+    shown = {
+        name: redact(value[:_QUOTED], secrets) if isinstance(value, str) else value for name, value in answer.items()
+    }
+    return attrs.evolve(response, body=json.dumps(shown).encode())
 
 
 async def _send(request: Request, transport: Transport) -> Response | AuthError:

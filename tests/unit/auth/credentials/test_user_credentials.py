@@ -239,7 +239,7 @@ async def test_mistake_ends_nothing(visitor, store, script) -> None:
     transport = script((401, {"error": "invalid_client"}))
     old = await visitor.fetch(transport)
 
-    with pytest.raises(OAuthError, match="invalid_client.*The sign-in is kept") as caught:
+    with pytest.raises(OAuthError, match=r"invalid_client.*The sign-in is kept") as caught:
         await visitor.fetch(transport, old)
     assert not caught.value.passing
     assert (await kept(store))["refresh_token"] == "r1"
