@@ -144,13 +144,14 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
-@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize(
+    ("method", "written"),
+    [("client_secret_basic", written) for written in WRITTEN]
+    + [("client_secret_post", written) for written in WRITTEN if written != "basic"],
+)
 @pytest.mark.parametrize("member", ["error", "error_description"])
 async def test_provider_that_repeats_a_secret(member, written, method, script, shown) -> None:
     """Statement 18: what a provider says is shown without what was sent to it, in whichever encoding it says it."""
-    if written == "basic" and method != "client_secret_basic":
-        return
     credentials = ClientCredentials(token_url="https://idp.test/token", client_id="app", auth_method=method, **SECRETS)
     said = {"error": "invalid_client"} | {member: f"bad '{WRITTEN[written]}'"}
     with pytest.raises(OAuthError) as caught:
