@@ -162,7 +162,7 @@ class TokenSource:
         try:
             token = await self._credentials.fetch(self._transport, self._current)
         except Exception as error:
-            if isinstance(error, AiocdfError) and self._current is not None:
+            if isinstance(error, AiocdfError):
                 # What a token function raises may quote the token that it was to replace.
                 redact_error(error, _secrets_of(self._current))
             self._note(error)
@@ -204,8 +204,8 @@ class _Trouble:
         )
 
 
-def _secrets_of(token: AccessToken) -> tuple[Secret, ...]:
-    return (token.secret, *([token.refresh_token] if token.refresh_token else []))
+def _secrets_of(token: AccessToken | None) -> list[Secret]:
+    return [secret for secret in (token.secret, token.refresh_token) if secret] if token else []
 
 
 def _closed() -> ClientClosed:
