@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -42,12 +43,13 @@ class Opened:
     tokens: Tokens
 
     async def aclose(self) -> None:
-        """Close them all, each before those that it needs."""
-        try:
-            await self.engine.aclose()
-            await self.source.aclose()
-        finally:
-            await self.transport.aclose()
+        """Close them all, each before those that it needs, also if the caller is cancelled in the midst of it.
+
+        A renewal that has been sent is waited for: its answer may hold the only refresh token that is good.
+        """
+        async with contextlib.AsyncExitStack() as parts:
+            for part in (self.transport, self.source, self.engine):
+                parts.push_async_callback(part.aclose)
 
 
 async def open_project(

@@ -124,11 +124,13 @@ class AuthError(AiocdfError):
     Args:
         message: What failed, where, and what to do.
         passing: The next request may get one though nothing is changed here, as after an outage of the identity provider.
+        retry_after: Seconds the identity provider asks to wait, if it does.
     """
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = False, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.passing = passing
+        self.retry_after = retry_after
 
 
 class OAuthError(AuthError):

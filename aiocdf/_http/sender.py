@@ -9,6 +9,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf._policy import retrying
 from aiocdf._wire.problems import api_error
+from aiocdf._wire.redaction import redact_error
 from aiocdf.errors import ApiError, ConnectError, TransportError
 from aiocdf.telemetry import RequestDone
 
@@ -112,9 +113,10 @@ class Sender:
         token = await self._authorizer.token()
         response = await self._send_with(token, request, attempt)
         if response.status == _UNAUTHORIZED and await self._authorizer.rejected(token):
-            response = await self._send_with(await self._authorizer.token(), request, attempt + 1)
+            token = await self._authorizer.token()
+            response = await self._send_with(token, request, attempt + 1)
         if response.status not in _SUCCESS:
-            raise api_error(request, response)
+            raise redact_error(api_error(request, response), (token, *request.secrets))
         return response
 
     async def _send_with(self, token: Secret, request: Request, attempt: int) -> Response:
@@ -125,6 +127,7 @@ class Sender:
                 attrs.evolve(
                     request,
                     headers={**self._headers, **request.headers, "authorization": f"Bearer {token.reveal()}"},
+                    secrets=(token, *request.secrets),
                 )
             )
             status = response.status

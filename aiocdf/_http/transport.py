@@ -10,6 +10,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._wire.http import Response
+from aiocdf._wire.redaction import redact
 from aiocdf.errors import ConnectError, ProtocolError, TransportError, TransportTimeout
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Let go of what it holds; nothing is sent from then on."""
+
+
+class _TooLargeError(aiohttp.ClientPayloadError):
+    """An answer is larger than the limit."""
 
 
 class AiohttpTransport:
@@ -90,7 +95,7 @@ class AiohttpTransport:
                 raise_for_status=False,
                 timeout=attrs.evolve(self._timeout, total=request.timeout) if request.timeout else self._timeout,
             ) as answer:
-                body = await self._read(answer)
+                body = await _read(answer, request.max_answer or self._max_body)
                 return Response(
                     status=answer.status,
                     headers=answer.headers,
@@ -105,22 +110,23 @@ class AiohttpTransport:
             raise error.with_traceback(None) from None
         raise failure
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        """Read the body to its end, or give up where it grows past the limit."""
-        chunks, size = [], 0
-        while chunk := await answer.content.readany():
-            size += len(chunk)
-            if size > self._max_body:
-                answer.close()
-                raise aiohttp.ClientPayloadError(f"the answer is larger than {self._max_body} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
+
+async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the body to its end, or give up where it grows past the limit."""
+    chunks, size = [], 0
+    while chunk := await answer.content.readany():
+        size += len(chunk)
+        if size > limit:
+            answer.close()
+            raise _TooLargeError(f"the answer is larger than {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _failure(request: Request, error: Exception) -> TransportError:
     """Map what aiohttp raised to what we raise: what matters is whether the service can have seen the request."""
     where = f"{request.name} ({request.method} {request.url.partition('?')[0]})"
-    what = " ".join(str(error).split()) or type(error).__name__
+    what = " ".join(redact(str(error), request.secrets).split()) or type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             message = f"{where}: the server's certificate or TLS was refused: {what}. Nothing was sent."
@@ -131,5 +137,9 @@ def _failure(request: Request, error: Exception) -> TransportError:
             return ConnectError(f"{where}: no connection: {what}. Check the address and the network.")
         case TimeoutError():
             return TransportTimeout(f"{where}: no answer in time. The service may have seen the request.")
+        case _TooLargeError():
+            # An answer beyond a limit of the request's own is not the answer that was asked for.
+            passing = request.max_answer is None
+            return ProtocolError(f"{where}: {what}. The service has seen the request.", passing=passing)
         case _:
             return ProtocolError(f"{where}: the connection broke: {what}. The service may have seen the request.")

@@ -14,6 +14,8 @@ from aiocdf.config import shown_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiocdf.secret import Secret
+
 __all__ = ["Request", "Response", "http_date", "is_html", "one_line", "retry_after"]
 
 _LONGEST_LINE = 1000
@@ -39,6 +41,10 @@ class Request:
     capability: str | None = None
     #: Seconds until the whole answer must be there; None for the transport's own limit.
     timeout: float | None = None
+    #: Bytes of the answer, after decompression, that are read; None for the transport's own limit.
+    max_answer: int | None = None
+    #: What the request carries and no error that quotes the answer may repeat.
+    secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen(kw_only=True)

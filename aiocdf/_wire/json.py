@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocdf._wire.converter import structure
@@ -44,6 +45,7 @@ def json_request(
     body: object = None,
     *,
     encoded: bytes | None = None,
+    secrets: tuple[Secret, ...] = (),
     repeatable: bool = True,
     capability: str | None = None,
 ) -> Request:
@@ -55,12 +57,27 @@ def json_request(
         url: Absolute.
         body: An object to encode, whose `Secret` values are revealed here; None for no body.
         encoded: The body as JSON text already.
+        secrets: What *encoded* holds that no error may repeat.
         repeatable: Whether sending it twice does no more than sending it once.
         capability: The capability that the service asks for.
     """
+    found = list(secrets)
+
+    def reveal(secret: Secret) -> str:
+        found.append(secret)
+        return Secret.reveal(secret)
+
     if body is not None:
-        encoded = json.dumps(body, separators=(",", ":"), default=Secret.reveal).encode()
-    return Request(name=name, method=method, url=url, body=encoded, repeatable=repeatable, capability=capability)
+        encoded = json.dumps(body, separators=(",", ":"), default=reveal).encode()
+    return Request(
+        name=name,
+        method=method,
+        url=url,
+        body=encoded,
+        repeatable=repeatable,
+        capability=capability,
+        secrets=tuple(found),
+    )
 
 
 def read_json(request: Request, response: Response) -> Any:
@@ -71,10 +88,18 @@ def read_json(request: Request, response: Response) -> Any:
     """
     try:
         return json.loads(response.body)
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError):
         kind = response.headers.get("content-type", "no content type")
-    hint = "an HTML page, so this is probably not the address of the API" if is_html(response) else f"not JSON ({kind})"
-    raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes is {hint}: check base_url or CDF_URL")
+        page = "an HTML page, so this is probably not the address of the API"
+        fault = f"is {page if is_html(response) else f'not JSON ({kind})'}: check base_url or CDF_URL"
+    except ValueError:  # Python's only other reason
+        fault = (
+            f"holds a whole number of more than {sys.get_int_max_str_digits()} digits, which Python does not read:"
+            " return it as text, or raise the limit with sys.set_int_max_str_digits"
+        )
+    except RecursionError:
+        fault = "holds lists or objects that are nested too deeply to be read"
+    raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes {fault}.")
 
 
 def member(request: Request, body: object, name: str, kind: type[Any]) -> Any:

@@ -8,9 +8,14 @@ import copy
 import logging
 from typing import TYPE_CHECKING
 
+import attrs
+
 from aiocdf import _clock
+from aiocdf._wire.redaction import redact, redact_error
+from aiocdf.auth._finish import ended
+from aiocdf.auth._pacing import answers_for, is_lasting, pause
 from aiocdf.auth.credentials.user_credentials import UserCredentials
-from aiocdf.errors import AuthError, ClientClosed
+from aiocdf.errors import AiocdfError, AuthError, ClientClosed
 
 if TYPE_CHECKING:
     from aiocdf._http.transport import Transport
@@ -25,8 +30,6 @@ _log = logging.getLogger(__name__)
 #: Seconds within which a refused token is not the token's fault: without this, an API that refuses every
 #: token would cost a token request for each of its answers.
 _TOO_YOUNG_TO_BLAME = 30.0
-#: Seconds for which a failure answers whoever asks next, so that a queue of calls does not hammer the provider.
-_FAILURE_HOLDS = 1.0
 
 
 class TokenSource:
@@ -45,8 +48,7 @@ class TokenSource:
         self._transport = transport
         self._current: AccessToken | None = None
         self._fetch_task: asyncio.Task[AccessToken] | None = None
-        self._failures = 0
-        self._failed_at = 0.0
+        self._trouble: _Trouble | None = None
         self._closed = False
 
     async def token(self) -> Secret:
@@ -64,7 +66,7 @@ class TokenSource:
             return current.secret
         if age >= current.stale_after:
             return (await self._await_fetch()).secret
-        if not self._is_failing(for_seconds=_pause(self._failures)):
+        if self._trouble is None or _clock.monotonic() >= self._trouble.renew_again_at:
             self._ensure_fetch()
         return current.secret
 
@@ -96,7 +98,7 @@ class TokenSource:
             AuthError: There is none to be had; the message says what to do.
             ClientClosed: The source was closed.
         """
-        self._current, self._failures = None, 0
+        self._current = self._trouble = None
         return await self._await_fetch()
 
     async def logout(self) -> None:
@@ -110,7 +112,11 @@ class TokenSource:
             await self._credentials.logout(self._transport)
 
     async def aclose(self) -> None:
-        """End the fetch under way, if there is one, and forget the token."""
+        """End the fetch under way, if there is one, and forget the token.
+
+        A renewal whose request was sent is waited for, so that a new refresh token is kept: the provider's answer may
+        take as long as a token request may. Being cancelled does not end this wait, but being cancelled twice does.
+        """
         self._closed = True
         await self._forget()
 
@@ -118,8 +124,10 @@ class TokenSource:
         fetching, self._current = self._fetch_task, None
         if fetching is not None:
             fetching.cancel()
-            await asyncio.wait({fetching})
-            self._current = None  # it may have come to its end instead
+            try:
+                await ended(fetching)
+            finally:
+                self._current = None  # it may have come to its end instead
 
     async def _await_fetch(self) -> AccessToken:
         """Return what the fetch under way brings, or a new one."""
@@ -141,7 +149,8 @@ class TokenSource:
         """Return the fetch that is under way or has just failed, or start one."""
         if self._closed:
             raise _closed()
-        if self._fetch_task is None or (self._fetch_task.done() and not self._is_failing(for_seconds=_FAILURE_HOLDS)):
+        holds = self._trouble is not None and _clock.monotonic() < self._trouble.answers_until
+        if self._fetch_task is None or (self._fetch_task.done() and not holds):
             loop = asyncio.get_running_loop()
             # An empty context: the task serves everybody, and must not carry on what belongs to its first caller.
             self._fetch_task = loop.create_task(self._run(), name="aiocdf token", context=contextvars.Context())
@@ -153,23 +162,50 @@ class TokenSource:
         try:
             token = await self._credentials.fetch(self._transport, self._current)
         except Exception as error:
-            self._failures += 1
-            self._failed_at = now = _clock.monotonic()
-            current = self._current
-            if self._failures == 1 and current is not None and current.age(now, _clock.wall()) < current.stale_after:
-                _log.warning("the access token could not be renewed, and is used until it expires: %s", error)
+            if isinstance(error, AiocdfError):
+                # What a token function raises may quote the token that it was to replace.
+                redact_error(error, _secrets_of(self._current))
+            self._note(error)
             raise
-        self._current, self._failures = token, 0
+        self._current, self._trouble = token, None
         return token
 
-    def _is_failing(self, *, for_seconds: float) -> bool:
-        """Tell whether the last fetch failed, less than so many seconds ago."""
-        return self._failures > 0 and _clock.monotonic() - self._failed_at < for_seconds
+    def _note(self, error: Exception) -> None:
+        """Take note of a failure; the first is logged, if nobody else is told of it."""
+        now, current, before = _clock.monotonic(), self._current, self._trouble
+        self._trouble = _Trouble.after(error, before, now)
+        if before is None and current is not None and current.age(now, _clock.wall()) < current.stale_after:
+            told = redact(str(error), _secrets_of(current))
+            _log.warning("the access token could not be renewed, and is used until it expires: %s", told)
 
 
-def _pause(failures: int) -> float:
-    """Return the seconds to wait before a token that is still good is renewed again: 5, doubling to 60."""
-    return min(60.0, 5.0 * 2.0 ** min(failures - 1, 4))
+@attrs.frozen(kw_only=True)
+class _Trouble:
+    """Fetches that failed, one after the other."""
+
+    failures: int
+    #: How many of the last ones were refusals that the next request would meet, too.
+    refusals: int
+    #: Loop time in seconds until which the last failure answers whoever asks.
+    answers_until: float
+    #: Loop time in seconds from which a token that is still good is renewed again.
+    renew_again_at: float
+
+    @classmethod
+    def after(cls, error: Exception, before: _Trouble | None, now: float) -> _Trouble:
+        """Count one more failure."""
+        failures = 1 + (before.failures if before else 0)
+        refusals = 1 + (before.refusals if before else 0) if is_lasting(error) else 0
+        return cls(
+            failures=failures,
+            refusals=refusals,
+            answers_until=now + answers_for(error, refusals),
+            renew_again_at=now + pause(error, failures),
+        )
+
+
+def _secrets_of(token: AccessToken | None) -> list[Secret]:
+    return [secret for secret in (token.secret, token.refresh_token) if secret] if token else []
 
 
 def _closed() -> ClientClosed:

@@ -49,6 +49,7 @@ class Calls:
             f"{self._url}/{function_id}/call",
             # Put together by hand: the data is JSON already, and may be megabytes.
             encoded=b'{"data":%b,"nonce":%b}' % (data, json.dumps(nonce.reveal()).encode()),
+            secrets=(nonce,),
             repeatable=False,
             capability="functionsAcl:RUN",
         )

@@ -210,6 +210,22 @@ async def test_client_closed_while_renewing(provider, start, visit, later) -> No
     assert (await provider.stats())["granted"] == {"refresh_token": 2}
 
 
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403])
+async def test_page_in_place_of_the_provider(provider, start, visit, later, status) -> None:
+    """A network's login page in answer to a renewal ends nothing: when it is gone, the sign-in goes on."""
+    source = start()
+    await source.token()
+    await provider.set(instead={"status": status, "type": "text/html", "body": "<html>Sign in"}, times=1)
+    later(3600)
+
+    with pytest.raises(OAuthError, match="The sign-in is kept") as caught:
+        await source.token()
+    assert caught.value.passing
+    await start().token()
+    assert len(visit.urls) == 1
+    assert (await provider.stats())["granted"] == {"refresh_token": 1}
+
+
 async def test_lost_answer(provider, start, visit, later) -> None:
     """Where the provider rotated and its answer was lost, one more try shows that only the user can help."""
     source = start()

@@ -88,8 +88,8 @@ async def test_answers_that_are_none(provider, source, body) -> None:
 
 @pytest.mark.parametrize(
     ("expires_in", "life"),
-    [("3600", 3600), ("3600.0", 3600), (0, 300), (None, 300), (-1, 300), ("soon", 300), (20, 20), (1, 1)],
-    ids=["text", "text of a float", "zero", "absent", "negative", "no number", "short", "shorter than any margin"],
+    [("3600", 3600), ("3600.0", 3600), (None, 300), ("soon", 300), (20, 20), (1, 1)],
+    ids=["text", "text of a float", "absent", "no number", "short", "shorter than any margin"],
 )
 async def test_expiry_in_all_ways(provider, source, later, expires_in, life) -> None:
     """However long a token lives, it serves twenty callers, and twenty more once it has expired cost one request."""
@@ -103,3 +103,15 @@ async def test_expiry_in_all_ways(provider, source, later, expires_in, life) -> 
     assert len(set(first)) == len(set(second)) == 1
     assert first[0] != second[0]
     assert (await provider.stats())["requests"] == 2
+
+
+@pytest.mark.parametrize("expires_in", [0, -1])
+async def test_expired_when_it_came(provider, source, expires_in) -> None:
+    """A token that is of no use is an error, and not asked for by each of twenty callers."""
+    await provider.set(changes={"expires_in": expires_in})
+
+    outcomes = await ask(source, 20)
+    await source.aclose()
+    assert {type(outcome) for outcome in outcomes} == {OAuthError}
+    assert "expires_in" in str(outcomes[0])
+    assert (await provider.stats())["requests"] == 1

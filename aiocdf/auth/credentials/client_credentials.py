@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import attrs
@@ -158,7 +159,7 @@ class ClientCredentials:
         """
         return cls.entra(client_secret=client_secret, **OPEN_INDUSTRIAL_DATA)
 
-    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:  # noqa: ARG002 - each is as good
+    async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
         """Ask the token endpoint for an access token.
 
         Raises:
@@ -169,7 +170,8 @@ class ClientCredentials:
         # A signature takes its time, and so does the import of what makes it.
         signs = self.auth_method == "private_key_jwt"
         request = await asyncio.to_thread(self._request) if signs else self._request()
-        return await send_token_request(request, transport, read_token_response)
+        read = partial(read_token_response, proven=old is not None)
+        return await send_token_request(request, transport, read)
 
     def session_item(self) -> Mapping[str, str | Secret] | None:
         """Return the item for `POST /sessions` that lets a function act as this application; a key makes none."""

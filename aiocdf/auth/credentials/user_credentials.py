@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import attrs
 
 from aiocdf import _clock
-from aiocdf.auth._finish import shielded_with_grace
+from aiocdf.auth._finish import finished
 from aiocdf.auth.credentials.presets import COGNITE_ISSUER
 from aiocdf.auth.credentials.validation import as_mapping, check_client_id, check_extra, check_targets, split_names
 from aiocdf.auth.oauth.provider import Provider, discover, issuer_of
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["UserCredentials"]
 
 #: What providers answer when only the user can help.
-_OVER = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
+_OVER = frozenset(
+    {"invalid_grant", "account_selection_required", "consent_required", "interaction_required", "login_required"}
+)
 #: Parameters of a sign-in that have arguments of their own, or are not for users to set.
 _OWN_FIELDS = frozenset(
     {
@@ -131,7 +134,7 @@ class UserCredentials:
         if kept is not None and _serves(kept.token, old):
             return kept.token
         try:
-            return await shielded_with_grace(self._renew(transport, old))
+            return await self._renew(transport, old)
         except LoginRequired:
             if old is not None or not self.ask_user:
                 raise
@@ -165,7 +168,7 @@ class UserCredentials:
             if not limit.expired():
                 raise
             raise LoginRequired(f"nobody completed the sign-in within {self.time_limit:g} s: try again.") from None
-        return await shielded_with_grace(self._keep_first(token, provider))
+        return await finished(self._keep_first(token, provider))
 
     async def _keep_first(self, token: AccessToken, provider: Provider) -> AccessToken:
         async with self.store.lock(self._key):
@@ -189,9 +192,9 @@ class UserCredentials:
                 if kept.token.refresh_token == tried:
                     break
                 tried = kept.token.refresh_token
-                answer = await self._refresh(kept, transport)
+                answer = await finished(self._trade(kept, transport))
                 if not isinstance(answer, OAuthError):
-                    return await self._keep(answer, kept.token_url)
+                    return answer
                 refused = answer
             if refused is not None:
                 await self.store.delete(self._key)
@@ -200,8 +203,8 @@ class UserCredentials:
             " `await client.login()`."
         ) from refused
 
-    async def _refresh(self, kept: StoredSignIn, transport: Transport) -> AccessToken | OAuthError:
-        """Ask for new tokens; a refusal that only the user can help with is returned."""
+    async def _trade(self, kept: StoredSignIn, transport: Transport) -> AccessToken | OAuthError:
+        """Ask for new tokens and keep them; a refusal that only the user can help with is returned."""
         from aiocdf.auth.oauth.requests import token_request  # as late as everywhere: Authlib takes its time to import
 
         assert kept.token.refresh_token is not None  # noqa: S101 - or there would have been nothing to try
@@ -214,12 +217,14 @@ class UserCredentials:
         )
         try:
             # Two attempts: one whose answer was lost may have used the refresh token up, and more would not help.
-            token = await send_token_request(request, transport, read_token_response, attempts=2)
+            token = await send_token_request(request, transport, _read_renewal, attempts=2)
         except OAuthError as error:
-            if _is_over(error):
+            if error.error in _OVER:
                 return error
-            raise
-        return attrs.evolve(token, refresh_token=token.refresh_token or kept.token.refresh_token)
+            raise _that_ends_nothing(error) from error.__cause__
+        return await self._keep(
+            attrs.evolve(token, refresh_token=token.refresh_token or kept.token.refresh_token), kept.token_url
+        )
 
     async def _revoke(self, kept: StoredSignIn, transport: Transport) -> None:
         from aiocdf.auth.oauth.requests import revocation_request  # see above
@@ -269,9 +274,19 @@ def _serves(token: AccessToken, old: AccessToken | None) -> bool:
     return not is_old and token.age(_clock.monotonic(), _clock.wall()) < token.renew_after
 
 
-def _is_over(error: OAuthError) -> bool:
-    """Tell whether only the user can help; some providers refuse a spent refresh token without a word."""
-    return error.error in _OVER if error.error else error.status in {400, 401, 403}
+def _read_renewal(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
+    """Read the answer to a refresh token, at an endpoint that has given tokens before."""
+    if response.status == 400 and not response.body.strip():  # so says glewlwyd that a refresh token is spent
+        return refusal(response.status, {"error": "invalid_grant"}, what)
+    return read_token_response(response, what=what, asked_at_wall=asked_at_wall, proven=True)
+
+
+def _that_ends_nothing(error: OAuthError) -> OAuthError:
+    """Say that the sign-in is kept; where the provider gave no reason, another attempt may succeed."""
+    kept = copy.copy(error)
+    kept.args = (f"{error} The sign-in is kept.",)
+    kept.passing = error.passing or error.error is None
+    return kept
 
 
 def _read_revocation(response: Response, *, what: str, asked_at_wall: float) -> AuthError | None:  # noqa: ARG001 - has no age

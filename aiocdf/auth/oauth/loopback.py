@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
+import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,13 +26,17 @@ __all__ = ["Loopback"]
 
 #: Bytes and seconds that a request's head may take.
 _LONGEST_HEAD, _PATIENCE = 16 * 1024, 5.0
+_IPV4, _IPV6 = "127.0.0.1", "::1"
+#: How many free ports are tried of which the other family's may be taken.
+_FREE_PORTS = 10
 
 
 class Loopback:
     """Listens on a loopback address for as long as it is entered.
 
     Args:
-        redirect_uri: Where the answer is expected; without a port, any free one is taken.
+        redirect_uri: Where the answer is expected; without a port, any free one is taken. `localhost` is listened to
+            at both its addresses, as far as this computer has them.
         read: Reads a redirect's query: the outcome of the sign-in, or None where it is none of its.
     """
 
@@ -37,7 +44,7 @@ class Loopback:
         self._parts = urlsplit(redirect_uri)
         self._path = self._parts.path or "/"
         self._read = read
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         #: The outcome of the sign-in, once it is there.
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -50,18 +57,21 @@ class Loopback:
         Raises:
             AuthError: The port is taken.
         """
-        host = "::1" if self._parts.hostname == "::1" else "127.0.0.1"
         try:
-            self._server = await asyncio.start_server(
-                self._connected, host, self._parts.port or 0, limit=_LONGEST_HEAD, reuse_address=True
-            )
+            sockets = _listening(self._parts.hostname, self._parts.port or 0)
         except OSError as error:
             raise AuthError(
                 f"cannot listen on {self._parts.netloc} for the answer to the sign-in: {error.strerror}. Another sign-in"
                 " may be under way."
             ) from None
+        async with contextlib.AsyncExitStack() as undo:
+            for one in sockets:
+                undo.callback(one.close)
+            for one in sockets:
+                self._servers.append(await asyncio.start_server(self._connected, sock=one, limit=_LONGEST_HEAD))
+            undo.pop_all()
         if self._parts.port is None:
-            port = self._server.sockets[0].getsockname()[1]
+            port = sockets[0].getsockname()[1]
             self.redirect_uri = self._parts._replace(netloc=f"{self._parts.netloc}:{port}").geturl()
         return self
 
@@ -69,8 +79,8 @@ class Loopback:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening, and end the connections that are left."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in self._connections:
             connection.cancel()
         if self._connections:
@@ -109,6 +119,52 @@ class Loopback:
             return "405 Method Not Allowed", None
         outcome = self._read(query)
         return ("200 OK" if outcome is not None else "400 Bad Request"), outcome
+
+
+def _listening(host: str | None, port: int) -> list[socket.socket]:
+    """Return the sockets to listen on: `localhost` is an address of either family, and browsers try both.
+
+    Args:
+        host: A loopback address, or `localhost`.
+        port: Which one; 0 for one that is free.
+
+    Raises:
+        OSError: There is none; or another program has the port at an address that a browser may try.
+    """
+    if host != "localhost":
+        return [_bound(host or _IPV4, port)]
+    for attempt in range(1, _FREE_PORTS + 1):
+        try:
+            first = _bound(_IPV4, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
+            return [_bound(_IPV6, port)]
+        try:
+            return [first, _bound(_IPV6, first.getsockname()[1])]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [first]  # there is no IPv6 here
+            first.close()
+            if port or attempt == _FREE_PORTS:
+                raise
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """Return a socket that has an address."""
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        if os.name == "posix":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if bound.family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((address, port))
+        bound.listen()  # which may be what fails where another program has the port
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 def _answer(status: str, outcome: Outcome | None) -> bytes:

@@ -6,6 +6,7 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from aiocdf._wire.redaction import redact_error
 from aiocdf.auth.oauth.token import clean
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
@@ -36,7 +37,8 @@ def read_redirect(query: str, *, state: str, provider: Provider) -> Secret | OAu
     answer = dict(pairs)
     if len(answer) != len(pairs) or not hmac.compare_digest(answer.get("state", "").encode(), state.encode()):
         return None
-    return _mix_up(answer, provider) or _code(answer)
+    outcome = _mix_up(answer, provider) or _code(answer)
+    return redact_error(outcome, [Secret(state)]) if isinstance(outcome, OAuthError) else outcome
 
 
 def _mix_up(answer: Mapping[str, str], provider: Provider) -> OAuthError | None:

@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus, urlencode
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
 import attrs
 from authlib.oauth2.client import OAuth2Client
 
 from aiocdf import _clock
 from aiocdf._wire.http import Request
+from aiocdf.errors import ConfigError
+from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from authlib.oauth2.auth import ClientAuth
 
-    from aiocdf.secret import Secret
-
 __all__ = ["ClientIdentity", "authorization_url", "device_authorization_request", "revocation_request", "token_request"]
 
-#: Seconds until an identity provider's answer must be there.
-_TIMEOUT = 30.0
+#: Fields of requests whose values are settings.
+_PUBLIC = frozenset(
+    {
+        "audience",
+        "client_assertion_type",
+        "client_id",
+        "grant_type",
+        "redirect_uri",
+        "resource",
+        "scope",
+        "token_type_hint",
+    }
+)
 #: Seconds that a signed assertion of who we are is good for.
 _ASSERTION_LIFE = 300
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _explained(build: Callable[P, T]) -> Callable[P, T]:
+    """Make what goes wrong in *build* a ConfigError, without a traceback: frames of the builders hold bare secrets."""
+
+    @wraps(build)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return build(*args, **kwargs)
+        except ConfigError as error:
+            fault = error.with_traceback(None)
+        except UnicodeError:
+            fault = ConfigError("scopes, audience, resource or extra is not text that can be sent.")
+        except Exception as error:  # noqa: BLE001 - Authlib's, or those of what signs for it
+            signing = type(error).__module__.startswith("joserfc")
+            why = f"key_header does not go with private_key_jwt: {error}" if signing else type(error).__name__
+            fault = ConfigError(f"the request to the identity provider cannot be built: {why}.")
+        raise fault
+
+    return run
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +76,7 @@ class ClientIdentity:
     key_header: Mapping[str, str] = attrs.field(factory=dict)
 
 
+@_explained
 def token_request(
     token_url: str,
     client: ClientIdentity,
@@ -74,6 +111,7 @@ def token_request(
     return request
 
 
+@_explained
 def authorization_url(
     authorize_url: str,
     client: ClientIdentity,
@@ -101,6 +139,7 @@ def authorization_url(
     return "&".join([url, *([urlencode(added)] if (added := list(more)) else [])])
 
 
+@_explained
 def device_authorization_request(
     device_url: str, client: ClientIdentity, *, scope: str, more: Iterable[tuple[str, str]]
 ) -> Request:
@@ -110,6 +149,7 @@ def device_authorization_request(
     return _post(f"device code for client {client.client_id!r}", device_url, body, _headers())
 
 
+@_explained
 def revocation_request(revoke_url: str, client: ClientIdentity, *, refresh_token: Secret) -> Request:
     """Build the request that ends a sign-in at the provider (RFC 7009 section 2.1)."""
     request: Request = _builder(client).revoke_token(
@@ -167,7 +207,22 @@ def _sign_with_key(builder: _RequestBuilder, client: ClientIdentity) -> None:
 
 
 def _post(name: str, url: str, body: str, headers: Mapping[str, str]) -> Request:
-    return Request(name=name, method="POST", url=url, headers=headers, body=body.encode("ascii"), timeout=_TIMEOUT)
+    return Request(
+        name=name,
+        method="POST",
+        url=url,
+        headers=headers,
+        body=body.encode("ascii"),
+        secrets=tuple(Secret(value) for value in _secret_values(body, headers)),
+    )
+
+
+def _secret_values(body: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield what no error may repeat: the values of all fields but those that are known to be none of it."""
+    yield from (value for name, value in parse_qsl(body) if name not in _PUBLIC)
+    if basic := headers.get("Authorization", "").removeprefix("Basic "):
+        yield basic
+        yield unquote_plus(base64.b64decode(basic).decode("ascii").partition(":")[2])
 
 
 def _headers() -> dict[str, str]:

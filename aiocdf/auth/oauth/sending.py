@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import attrs
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
-from aiocdf._wire.http import retry_after
+from aiocdf._wire.http import Response, retry_after
+from aiocdf._wire.redaction import redact, redact_error
+from aiocdf.auth.oauth.token import json_object
 from aiocdf.errors import AuthError, TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from aiocdf._http.transport import Transport
-    from aiocdf._wire.http import Request, Response
+    from aiocdf._wire.http import Request
+    from aiocdf.secret import Secret
 
-__all__ = ["Reader", "send_token_request"]
+__all__ = ["TIME_LIMIT", "Reader", "send_token_request"]
 
-#: Seconds that the first wait takes at the most, and that any wait takes.
-_BASE, _CAP = 1.0, 60.0
+#: Seconds for all attempts together and the waits in between.
+TIME_LIMIT = 30.0
+#: Seconds that the first wait takes at most.
+_BASE = 1.0
+#: Bytes of an answer, after decompression: hundreds of times what a provider has to say.
+_LARGEST = 256 * 1024
+#: Characters of a text in an answer: more than an error quotes of it.
+_QUOTED = 4000
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -37,7 +55,7 @@ class Reader(Protocol[T_co]):
 async def send_token_request(request: Request, transport: Transport, read: Reader[T_co], *, attempts: int = 3) -> T_co:
     """Send a request and read the answer.
 
-    It is sent again when there was no answer, and after a 429 or 5xx.
+    It is sent again when there was no answer, and after a 429 or 5xx, within half a minute for all attempts together.
 
     Args:
         request: A request to an identity provider.
@@ -50,20 +68,51 @@ async def send_token_request(request: Request, transport: Transport, read: Reade
         AuthError: The provider could not be reached; the cause is the transport's error.
     """
     what = f"no {request.name} ({request.method} {request.url.partition('?')[0]})"
-    attempt = 1
-    while True:
+    request = attrs.evolve(request, timeout=TIME_LIMIT, max_answer=_LARGEST)
+    give_up_at = _clock.monotonic() + TIME_LIMIT
+    try:
+        async with asyncio.timeout_at(give_up_at) as limit:
+            outcome = await _send_until(request, transport, partial(read, what=what), attempts, give_up_at)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        outcome = AuthError(f"{what}: no answer within {TIME_LIMIT:g} s. Check the network.", passing=True)
+    if isinstance(outcome, AuthError):
+        raise redact_error(outcome, request.secrets)
+    return outcome
+
+
+async def _send_until(
+    request: Request, transport: Transport, read: Callable[..., T | AuthError], attempts: int, give_up_at: float
+) -> T | AuthError:
+    """Send until an attempt is the last; an error is returned, for a caller that is late must not find it in a context."""
+    for attempt in count(1):
         asked_at_wall = _clock.wall()
         response = await _send(request, transport)
-        outcome = (
-            response if isinstance(response, AuthError) else read(response, what=what, asked_at_wall=asked_at_wall)
-        )
+        outcome = response if isinstance(response, AuthError) else read(response, asked_at_wall=asked_at_wall)
         if not isinstance(outcome, AuthError):
             return outcome
+        if isinstance(response, Response):
+            # Read again without the secrets: an error cuts what it quotes, and a part of a secret would remain.
+            again = read(_concealed(response, request.secrets), asked_at_wall=asked_at_wall)
+            outcome = again if isinstance(again, AuthError) else outcome
+        outcome.retry_after = None if isinstance(response, AuthError) else retry_after(response)
         wait = _wait(response, attempt, attempts)
-        if wait is None:
-            raise outcome
+        if wait is None or _clock.monotonic() + wait >= give_up_at:
+            break
         await _clock.sleep(wait)
-        attempt += 1
+    return outcome
+
+
+def _concealed(response: Response, secrets: Iterable[Secret]) -> Response:
+    """Return an answer without the secrets that it repeats."""
+    answer = json_object(response.body)
+    if not answer:
+        return response  # which no error quotes
+    shown = {
+        name: redact(value[:_QUOTED], secrets) if isinstance(value, str) else value for name, value in answer.items()
+    }
+    return attrs.evolve(response, body=json.dumps(shown).encode())
 
 
 async def _send(request: Request, transport: Transport) -> Response | AuthError:
@@ -72,22 +121,20 @@ async def _send(request: Request, transport: Transport) -> Response | AuthError:
         return await transport.send(request)
     except TransportError as error:
         failure = AuthError(f"no {error}", passing=error.passing)
-        failure.__cause__ = error
+        failure.__cause__ = redact_error(error, request.secrets)
         return failure
 
 
 def _wait(response: Response | AuthError, attempt: int, attempts: int) -> float | None:
     """Return the seconds to wait before the next attempt, or None to give up."""
-    answer = None if isinstance(response, AuthError) else response
+    if isinstance(response, AuthError):
+        again, after = response.passing, None
+    else:
+        again, after = response.status == 429 or response.status >= 500, retry_after(response)
     return retrying.delay(
-        retrying.Outcome(
-            attempt=attempt,
-            repeatable=True,
-            retryable=answer is None or answer.status == 429 or answer.status >= 500,
-            retry_after=None if answer is None else retry_after(answer),
-        ),
+        retrying.Outcome(attempt=attempt, repeatable=True, retryable=again, retry_after=after),
         attempts=attempts,
         base=_BASE,
-        cap=_CAP,
+        cap=TIME_LIMIT,
         jitter=_clock.jitter(0.0, 1.0),
     )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryTokenStore", "TokenStore", "wait_for_turn"]
 
-#: Seconds to wait for others who hold the lock, and between two tries at first and at the most.
-_PATIENCE, _PAUSE, _LONGEST_PAUSE = 30.0, 0.01, 0.25
+#: Seconds to wait for others who hold the lock, which is more than a token request may take; and between two tries.
+_PATIENCE, _PAUSE, _LONGEST_PAUSE = 45.0, 0.01, 0.25
 
 
 @runtime_checkable
@@ -85,7 +85,7 @@ async def wait_for_turn(take: Callable[[], bool]) -> None:
         take: Takes the lock if it is free, at once; tells whether it did.
 
     Raises:
-        AuthError: It was not free for half a minute.
+        AuthError: It was not free in time.
     """
     give_up_at, pause = _clock.monotonic() + _PATIENCE, _PAUSE
     while not take():

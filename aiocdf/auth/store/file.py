@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from aiocdf.auth._finish import shielded_with_grace
+from aiocdf.auth._finish import finished
 from aiocdf.auth.store.base import wait_for_turn
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
@@ -35,7 +35,9 @@ __all__ = ["FileTokenStore"]
 
 _log = logging.getLogger(__name__)
 
-_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# Without O_NONBLOCK, opening a FIFO would wait for somebody at its other end.
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+_LOCKED = os.O_RDWR | os.O_CREAT
 
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ class FileTokenStore:
 
         Raises:
             AuthError: The file cannot be read.
+            ConfigError: The directory is not its owner's alone.
         """
         return await self._in_thread(_read, self._file(key))
 
@@ -101,7 +104,7 @@ class FileTokenStore:
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         """Do what may block in a thread, and to its end."""
         with self._reported():
-            return await shielded_with_grace(asyncio.to_thread(function, *arguments))
+            return await finished(asyncio.to_thread(function, *arguments))
 
     @contextlib.contextmanager
     def _reported(self) -> Iterator[None]:
@@ -113,7 +116,8 @@ class FileTokenStore:
 
 def _read(path: Path) -> Secret | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+        _check_private(path.parent)
+        descriptor = _open_file(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
@@ -122,6 +126,20 @@ def _read(path: Path) -> Secret | None:
             _log.warning("%s is not used, because other users can read it: remove it, and sign in again", path)
             return None
         return Secret(file.read())
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """Open a file, and nothing else that may bear its name.
+
+    Raises:
+        AuthError: It is a directory, a device or a FIFO.
+        OSError: It cannot be opened.
+    """
+    descriptor = os.open(path, flags | _SAFELY, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise AuthError(f"{path} is not a file, and sign-ins are kept in files: remove it.")
+    return descriptor
 
 
 def _write(path: Path, text: Secret) -> None:
@@ -144,8 +162,7 @@ async def _file_lock(path: Path) -> AsyncIterator[None]:
         AuthError: Another process, or another client of this one, holds it for too long.
         OSError: The file cannot be opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | _SAFELY
-    with await asyncio.to_thread(lambda: os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)) as file:
+    with await finished(asyncio.to_thread(lambda: os.fdopen(_open_file(path, _LOCKED), "wb", buffering=0))) as file:
         await wait_for_turn(lambda: _try_lock(file.fileno()))  # tried without waiting, so not worth a thread
         yield
 
@@ -168,16 +185,29 @@ def _state_directory() -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Make a directory that is its owner's alone, or see to it that it is.
+    """Make a directory that is its owner's alone, and so each above it that is missing, or check the one that is there.
 
     Raises:
         ConfigError: It is a link, another user's, or open to others.
         OSError: It cannot be made.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            missing.mkdir(mode=0o700)
+            missing.chmod(0o700)  # where the umask has taken the owner's own rights away
+    _check_private(directory)
+
+
+def _check_private(directory: Path) -> None:
+    """See to it that a directory is its owner's alone.
+
+    Raises:
+        ConfigError: It is a link, another user's, or open to others.
+        FileNotFoundError: There is none.
+    """
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(f"{directory} is no directory. Sign-ins are kept in a directory of their own.")
+        raise ConfigError(f"{directory} is not a directory. Sign-ins are kept in a directory of their own.")
     if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
         raise ConfigError(
             f"{directory} is open to other users, and sign-ins are to be kept in it: chmod 700 {directory}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiocdf.auth._finish import shielded_with_grace
+from aiocdf.auth._finish import finished
 from aiocdf.auth.store.file import FileTokenStore
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
@@ -64,7 +64,7 @@ class KeyringTokenStore:
 
     async def _call(self, name: str, key: str, *more: Secret) -> Any:
         """Call the keyring in a thread, for it may ask the user for a password."""
-        outcome = await shielded_with_grace(asyncio.to_thread(_call, name, self._service, key, *more))
+        outcome = await finished(asyncio.to_thread(_call, name, self._service, key, *more))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 
 import pytest
 
+from aiocdf.auth.oauth import loopback
 from aiocdf.auth.oauth.loopback import Loopback
 from aiocdf.errors import AuthError, OAuthError
 from aiocdf.secret import Secret
@@ -141,22 +143,100 @@ async def test_browser_that_left(listener) -> None:
 
 async def test_where_it_listens(listener) -> None:
     """Statement 7: on 127.0.0.1 and no other address, at a free port, which is part of the redirect address."""
-    (listening,) = listener._server.sockets
-    host, port = listening.getsockname()
+    ((host, port),) = addresses(listener)
 
     assert host == "127.0.0.1"
     assert listener.redirect_uri == f"http://127.0.0.1:{port}/callback"
 
 
-@pytest.mark.parametrize(("host", "at"), [("localhost", "127.0.0.1"), ("[::1]", "::1")])
-async def test_other_hosts(host, at) -> None:
-    """Statements 7 and 10: a registered address is used byte for byte; IPv6 only where it says so."""
-    with socket.create_server((at, 0), family=socket.AF_INET6 if ":" in at else socket.AF_INET) as free:
-        port = free.getsockname()[1]
+def addresses(listener: Loopback) -> list[tuple[str, int]]:
+    """Where it listens."""
+    return [one.getsockname()[:2] for server in listener._servers for one in server.sockets]
 
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.mark.parametrize(("host", "at"), [("localhost", ["127.0.0.1", "::1"]), ("[::1]", ["::1"])])
+async def test_other_hosts(host, at) -> None:
+    """Statements 7 and 10: a registered address is used byte for byte; `localhost` is an address of either family."""
+    port = free_port()
     async with Loopback(f"http://{host}:{port}", read) as listener:
         assert listener.redirect_uri == f"http://{host}:{port}"
-        assert listener._server.sockets[0].getsockname()[:2] == (at, port)
+        assert addresses(listener) == [(address, port) for address in at]
+
+
+@pytest.mark.parametrize("family", ["127.0.0.1", "::1"])
+async def test_localhost_in_either_family(family) -> None:
+    """A browser that takes localhost for either of its addresses brings the answer, at one free port of both."""
+    async with Loopback("http://localhost/callback", read) as listener:
+        (_, port), _ = addresses(listener)
+        assert listener.redirect_uri == f"http://localhost:{port}/callback"
+        reader, writer = await asyncio.open_connection(family, port)
+        writer.write(get("/callback?good").encode())
+        assert b"All done here" in await reader.read()
+        writer.close()
+
+        assert await listener.outcome == CODE
+    for address in ("127.0.0.1", "::1"):
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(address, port)
+
+
+@pytest.mark.parametrize(
+    ("missing", "trouble", "left"),
+    [
+        ("::1", errno.EADDRNOTAVAIL, "127.0.0.1"),
+        ("::1", errno.EAFNOSUPPORT, "127.0.0.1"),
+        ("127.0.0.1", errno.EADDRNOTAVAIL, "::1"),
+    ],
+)
+async def test_localhost_in_one_family(missing, trouble, left, monkeypatch) -> None:
+    """Where a computer has one of the families only, that is enough."""
+    bound = loopback._bound
+
+    def refuse(address: str, port: int) -> socket.socket:
+        if address == missing:
+            raise OSError(trouble, "not here")
+        return bound(address, port)
+
+    monkeypatch.setattr(loopback, "_bound", refuse)
+    async with Loopback("http://localhost", read) as listener:
+        assert [address for address, _ in addresses(listener)] == [left]
+
+
+@pytest.mark.parametrize("family", ["127.0.0.1", "::1"])
+async def test_port_of_localhost_that_is_taken(family) -> None:
+    """Another program at one of the two addresses could get the answer, so that the sign-in is refused."""
+    kind = socket.AF_INET6 if ":" in family else socket.AF_INET
+    with socket.create_server((family, 0), family=kind) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AuthError, match="Another sign-in may be under way"):
+            async with Loopback(f"http://localhost:{port}", read):
+                pass
+
+
+async def test_free_port_of_both_families(monkeypatch) -> None:
+    """A free port that is taken at the other address is not used; after a few of them it is an error."""
+    bound, tried = loopback._bound, []
+
+    def refuse(address: str, port: int) -> socket.socket:
+        tried.append(address)
+        if address == "::1" and (always or len(tried) < 5):
+            raise OSError(errno.EADDRINUSE, "taken")
+        return bound(address, port)
+
+    monkeypatch.setattr(loopback, "_bound", refuse)
+    always = False
+    async with Loopback("http://localhost", read) as listener:
+        assert len(addresses(listener)) == 2
+    assert len(tried) == 6
+    always = True
+    with pytest.raises(AuthError):
+        async with Loopback("http://localhost", read):
+            pass
 
 
 async def test_root_path() -> None:

@@ -37,6 +37,7 @@ class Script:
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = outcomes
+        self.body: object = None
         self.requests: list[Request] = []
         self.times: list[float] = []
 
@@ -51,7 +52,7 @@ class Script:
         if isinstance(outcome, Exception):
             raise outcome
         status, headers = outcome if isinstance(outcome, tuple) else (outcome, {})
-        body = json.dumps({"error": {"code": status, "message": "sorry"}}).encode()
+        body = json.dumps(self.body or {"error": {"code": status, "message": "sorry"}}).encode()
         return Response(status=status, headers=headers, body=body, sent_at=self.times[-1], received_at=loop.time())
 
     @property
@@ -114,6 +115,18 @@ async def test_success(rig) -> None:
     assert it.script.requests[0].headers == {"x-all": "a", "x-own": "1", "authorization": "Bearer s3cr3t-1"}
     assert it.script.requests[0].url == READ.url
     assert [attrs.astuple(event) for event in it.events] == [("read something", 201, 1, 1.0)]
+
+
+async def test_answer_that_repeats_what_was_sent(rig) -> None:
+    """An error that quotes the answer shows neither the token nor what the request carried, in whatever field."""
+    it = rig(400, tokens=("s3cr3t-bearer",))
+    sent = "s3cr3t-bearer s3cr3t-nonce"
+    it.script.body = {"error": {"message": sent, "missing": [{"id": sent}], "duplicated": [{sent: 1}]}}
+    with pytest.raises(ApiError) as caught:
+        await it.sender.send(attrs.evolve(READ, secrets=(Secret("s3cr3t-nonce"),)))
+
+    assert "s3cr3t" not in f"{caught.value!r}{vars(caught.value)}"
+    assert it.script.requests[0].secrets == (Secret("s3cr3t-bearer"), Secret("s3cr3t-nonce"))
 
 
 async def test_retries(rig) -> None:

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.http import Request
 from aiocdf.errors import ConnectError, ProtocolError, TransportTimeout
+from aiocdf.secret import Secret
 
 TOKEN = "s3cr3t-token"
 BODY = b'{"nonce":"s3cr3t-nonce"}'
@@ -296,6 +297,31 @@ async def test_too_large(listen, leaks, packed) -> None:
 
     assert isinstance(error, ProtocolError)
     assert "larger than 100000 bytes" in str(error)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_limit_of_a_request(listen, leaks, packed) -> None:
+    """A request may have a limit of its own, which counts unpacked bytes; a larger answer is not worth another attempt."""
+    body = bytes(300_000)
+    sent = http(zlib.compress(body, wbits=31), "200 OK", "Content-Encoding: gzip") if packed else http(body)
+    wire = await listen(answering(sent))
+    async with opened() as transport:
+        assert len((await transport.send(post(wire.url, max_answer=300_000))).body) == 300_000
+        error = await fail(post(wire.url, max_answer=299_999), transport, leaks)
+
+    assert isinstance(error, ProtocolError)
+    assert not error.passing
+    assert "larger than 299999 bytes" in str(error)
+
+
+async def test_broken_answer_that_repeats_a_secret(listen) -> None:
+    """An answer that is not HTTP is quoted without what was sent."""
+    wire = await listen(answering(b"HTTP/9 s3cr3t-nonce s3cr3t-token\r\n\r\n"))
+    async with opened() as transport:
+        with pytest.raises(ProtocolError) as caught:
+            await transport.send(post(wire.url, secrets=(Secret(TOKEN), Secret("s3cr3t-nonce"))))
+
+    assert "s3cr3t" not in f"{caught.value!r}{vars(caught.value)}"
 
 
 async def test_body_of_just_the_limit(listen) -> None:

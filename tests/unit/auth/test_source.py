@@ -10,7 +10,7 @@ import pytest
 
 from aiocdf import _clock
 from aiocdf.auth import AccessToken, TokenSource
-from aiocdf.errors import AuthError, ClientClosed, OAuthError
+from aiocdf.errors import AuthError, ClientClosed, LoginRequired, OAuthError
 from aiocdf.secret import Secret
 
 pytestmark = pytest.mark.looptime
@@ -183,9 +183,9 @@ async def test_failure_reaches_all_waiters(source, issuer) -> None:
     assert len(issuer.fetched_at) == 1
 
 
-async def test_failure_holds_for_a_second(source, issuer) -> None:
+async def test_passing_failure_holds_for_a_second(source, issuer) -> None:
     """Callers that come one after the other to a failing provider do not hammer it, and soon try anew."""
-    issuer.error = AuthError("down")
+    issuer.error = AuthError("down", passing=True)
     for _ in range(100):
         with pytest.raises(AuthError, match="down"):
             await source.token()
@@ -194,6 +194,79 @@ async def test_failure_holds_for_a_second(source, issuer) -> None:
     await asyncio.sleep(1)
     issuer.error = None
     assert await reveal(source) == "t2"
+
+
+async def ask_each_half_second(source, seconds) -> None:
+    for _ in range(2 * seconds):
+        with pytest.raises(AuthError):
+            await source.token()
+        await asyncio.sleep(0.5)
+
+
+async def test_refusals_back_off(source, issuer) -> None:
+    """A provider that refuses is asked less and less often, down to once a minute; signing in starts afresh."""
+    issuer.error, issuer.takes = OAuthError("no", error="invalid_client", status=401), 0.0
+    await ask_each_half_second(source, 300)
+
+    gaps = [later - sooner for sooner, later in zip(issuer.fetched_at, issuer.fetched_at[1:], strict=False)]
+    assert gaps == [pytest.approx(seconds, abs=0.6) for seconds in (1, 2, 4, 8, 16, 32, 60, 60, 60)]
+    with pytest.raises(AuthError):
+        await source.login()
+    assert issuer.fetched_at[-1] == _clock.monotonic()
+    await asyncio.sleep(1)
+    issuer.error = None
+    await source.token()
+
+
+@pytest.mark.parametrize("error", [AuthError("down", passing=True), LoginRequired("sign in")], ids=repr)
+async def test_what_may_heal_does_not_back_off(source, issuer, error) -> None:
+    """Trouble that passes is paced by who asks, and a sign-in may be made elsewhere at any time."""
+    issuer.error, issuer.takes = error, 0.0
+    await ask_each_half_second(source, 30)
+
+    assert len(issuer.fetched_at) == 30
+
+
+async def test_wish_of_the_provider(source, issuer) -> None:
+    """A provider that asks for time gets it, up to an hour."""
+    issuer.error, issuer.takes = AuthError("busy", passing=True, retry_after=100.0), 0.0
+    await ask_each_half_second(source, 201)
+    assert [at - issuer.fetched_at[0] for at in issuer.fetched_at] == [0, 100, 200]
+
+    issuer.error = AuthError("busy", passing=True, retry_after=1e9)
+    await asyncio.sleep(100)
+    await ask_each_half_second(source, 1)
+    await asyncio.sleep(3600)
+    issuer.error = None
+    await source.token()
+
+
+async def test_wish_of_the_provider_while_the_token_is_good(source, issuer) -> None:
+    """It gets it for a renewal ahead of expiry, too."""
+    await source.token()
+    issuer.error, issuer.takes = AuthError("busy", passing=True, retry_after=30.0), 0.0
+    await asyncio.sleep(945)
+    for _ in range(80):
+        await source.token()
+        await asyncio.sleep(0.5)
+
+    assert len(issuer.fetched_at) == 3
+
+
+async def test_error_that_quotes_the_old_token(source, issuer, caplog) -> None:
+    """What fetching raises is shown and logged without the token that it was to replace."""
+    token = Secret("s3cr3t-old-token")
+    lasting = AccessToken.lasting(token, 1000.0, asked_at=_clock.monotonic(), asked_at_wall=_clock.wall())
+    source._current = attrs.evolve(lasting, refresh_token=Secret("s3cr3t-refresh"))
+    issuer.error = AuthError("ValueError: s3cr3t-old-token, s3cr3t-refresh")
+    await asyncio.sleep(950)
+    await source.token()
+    await asyncio.sleep(45)
+
+    with pytest.raises(AuthError, match=r"ValueError: \*\*\*") as caught:
+        await source.token()
+    assert "s3cr3t" not in f"{caught.value!r}{caplog.text}"
+    assert "could not be renewed" in caplog.text
 
 
 async def test_unexpected_error_reaches_waiters(source, issuer) -> None:

@@ -9,7 +9,7 @@ import threading
 import attrs
 import pytest
 
-from aiocdf.auth import BearerToken
+from aiocdf.auth import BearerToken, TokenSource
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret
 
@@ -185,3 +185,20 @@ def test_sessions_exchange_the_token() -> None:
 def test_equal_tokens() -> None:
     """Credentials are values."""
     assert (BearerToken("t0ken"), hash(BearerToken("t0ken"))) == (BearerToken("t0ken"), hash(BearerToken("t0ken")))
+
+
+@pytest.mark.looptime
+async def test_function_that_quotes_a_token() -> None:
+    """What a function raises is shown without the token that it gave before, and without anything like a JWT."""
+    given = iter(["s3cr3t-old-token"])
+
+    async def ask() -> str:
+        for token in given:
+            return token
+        raise ValueError("s3cr3t-old-token was refused, and so was eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln")
+
+    source = TokenSource(BearerToken(ask), None)
+    await source.token()
+    await asyncio.sleep(100)
+    with pytest.raises(AuthError, match=r"ValueError: \*\*\* was refused, and so was \*\*\*$"):
+        await source.token()

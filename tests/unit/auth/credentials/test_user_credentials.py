@@ -19,7 +19,15 @@ from aiocdf.auth import (
     UserCredentials,
 )
 from aiocdf.auth.oauth.token import AccessToken as Token
-from aiocdf.errors import AuthError, ConfigError, ConnectError, LoginRequired, OAuthError, TransportTimeout
+from aiocdf.errors import (
+    AuthError,
+    ClientClosed,
+    ConfigError,
+    ConnectError,
+    LoginRequired,
+    OAuthError,
+    TransportTimeout,
+)
 from aiocdf.secret import Secret
 
 pytestmark = pytest.mark.looptime
@@ -171,11 +179,10 @@ async def test_somebody_else_was_faster(visitor, script) -> None:
     assert len(transport.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [GONE, (400, {"error": "interaction_required"}), (400, b""), (401, b""), (403, b"<html>")],
-    ids=["invalid_grant", "interaction_required", "empty 400", "empty 401", "html 403"],
-)
+OVER = ["invalid_grant", "interaction_required", "login_required", "consent_required", "account_selection_required"]
+
+
+@pytest.mark.parametrize("refusal", [*((400, {"error": code}) for code in OVER), (400, b""), (400, b"\r\n")], ids=str)
 async def test_end_of_a_sign_in(refusal, visitor, store, script) -> None:
     """A sign-in that the provider refuses to renew is forgotten; nobody is asked while a client is at work."""
     transport = script(refusal)
@@ -185,6 +192,29 @@ async def test_end_of_a_sign_in(refusal, visitor, store, script) -> None:
         await visitor.fetch(transport, old)
     assert isinstance(caught.value.__cause__, OAuthError)
     assert (len(transport.requests), len(visitor.visits), store._texts) == (1, 1, {})
+
+
+PAGES = [b"<html>Sign in to the Wi-Fi", b"blocked", {}, {"message": "Forbidden"}, []]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((status, body) for status in (200, 302, 400, 401, 403, 404, 407, 418, 451) for body in PAGES),
+        *((status, b"") for status in (200, 302, 401, 403, 404, 407)),
+    ],
+)
+async def test_gateway_ends_nothing(status, body, visitor, store, script) -> None:
+    """What answers in place of the provider has not ended the sign-in, which stays; such trouble passes."""
+    transport = script((status, body))
+    old = await visitor.fetch(transport)
+
+    with pytest.raises(OAuthError, match="The sign-in is kept") as caught:
+        await visitor.fetch(transport, old)
+    assert caught.value.passing
+    assert (await kept(store))["refresh_token"] == "r1"
+    transport.answers = (answer(2),)
+    assert (await visitor.fetch(transport, old)).secret == Secret("t2")
 
 
 async def test_first_token_after_the_end(visitor, script) -> None:
@@ -221,8 +251,9 @@ async def test_mistake_ends_nothing(visitor, store, script) -> None:
     transport = script((401, {"error": "invalid_client"}))
     old = await visitor.fetch(transport)
 
-    with pytest.raises(OAuthError, match="invalid_client"):
+    with pytest.raises(OAuthError, match=r"invalid_client.*The sign-in is kept") as caught:
         await visitor.fetch(transport, old)
+    assert not caught.value.passing
     assert (await kept(store))["refresh_token"] == "r1"
 
 
@@ -307,20 +338,68 @@ async def test_cancelled_refresh_is_kept(visitor, store, script) -> None:
     assert (await kept(store))["refresh_token"] == "r2"
 
 
-async def test_closing_waits_for_the_answer(visitor, store, script) -> None:
-    """A client that is closed in the midst of a refresh takes the new refresh token along; a hung provider does not hold it."""
-    for takes, refresh_token in ((2.0, "r2"), (1000.0, "r2")):
-        transport = script(answer(2), takes=takes)
-        source = TokenSource(visitor, transport)
+@pytest.mark.parametrize(("takes", "refresh_token"), [(2.0, "r2"), (29.0, "r2"), (1000.0, "r1")])
+async def test_closing_waits_for_the_answer(takes, refresh_token, visitor, store, script) -> None:
+    """Statement 13: a client that is closed in the midst of a refresh keeps an answer that comes within its time limit."""
+    source = TokenSource(visitor, script(answer(2), takes=takes))
+    used = await source.token()
+    await asyncio.sleep(100)
+    waiting = asyncio.create_task(source.rejected(used))
+    await asyncio.sleep(1)
+    started = _clock.monotonic()
+    await source.aclose()
+
+    assert _clock.monotonic() - started == pytest.approx(min(takes, 30.0) - 1, abs=0.1)
+    assert (await kept(store))["refresh_token"] == refresh_token
+    with pytest.raises(ClientClosed):
+        await waiting
+
+
+async def test_closing_that_is_cancelled(visitor, store, script) -> None:
+    """Statement 13: whoever cancels the closing waits for the answer, too; whoever does it again does not."""
+    for again, refresh_token in ((True, "r1"), (False, "r2")):
+        source = TokenSource(visitor, script(answer(2), takes=20.0))
         used = await source.token()
         await asyncio.sleep(100)
-        waiting = asyncio.create_task(source.rejected(used))
+        asyncio.create_task(source.rejected(used)).add_done_callback(lambda task: task.exception())
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(source.aclose())
+        for _ in range(2 if again else 1):
+            await asyncio.sleep(1)
+            closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert (await kept(store))["refresh_token"] == refresh_token
+
+
+async def test_closing_does_not_wait_for_a_turn(visitor, store, script) -> None:
+    """A client that only waits for others to renew the sign-in has sent nothing, and closes at once."""
+    source = TokenSource(visitor, script(answer(2)))
+    used = await source.token()
+    await asyncio.sleep(100)
+    async with store.lock("any"):
+        asyncio.create_task(source.rejected(used)).add_done_callback(lambda task: task.exception())
         await asyncio.sleep(1)
         started = _clock.monotonic()
         await source.aclose()
-        assert _clock.monotonic() - started <= 5.0
-        assert (await kept(store))["refresh_token"] == refresh_token
-        await asyncio.gather(waiting, return_exceptions=True)
+        assert _clock.monotonic() == started
+
+
+async def test_one_time_limit(visitor, store, script) -> None:
+    """All attempts of a refresh together take no longer than others wait for their turn."""
+    old = await visitor.fetch(None)
+    hung, other = script(answer(2), takes=1000.0), script(TransportTimeout("slow"), answer(2), takes=20.0)
+    for transport, seconds in ((hung, 30.0), (other, 30.0)):
+        started = _clock.monotonic()
+        turn = asyncio.create_task(visitor.fetch(transport, old))
+        await asyncio.sleep(0)
+        with pytest.raises(AuthError, match="no answer within 30 s") as caught:
+            await turn
+        assert caught.value.passing
+        assert _clock.monotonic() - started == pytest.approx(seconds)
+    first, second = (asyncio.create_task(visitor.fetch(transport, old)) for transport in (hung, script(answer(3))))
+    assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], AuthError)
+    assert (await second).secret == Secret("t3")
 
 
 async def test_logout(visitor, store, script) -> None:

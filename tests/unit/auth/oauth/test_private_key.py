@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from aiocdf import _clock
 from aiocdf.auth import ClientCredentials
-from aiocdf.errors import ConfigError
+from aiocdf.errors import ConfigError, OAuthError
 
 GOOD = {"access_token": "t0ken", "token_type": "bearer", "expires_in": 3600}
 KEYS = {
@@ -81,6 +81,32 @@ async def test_no_private_key(pem, script, shown) -> None:
     with pytest.raises(ConfigError, match=r"^client_secret is no private key") as caught:
         await signer(pem).fetch(script(GOOD))
     assert "s3cr3t" not in shown(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header", [{"kid": 1}, {"kid": b"k"}, {1: "k"}, {"x5t": object()}, {"crit": ["exp"]}, {"foo": "bar"}], ids=repr
+)
+async def test_key_header_that_is_odd(header, script, shown) -> None:
+    """A header that no signature can have is an error of ours, which names it and shows no key."""
+    pem = KEYS["ES256"].as_pem(private=True).decode()
+
+    with pytest.raises(ConfigError, match="key_header does not go with private_key_jwt") as caught:
+        await signer(pem, key_header=header).fetch(script(GOOD))
+    assert pem.splitlines()[1] not in shown(caught.value)
+
+
+async def test_assertion_is_not_repeated(script) -> None:
+    """What a provider says of an assertion is shown without it."""
+
+    class Echo(type(script())):
+        async def send(self, request):
+            form = parse_qs(request.body.decode())
+            self.answers = ((401, {"error": "invalid_client", "error_description": form["client_assertion"][0][9:]}),)
+            return await super().send(request)
+
+    with pytest.raises(OAuthError) as caught:
+        await signer(KEYS["ES256"].as_pem(private=True).decode()).fetch(Echo())
+    assert caught.value.description == "***"
 
 
 def test_nothing_to_hand_over() -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from aiocdf import _clock
-from aiocdf.errors import AuthError, ConnectError, OAuthError, ProtocolError, TransportTimeout
+from aiocdf.auth import ClientCredentials
+from aiocdf.errors import AuthError, ConfigError, ConnectError, OAuthError, ProtocolError, TransportTimeout
 
 pytestmark = pytest.mark.looptime
 
@@ -76,6 +80,110 @@ async def test_retry_after(said, credentials, script) -> None:
 
     await credentials.fetch(transport)
     assert 17.0 <= transport.times[1] - transport.times[0] <= 18.0
+
+
+async def test_wish_of_the_last_answer(credentials, script) -> None:
+    """What a provider asked for is in the error, so that whoever tries again can wait for it."""
+    transport = script((429, {}), headers={"retry-after": "3"})
+
+    with pytest.raises(OAuthError) as caught:
+        await credentials.fetch(transport)
+    assert (caught.value.retry_after, caught.value.passing) == (3.0, True)
+    assert len(transport.requests) == 3
+
+
+async def test_wish_past_the_time_limit(credentials, script) -> None:
+    """A wait that would end after the time for all attempts is not begun."""
+    transport = script((503, {}), headers={"retry-after": "25"}, takes=6.0)
+
+    with pytest.raises(OAuthError) as caught:
+        await credentials.fetch(transport)
+    assert (caught.value.retry_after, caught.value.passing) == (25.0, True)
+    assert len(transport.requests) == 1
+    assert _clock.monotonic() - transport.times[0] == pytest.approx(6.0)
+
+
+async def test_one_time_limit_for_all_attempts(credentials, script) -> None:
+    """A second attempt has what the first left of half a minute."""
+    transport = script(TransportTimeout("slow"), GOOD, takes=20.0)
+    started = _clock.monotonic()
+
+    with pytest.raises(AuthError, match="no answer within 30 s") as caught:
+        await credentials.fetch(transport)
+    assert _clock.monotonic() - started == pytest.approx(30.0)
+    assert caught.value.passing
+    assert caught.value.__context__ is None
+
+
+async def test_what_does_not_pass_is_not_tried_again(credentials, script) -> None:
+    """A certificate that is refused, or an answer that is too large, is the same the next time."""
+    transport = script(ConnectError("certificate", passing=False))
+
+    with pytest.raises(AuthError) as caught:
+        await credentials.fetch(transport)
+    assert not caught.value.passing
+    assert len(transport.requests) == 1
+
+
+async def test_answer_is_limited(credentials, script) -> None:
+    """The transport is told how large an answer of a provider may be."""
+    transport = script(GOOD)
+
+    await credentials.fetch(transport)
+    assert transport.requests[0].max_answer == 256 * 1024
+
+
+SECRETS = {"client_secret": 's3cr3t+/"%& of app', "extra": {"assertion": "s3cr3t-too"}}
+WRITTEN = {
+    "raw": SECRETS["client_secret"],
+    "form": quote_plus(SECRETS["client_secret"]),
+    "quoted": quote(SECRETS["client_secret"]),
+    "extra": "s3cr3t-too",
+    "basic": base64.b64encode(f"app:{quote_plus(SECRETS['client_secret'])}".encode()).decode(),
+    "cut": "x" * 990 + SECRETS["client_secret"],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "written"),
+    [("client_secret_basic", written) for written in WRITTEN]
+    + [("client_secret_post", written) for written in WRITTEN if written != "basic"],
+)
+@pytest.mark.parametrize("member", ["error", "error_description"])
+async def test_provider_that_repeats_a_secret(member, written, method, script, shown) -> None:
+    """Statement 18: what a provider says is shown without what was sent to it, in whichever encoding it says it."""
+    credentials = ClientCredentials(token_url="https://idp.test/token", client_id="app", auth_method=method, **SECRETS)
+    said = {"error": "invalid_client"} | {member: f"bad '{WRITTEN[written]}'"}
+    with pytest.raises(OAuthError) as caught:
+        await credentials.fetch(script((401, said)))
+
+    report = shown(caught.value)
+    assert "s3cr" not in report
+    assert WRITTEN[written] not in report
+    assert "*" in str(caught.value)
+
+
+async def test_transport_that_repeats_a_secret(credentials, script) -> None:
+    """So is what a transport of somebody else's says."""
+    with pytest.raises(AuthError) as caught:
+        await credentials.fetch(script(ProtocolError("sent client_secret=s3cr3t and s3cr3t-too")))
+
+    assert "s3cr3t" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+async def test_text_that_cannot_be_sent(script, shown) -> None:
+    """Where a value beside a secret cannot be encoded, the error says so and its traceback holds no secret."""
+    credentials = ClientCredentials(
+        token_url="https://idp.test/token",
+        client_id="app",
+        client_secret="s3cr3t",
+        scopes="\udcff",
+        extra={"a": "s3cr3t"},
+    )
+    with pytest.raises(ConfigError, match="scopes") as caught:
+        await credentials.fetch(script(GOOD))
+    assert "s3cr3t" not in shown(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "", "nan"])

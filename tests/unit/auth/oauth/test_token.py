@@ -48,8 +48,6 @@ def test_bearer_in_any_case(kind) -> None:
         ("60", 60),
         ("60.5", 60.5),
         (60.5, 60.5),
-        (0, 300),
-        (-5, 300),
         ("soon", 300),
         (None, 300),
         (True, 300),
@@ -66,6 +64,31 @@ def test_expiry_as_issuers_send_it(expires_in, life) -> None:
     token = read(GOOD | {"expires_in": expires_in})
 
     assert token.stale_after == pytest.approx(life - min(10, 0.05 * life))
+
+
+@pytest.mark.parametrize("expires_in", [0, "0", -1, -0.5, "-60", -math.inf], ids=repr)
+def test_expired_when_it_came(expires_in) -> None:
+    """A token whose life is over is of no use, and the error says so."""
+    error = read(GOOD | {"expires_in": expires_in})
+
+    assert isinstance(error, OAuthError)
+    assert "expires_in of 0 or below" in str(error)
+    assert not error.passing
+
+
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_number_of_thousands_of_digits(sign) -> None:
+    """A whole number that Python does not make an int of is a number, and the answer is JSON."""
+    outcome = read(b'{"access_token": "t", "token_type": "bearer", "expires_in": %b%b}' % (sign, b"1" * 5000))
+
+    assert "not JSON" not in str(outcome)
+    assert outcome.life == 300.0 if sign == b"" else "expires_in" in str(outcome)
+
+
+@pytest.mark.parametrize("status", [201, 203, 299])
+def test_other_success(status) -> None:
+    """A token is taken with any status of success."""
+    assert read(GOOD, status).secret == Secret("t0ken")
 
 
 def test_expiry_absent() -> None:
@@ -108,6 +131,13 @@ def test_refresh_in_is_honoured() -> None:
     assert read(GOOD | {"refresh_in": 1800}).renew_after == 1800.0
 
 
+@pytest.mark.parametrize(("life", "soonest"), [(3600, 60.0), (240, 60.0), (20, 5.0)])
+def test_refresh_in_is_bounded(life, soonest) -> None:
+    """An issuer cannot make a client ask with each call."""
+    for refresh_in in (0.001, "1e-9"):
+        assert read(GOOD | {"expires_in": life, "refresh_in": refresh_in}).renew_after == soonest
+
+
 @pytest.mark.parametrize(("now", "wall", "age"), [(130, 5030, 30), (130, 9000, 4000), (130, 1000, 30)])
 def test_age_is_of_the_clock_that_saw_more(now, wall, age) -> None:
     """A laptop's sleep shows on the wall clock only, and a wall clock set back makes no token younger."""
@@ -115,44 +145,72 @@ def test_age_is_of_the_clock_that_saw_more(now, wall, age) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "fault"),
     [
-        GOOD | {"token_type": "mac"},
-        GOOD | {"token_type": None},
-        {"access_token": "t0ken"},
-        GOOD | {"access_token": "two words"},
-        GOOD | {"access_token": "line\r\nX-Evil: 1"},
-        GOOD | {"access_token": ""},
+        (GOOD | {"token_type": "mac"}, "a token_type other than Bearer"),
+        (GOOD | {"token_type": ["Bearer"]}, "a token_type other than Bearer"),
+        (GOOD | {"token_type": None}, "no token_type"),
+        ({"access_token": "t0ken"}, "no token_type"),
+        ({"token_type": "bearer"}, "no access_token"),
+        (GOOD | {"access_token": None}, "no access_token"),
+        (GOOD | {"access_token": 5}, "an access_token that is not one word"),
+        (GOOD | {"access_token": ["t0ken"]}, "an access_token that is not one word"),
+        (GOOD | {"access_token": "t0ken t0ken"}, "an access_token that is not one word"),
+        (GOOD | {"access_token": "t0ken\r\nX-Evil: 1"}, "an access_token that is not one word"),
+        (GOOD | {"access_token": ""}, "an access_token that is not one word"),
     ],
 )
-def test_no_bearer_token(body) -> None:
-    """Statement 28: what is no bearer token, or cannot stand in a header, is refused without being quoted."""
+def test_no_bearer_token(body, fault) -> None:
+    """Statements 18 and 28: a member that is missing or odd is named, and no value is quoted."""
     error = read(body)
 
     assert isinstance(error, OAuthError)
-    assert "no bearer token" in str(error)
+    assert str(error).startswith(f"no token for app: the answer has {fault}")
     assert "t0ken" not in f"{error!r}{vars(error)}"
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"null", b"{}", b'"t"', b"\xff\xfe", b"[" * 100_000, {"access_token": 5}]
-)
-@pytest.mark.parametrize("status", [200, 400])
-def test_no_token_at_all(body, status) -> None:
-    """An answer without a token is an error that names what was asked for, whatever its body is."""
-    error = read(body, status)
+PAGE = {"content-type": "text/html"}
+NO_ANSWERS = [
+    (b"<html>", PAGE, "an HTML page"),
+    (b"Blocked by policy 7", {}, "text that is not JSON"),
+    (b"[]", {}, "other JSON"),
+    (b"{}", {}, "other JSON"),
+    (b"null", {}, "other JSON"),
+    (b"\xff\xfe", {}, "text that is not JSON"),
+    (b"[" * 100_000, {}, "JSON that is nested too deeply"),
+    (b"1" * 5000, {}, "other JSON"),
+]
 
-    assert isinstance(error, OAuthError)
-    said = "the answer holds no bearer token" if status == 200 else "refused with HTTP 400: no OAuth error code"
-    assert str(error).startswith(f"no token for app: {said}")
-    assert (error.error, error.status) == (None, status)
 
+@pytest.mark.parametrize(("body", "headers", "came"), [*NO_ANSWERS, (b"", {}, "empty"), (b" \n", {}, "empty")])
+def test_no_token_at_all(body, headers, came) -> None:
+    """An answer of success without a token is an error that names what was asked for, and what came instead."""
+    error = read(body, 200, **headers)
 
-def test_page_instead_of_a_token() -> None:
-    """A web page by status 200 is no refusal, but a matter of the address."""
-    assert str(read(b"<html>", **{"content-type": "text/html"})) == (
-        "no token for app: the answer is an HTML page, no JSON. Check that token_url is of an OAuth 2.0 token endpoint."
+    assert str(error) == (
+        f"no token for app: the answer is {came} instead of a JSON object with a token."
+        " Check that token_url is of an OAuth 2.0 token endpoint."
     )
+    assert (error.error, error.status) == (None, 200)
+
+
+@pytest.mark.parametrize(("body", "headers", "came"), [*NO_ANSWERS, (b'{"message": "no"}', {}, "other JSON")])
+def test_gateway_in_place_of_a_provider(body, headers, came) -> None:
+    """A refusal without an OAuth error code is called what it is."""
+    error = read(body, 403, **headers)
+
+    assert f"HTTP 403: no OAuth error code, but {came}: a web page or a gateway answered in place of" in str(error)
+    assert (error.error, error.status) == (None, 403)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404])
+def test_page_passes_where_tokens_came_from(status) -> None:
+    """A page in place of an answer passes where the endpoint has given tokens; before that, the address may be wrong."""
+    for body, passes in ((b"<html>", True), (b"", False), (b'{"error": "invalid_client"}', False)):
+        response = Response(status=status, headers={}, body=body, sent_at=0.0, received_at=0.0)
+        for proven in (False, True):
+            error = read_token_response(response, what="x", asked_at_wall=0.0, proven=proven)
+            assert error.passing is (proven and passes)
 
 
 def test_refusal_by_status_200() -> None:

@@ -34,15 +34,16 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-async def test_modes(store, directory) -> None:
-    """Statement 30: the directory is 0700 and all in it 0600, whatever the umask."""
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o177])
+async def test_modes(store, directory, umask) -> None:
+    """Statement 30: the directories that are made are 0700 and all files 0600, whatever the umask."""
+    before = os.umask(umask)
     try:
         await save(store)
     finally:
         os.umask(before)
 
-    assert mode(directory) == 0o700
+    assert {mode(directory), mode(directory.parent)} == {0o700}
     assert {path.name: mode(path) for path in directory.iterdir()} == {"a.json": 0o600, "a.lock": 0o600}
 
 
@@ -90,12 +91,13 @@ async def test_link_in_place_of_the_lock(store, directory, tmp_path) -> None:
 
 @pytest.mark.parametrize("others", [0o050, 0o007, 0o020])
 async def test_directory_that_is_open(others, store, directory) -> None:
-    """Statement 30: a directory that is open to others is refused, and the error says what to do."""
-    directory.mkdir(parents=True)
+    """Statement 30: a directory that is open to others is refused, to read and to write, and the error says what to do."""
+    await save(store)
     directory.chmod(0o700 | others)
 
-    with pytest.raises(ConfigError, match=f"chmod 700 {directory}"):
-        await save(store)
+    for use in (save(store), store.load("a")):
+        with pytest.raises(ConfigError, match=f"chmod 700 {directory}"):
+            await use
 
 
 async def test_link_in_place_of_the_directory(store, directory, tmp_path) -> None:
@@ -104,8 +106,9 @@ async def test_link_in_place_of_the_directory(store, directory, tmp_path) -> Non
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     directory.symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(ConfigError, match="is no directory"):
-        await save(store)
+    for use in (save(store), store.load("a")):
+        with pytest.raises(ConfigError, match="is not a directory"):
+            await use
 
 
 async def test_directory_of_another_user(store, directory, monkeypatch) -> None:
@@ -113,9 +116,36 @@ async def test_directory_of_another_user(store, directory, monkeypatch) -> None:
     await save(store)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
 
-    with pytest.raises(ConfigError, match="open to other users"):
-        await save(store)
-    assert await store.load("a") is None
+    for use in (save(store), store.load("a")):
+        with pytest.raises(ConfigError, match="open to other users"):
+            await use
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.lock"])
+@pytest.mark.parametrize("kind", ["fifo", "directory"])
+async def test_something_else_in_place_of_a_file(name, kind, store, directory) -> None:
+    """Statement 30: what is not a file is refused at once, and named; nobody waits at a FIFO."""
+    await save(store)
+    path = directory / name
+    path.unlink()
+    os.mkfifo(path, 0o600) if kind == "fifo" else path.mkdir(0o700)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(AuthError, match=str(directory)):
+            await (store.load("a") if name == "a.json" else save(store))
+
+
+async def test_refusal_leaves_nothing_open(store, directory) -> None:
+    """What is refused is closed again."""
+    await save(store)
+    (directory / "a.json").unlink()
+    (directory / "a.json").mkdir()
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(10):
+        with pytest.raises(AuthError):
+            await store.load("a")
+
+    assert len(list(Path("/dev/fd").iterdir())) <= before
 
 
 async def test_directory_that_cannot_be_made(tmp_path) -> None:

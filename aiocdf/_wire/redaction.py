@@ -1,0 +1,92 @@
+"""Removing secrets from texts that another party wrote, which may repeat what we sent."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+from aiocdf.errors import AiocdfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aiocdf.secret import Secret
+
+__all__ = ["redact", "redact_error"]
+
+_STARS = "***"
+#: Characters: a shorter value is no secret, and a part of a secret that is as long as the second counts like all of it.
+_SHORTEST, _PART = 4, 12
+# RFC 7519 section 3: its header is a JSON object in base64, which begins so.
+_JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)+", re.ASCII)
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+E = TypeVar("E", bound=AiocdfError)
+
+
+def redact(text: str, secrets: Iterable[Secret]) -> str:
+    """Return *text* with stars in place of each secret, each long part of one, and everything that looks like a JWT.
+
+    A secret is found as it is and in the encodings in which requests carry it and answers repeat it.
+
+    Args:
+        text: What another party wrote, or an error that quotes it.
+        secrets: What must not show.
+    """
+    return _JWT.sub(
+        _STARS, _without(text, {form.translate(_LOWER) for secret in secrets for form in _forms(secret.reveal())})
+    )
+
+
+def redact_error(error: E, secrets: Iterable[Secret]) -> E:
+    """Remove secrets from the message and the attributes of *error*, and return it."""
+    known = tuple(secrets)
+    error.args = tuple(_redacted(value, known) for value in error.args)
+    for name, value in vars(error).items():
+        setattr(error, name, _redacted(value, known))
+    return error
+
+
+def _redacted(value: Any, secrets: tuple[Secret, ...]) -> Any:
+    """Remove secrets from each text in a value that JSON may hold."""
+    match value:
+        case str():
+            return redact(value, secrets)
+        case Mapping():
+            return {_redacted(key, secrets): _redacted(item, secrets) for key, item in value.items()}
+        case list() | tuple():
+            return type(value)(_redacted(item, secrets) for item in value)
+        case _:
+            return value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the ways in which a secret may be written."""
+    if len(secret) < _SHORTEST:
+        return
+    for form in (secret, " ".join(secret.split())):
+        yield from (form, html.escape(form), json.dumps(form)[1:-1], repr(form)[1:-1])
+        yield from (quote(form, safe=""), quote(form), quote_plus(form))
+        yield base64.b64encode(form.encode(errors="replace")).decode("ascii")
+
+
+def _without(text: str, forms: set[str]) -> str:
+    """Put stars in place of every form, and of every long part of one."""
+    lowered = text.translate(_LOWER)  # percent-encoding comes in both cases
+    hidden = bytearray(len(text))
+    parts = "\n".join(form for form in forms if len(form) >= _PART)
+    for start in range(len(text) - _PART + 1):
+        if lowered[start : start + _PART] in parts:
+            hidden[start : start + _PART] = b"\1" * _PART
+    for form in forms:
+        if len(form) < _PART:
+            for found in re.finditer(re.escape(form), lowered):
+                hidden[found.start() : found.end()] = b"\1" * len(form)
+    marked = "".join("\0" if mark else letter for letter, mark in zip(text, hidden, strict=True))
+    return re.sub("\0+", _STARS, marked)
