@@ -41,6 +41,11 @@ class Opened:
     sessions: Sessions
     tokens: Tokens
 
+    def abandon(self) -> None:
+        """Let go of connections that nobody closed before the event loop ended."""
+        if isinstance(self.transport, AiohttpTransport):
+            self.transport.abandon()
+
     async def aclose(self) -> None:
         """Close them all, each before those that it needs."""
         try:
@@ -81,7 +86,11 @@ async def open_project(
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
 
     transport = transport or AiohttpTransport(
-        session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout
+        session,
+        timeout=settings.request_timeout,
+        connect_timeout=settings.connect_timeout,
+        trust_env=settings.trust_env,
+        ca_file=settings.ca_file,
     )
     source = TokenSource(credentials, transport)
     headers = api_headers(settings.app, _version())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
 from aiocdf._environment import Environment, read_variables
+from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
@@ -66,6 +67,8 @@ class Client:
         InvalidType: Another argument is of the wrong kind.
     """
 
+    _opened: Opened | None = None  # also while `__init__` has not come so far
+
     def __init__(  # each is a fact about one client
         self,
         project: str,
@@ -83,9 +86,8 @@ class Client:
             raise InvalidType("credentials must be an object, such as BearerToken(...) or ClientCredentials(...)")
         if not isinstance(settings, Settings | None):
             raise InvalidType(f"settings must be Settings(...), not {settings!r}")
-        # Not by its class: aiohttp stays in the transport.
-        if session is not None and (isinstance(session, type) or not hasattr(session, "closed")):
-            raise InvalidType(f"session must be an aiohttp.ClientSession, not {session!r}")
+        if session is not None:
+            check_session(session)
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
             raise InvalidType(f"observers must be callables: write observers=[...] for one, too, not {observers!r}")
         if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
@@ -101,7 +103,6 @@ class Client:
         self._session = session
         self._transport = transport
         self._observers = observers
-        self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
         self._secret_check = SecretCheck()
