@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
+from aiocdf._connection_settings import connection_settings
 from aiocdf._environment import Environment, read_variables
 from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
@@ -121,6 +123,7 @@ class Client:
             ConfigError: Something is missing; the message names the variables. Or an argument cannot be used.
             InvalidType: An argument is of the wrong kind.
         """
+        overrides["settings"] = connection_settings(overrides.get("settings"))
         base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
         address = None if base_url is None and cluster is None else address_of(base_url, cluster)
         environment = Environment.read(read_variables(), project=overrides.pop("project", None), base_url=address)
@@ -351,6 +354,17 @@ class Client:
         return self._ready().engine.stats(
             requests=self._tally.requests, retries=self._tally.retries, throttled=self._tally.throttled
         )
+
+    def __del__(self) -> None:
+        """Warn of a client that nobody closed, in the place of the HTTP library."""
+        if self._opened is not None:
+            self._opened.abandon()
+            warnings.warn(
+                f"client of project {self.project} was never closed: use `async with`, or await client.aclose()",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import select
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.http import StreamWriter
 
 if TYPE_CHECKING:
-    from weakref import WeakSet
-
     from aiohttp.abc import AbstractStreamWriter
 
+    from aiocdf._http.connections import Connections
     from aiocdf._wire.http import Request
 
 __all__ = ["Attempt"]
@@ -28,18 +27,23 @@ class Attempt:
     Args:
         request: What is sent.
         timeout: Seconds for the connection, and again for the answer.
-        used: The connections that carried a request before.
+        connections: Knows which kept connections can be used.
+        last: There is no further attempt on another connection.
     """
 
-    def __init__(self, request: Request, timeout: float, used: WeakSet[asyncio.BaseProtocol]) -> None:
+    def __init__(self, request: Request, timeout: float, connections: Connections, *, last: bool) -> None:
         self._request = request
         self._seconds = timeout
+        self._connections = connections
+        self._last = last
+        self._host = urlsplit(request.url).netloc
+        self._used_at: float | None = None
         self._connecting = False
         self.timeout = asyncio.timeout(timeout)
-        self.body = None if request.body is None else _Body(request.body, self, used)
+        self.body = None if request.body is None else _Body(request.body, self)
         #: A byte of the request can have left.
         self.begun = False
-        #: The server had closed the connection before anything was written to it.
+        #: The connection could not be used, and nothing was written to it.
         self.stale = False
 
     def is_unsent(self, error: Exception) -> bool:
@@ -48,6 +52,11 @@ class Attempt:
             return False
         # aiohttp refuses bad input and addresses before it asks its middlewares.
         return self._connecting or isinstance(error, ValueError | TypeError)
+
+    def failed(self, error: Exception) -> None:
+        """Take note of how it ended, for the next requests to this host."""
+        if self.begun and not isinstance(error, TimeoutError):
+            self._connections.lost(self._host, self._used_at)
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -64,8 +73,18 @@ class Attempt:
         self._connecting = True
         return await handler(request)
 
-    def begin(self) -> None:
-        """Take note that the request begins to leave; from here on counts the time for the answer."""
+    def begin(self, writer: AbstractStreamWriter) -> None:
+        """Take note that the request begins to leave; from here on counts the time for the answer.
+
+        Raises:
+            ConnectionResetError: The connection cannot be used; nothing leaves.
+        """
+        if isinstance(writer, StreamWriter) and writer.output_size == 0:
+            self._used_at = self._connections.used_at(writer)
+            repeatable = self._last or self._request.repeatable
+            if not self._connections.take(writer, self._host, repeatable=repeatable):
+                self.stale = True
+                raise ConnectionResetError("the server had closed the connection")
         self.begun = True
         if not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
@@ -83,11 +102,10 @@ def _access_headers(request: Request) -> dict[str, str]:
 class _Body(aiohttp.Payload):
     """A request's body, which checks the connection at the last moment."""
 
-    def __init__(self, content: bytes, attempt: Attempt, used: WeakSet[asyncio.BaseProtocol]) -> None:
+    def __init__(self, content: bytes, attempt: Attempt) -> None:
         super().__init__(content)
         self._size = len(content)
         self._attempt = attempt
-        self._used = used
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the content as text."""
@@ -95,34 +113,9 @@ class _Body(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the content, and with it the head that waits for it."""
-        if isinstance(writer, StreamWriter) and writer.output_size == 0 and self._is_closed(writer):
-            self._attempt.stale = True
-            raise ConnectionResetError("the server had closed the connection")
-        self._attempt.begin()
+        self._attempt.begin(writer)
         await writer.write(self._value)
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
         """Write the content; its length is its own."""
         await self.write(writer)
-
-    def _is_closed(self, writer: StreamWriter) -> bool:
-        """Tell whether the server has closed the connection, also if the event loop has not noticed yet.
-
-        A connection that carried an answer before and has something to read without having been asked has ended. On a
-        new one, it may be the end of the TLS handshake.
-        """
-        transport = writer.transport
-        if transport is None or transport.is_closing():
-            return True
-        was_used = writer.protocol in self._used
-        self._used.add(writer.protocol)
-        return was_used and _has_something_to_read(transport)
-
-
-def _has_something_to_read(transport: asyncio.Transport) -> bool:
-    socket = transport.get_extra_info("socket")
-    if socket is None or not hasattr(select, "poll"):  # Windows has none, and learns of the end when it writes
-        return False
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))

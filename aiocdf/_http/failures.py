@@ -59,10 +59,13 @@ def _unsent(error: Exception, where: str, by: str, advice: str) -> ConnectError:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             message = f"{where}: the server's certificate or TLS was refused{by}: {_reason(error)}. Nothing was sent. {_TRUST}"
             return ConnectError(message, passing=isinstance(_origin(error), ssl.SSLEOFError))
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectError(f"{where}: no connection in time{by}. Nothing was sent. {advice}")
         case aiohttp.InvalidURL():
             return ConnectError(f"{where}: the address is not valid.", passing=False)
         case TimeoutError():
-            return ConnectError(f"{where}: no connection in time{by}. Nothing was sent. {advice}")
+            why = "those that the pool may have are in use, or a name is not resolved"
+            return ConnectError(f"{where}: no connection in time{by}: {why}. Nothing was sent. {advice}")
         case OSError() | aiohttp.ClientError():
             return ConnectError(f"{where}: no connection{by}: {_reason(error)}. Nothing was sent. {advice}")
         case _:

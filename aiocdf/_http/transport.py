@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 
 from aiocdf import _clock
 from aiocdf._http.attempt import Attempt, plain_headers
 from aiocdf._http.authorities import trusting
+from aiocdf._http.connections import Connections
 from aiocdf._http.failures import failure_of, place
 from aiocdf._http.proxies import Proxies
 from aiocdf._http.sessions import abandon, is_of_another_loop, open_session
@@ -21,6 +20,8 @@ from aiocdf.config import is_loopback
 from aiocdf.errors import ConnectError, TransportError, WrongState
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiocdf._http.proxies import Proxy
     from aiocdf._wire.http import Request
 
@@ -78,7 +79,7 @@ class AiohttpTransport:
         self._proxies = Proxies()
         self._proxy: Proxy | None = None
         self._tls: ssl.SSLContext | bool = True
-        self._used: WeakSet[asyncio.BaseProtocol] = WeakSet()
+        self._connections = Connections()
 
     async def open(self) -> None:
         """Read what the settings name, and open the pool.
@@ -115,10 +116,11 @@ class AiohttpTransport:
             TransportTimeout: The answer was not there in time; the service may have seen the request.
             ProtocolError: The connection broke; the service may have seen the request.
         """
-        for _ in range(_CONNECTIONS_TRIED):
+        for tried in range(1, _CONNECTIONS_TRIED + 1):
             if self._session is None or self._session.closed:
                 raise _closed(request)
-            attempt = Attempt(request, request.timeout or self._timeout, self._used)
+            seconds, last = request.timeout or self._timeout, tried == _CONNECTIONS_TRIED
+            attempt = Attempt(request, seconds, self._connections, last=last)
             outcome = await self._try(request, attempt, self._session)
             if not attempt.stale:
                 break
@@ -164,11 +166,12 @@ class AiohttpTransport:
                 )
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if session.closed and not attempt.begun and task and not task.cancelling():
-                return _closed(request)  # aiohttp cancels those who wait for a connection
+            if session.closed and task and not task.cancelling():
+                return _closed(request)  # aiohttp cancels those who wait for a connection when it closes
             # A TimeoutError that is made of it would hold on to aiohttp's frames, and they to the headers.
             raise error.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - the caller's session may have hooks, and those may raise anything
+            attempt.failed(error)
             unsent = attempt.is_unsent(error)
             if unsent and session.closed:
                 return _closed(request)
