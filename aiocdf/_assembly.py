@@ -85,13 +85,7 @@ async def open_project(
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
 
-    transport = transport or AiohttpTransport(
-        session,
-        timeout=settings.request_timeout,
-        connect_timeout=settings.connect_timeout,
-        trust_env=settings.trust_env,
-        ca_file=settings.ca_file,
-    )
+    transport = transport or _transport(session, settings)
     source = TokenSource(credentials, transport)
     headers = api_headers(settings.app, _version())
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
@@ -118,6 +112,16 @@ async def open_project(
         calls=calls,
         sessions=sessions,
         tokens=Tokens(sender, base_url),
+    )
+
+
+def _transport(session: aiohttp.ClientSession | None, settings: Settings) -> AiohttpTransport:
+    return AiohttpTransport(
+        session,
+        timeout=settings.request_timeout,
+        connect_timeout=settings.connect_timeout,
+        trust_env=settings.trust_env,
+        ca_file=settings.ca_file,
     )
 
 

@@ -51,7 +51,7 @@ class Attempt:
         if self.begun:
             return False
         # aiohttp refuses bad input and addresses before it asks its middlewares.
-        return self._connecting or isinstance(error, ValueError | TypeError)
+        return self._connecting or isinstance(error, ValueError | TypeError | aiohttp.NonHttpUrlClientError)
 
     def failed(self, error: Exception) -> None:
         """Take note of how it ended, for the next requests to this host."""

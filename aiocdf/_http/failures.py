@@ -61,7 +61,7 @@ def _unsent(error: Exception, where: str, by: str, advice: str) -> ConnectError:
             return ConnectError(message, passing=isinstance(_origin(error), ssl.SSLEOFError))
         case aiohttp.ConnectionTimeoutError():
             return ConnectError(f"{where}: no connection in time{by}. Nothing was sent. {advice}")
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return ConnectError(f"{where}: the address is not valid.", passing=False)
         case TimeoutError():
             why = "those that the pool may have are in use, or a name is not resolved"

@@ -52,6 +52,12 @@ class Service:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        try:
+            await self._answer_all(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers = 0
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             while self.closes_after is None or answers < self.closes_after:
@@ -66,7 +72,6 @@ class Service:
                 writer.write(lines.encode() + content)
                 await writer.drain()
                 answers += 1
-        writer.close()
 
     def _answer(self, path: str, body: Any) -> tuple[int, Any]:
         self._ids += 1
@@ -108,6 +113,7 @@ def serve() -> Iterator[Callable[..., Service]]:
     async def stop() -> None:
         for server in servers:
             server.close()
+        await asyncio.sleep(0.05)  # until connections that were taken have begun
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -22,7 +22,13 @@ def proxy(tmp_path_factory):
     """Where a proxy listens that wants user name and password."""
     folder = tmp_path_factory.mktemp("proxy")
     port = folder / "port"
-    options = {"hostname": "127.0.0.1", "port": 0, "num-workers": 1, "num-acceptors": 1, "basic-auth": "user:pa:ss/w@rd"}
+    options = {
+        "hostname": "127.0.0.1",
+        "port": 0,
+        "num-workers": 1,
+        "num-acceptors": 1,
+        "basic-auth": "user:pa:ss/w@rd",
+    }
     options |= {"port-file": port, "data-dir": folder, "log-level": "CRITICAL"}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     process = subprocess.Popen(
@@ -56,7 +62,9 @@ async def fails(client):
     async with client:
         with pytest.raises(ConnectError) as caught:
             await client.call(1, CALL)
-    return caught.value, "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    return caught.value, "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -227,7 +235,12 @@ async def test_unusable_authority(tmp_path, content):
 
 def test_unusable_switch(monkeypatch):
     """A switch that is neither on nor off is refused."""
-    for name, value in {"CDF_PROJECT": "acme", "CDF_CLUSTER": "api", "CDF_TOKEN": "t", "AIOCDF_TRUST_ENV": "on?"}.items():
+    for name, value in {
+        "CDF_PROJECT": "acme",
+        "CDF_CLUSTER": "api",
+        "CDF_TOKEN": "t",
+        "AIOCDF_TRUST_ENV": "on?",
+    }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match="AIOCDF_TRUST_ENV"):
         Client.from_env()
