@@ -24,6 +24,8 @@ __all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_seconds",
 _ASSUMED_LIFE = 300.0
 # RFC 6750 section 2.1 allows less, but issuers know best; what matters is that it stays one word of a header.
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
+#: A loopback address in the name of a request.
+_LOCAL = re.compile(r"//(?:127\.|(?:localhost|\[::1\])[:/])")
 _ADVICE = {
     "invalid_client": "Check client_id and client_secret, and that the secret has not expired.",
     "unauthorized_client": "Allow this application this kind of sign-in at the identity provider.",
@@ -160,6 +162,8 @@ def refusal(status: int, answer: Mapping[str, Any], what: str, *, advice: str | 
     error, description = clean(answer.get("error")), clean(answer.get("error_description"))
     reason = " - ".join(part for part in (error, description) if part) or "no OAuth error code in the answer"
     todo = _ADVICE.get(error or "", _advice(status, advice))
+    if _LOCAL.search(what) and todo == _ADVICE["invalid_client"]:
+        todo = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
     return OAuthError(
         f"{what}: refused with HTTP {status}: {reason}. {todo}", error=error, description=description, status=status
     )
