@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from typing import TYPE_CHECKING
 
 import attrs
@@ -41,6 +42,17 @@ class Opened:
     calls: Calls
     sessions: Sessions
     tokens: Tokens
+
+    def abandon(self, client: object) -> None:
+        """Let go of the connections of a client that was not closed before it was deleted, and warn of it."""
+        if isinstance(self.transport, AiohttpTransport):
+            self.transport.abandon()
+        warnings.warn(
+            f"{client!r} was never closed: use `async with`, or await client.aclose()",
+            ResourceWarning,
+            source=client,
+            stacklevel=3,
+        )
 
     async def aclose(self) -> None:
         """Close them all, each before those that it needs, also if the caller is cancelled in the midst of it.
@@ -82,9 +94,7 @@ async def open_project(
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
 
-    transport = transport or AiohttpTransport(
-        session, timeout=settings.request_timeout, connect_timeout=settings.connect_timeout
-    )
+    transport = transport or _transport(session, settings)
     source = TokenSource(credentials, transport)
     headers = api_headers(settings.app, _version())
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
@@ -111,6 +121,16 @@ async def open_project(
         calls=calls,
         sessions=sessions,
         tokens=Tokens(sender, base_url),
+    )
+
+
+def _transport(session: aiohttp.ClientSession | None, settings: Settings) -> AiohttpTransport:
+    return AiohttpTransport(
+        session,
+        timeout=settings.request_timeout,
+        connect_timeout=settings.connect_timeout,
+        trust_env=settings.trust_env,
+        ca_file=settings.ca_file,
     )
 
 

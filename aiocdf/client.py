@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
+from aiocdf._connection_settings import connection_settings
 from aiocdf._environment import read_environment
+from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
 from aiocdf._secret_check import SecretCheck
@@ -66,6 +68,8 @@ class Client:
         InvalidType: Another argument is of the wrong kind.
     """
 
+    _opened: Opened | None = None  # also while `__init__` has not come so far
+
     @hide_arguments  # of which one may be a bare secret by mistake
     def __init__(  # each is a fact about one client
         self,
@@ -83,9 +87,8 @@ class Client:
             raise InvalidType("credentials must be an object, such as BearerToken(...) or ClientCredentials(...)")
         if not isinstance(settings, Settings | None):
             raise InvalidType(f"settings must be Settings(...), not {type(settings).__name__}")
-        # Not by its class: aiohttp stays in the transport.
-        if session is not None and (isinstance(session, type) or not hasattr(session, "closed")):
-            raise InvalidType(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+        if session is not None:
+            check_session(session)
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
             raise InvalidType("observers must be callables: write observers=[...] for one, too")
         if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
@@ -101,7 +104,6 @@ class Client:
         self._session = session
         self._transport = transport
         self._observers = observers
-        self._opened: Opened | None = None
         self._closed = False
         self._tally = Tally()
         self._secret_check = SecretCheck()
@@ -122,6 +124,7 @@ class Client:
                 file is not to be trusted.
             InvalidType: An argument is of the wrong kind.
         """
+        overrides["settings"] = connection_settings(overrides.get("settings"))
         base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
         address = None if base_url is None and cluster is None else address_of(base_url, cluster)
         credentials = overrides.pop("credentials", None)
@@ -356,6 +359,11 @@ class Client:
         return self._ready().engine.stats(
             requests=self._tally.requests, retries=self._tally.retries, throttled=self._tally.throttled
         )
+
+    def __del__(self) -> None:
+        """Warn if the client was not closed."""
+        if self._opened is not None:
+            self._opened.abandon(self)
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""

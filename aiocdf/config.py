@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,7 @@ __all__ = [
     "check_project",
     "check_url",
     "cluster_of",
+    "is_loopback",
     "not_negative",
     "of_kind",
     "payload_limit",
@@ -105,6 +107,10 @@ def _session_grant(_: object, setting: attrs.Attribute[Any], value: object) -> N
         raise ConfigError(f"setting {setting.name} must be one of {', '.join(get_args(SessionGrant))}, not {value!r}")
 
 
+def _path(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -153,9 +159,14 @@ class Settings:
     max_concurrent_submissions: int = attrs.field(default=40, validator=_count)
     #: Responses and logs that are being read at once, at the most. Larger: they are there sooner, and take more memory.
     max_concurrent_reads: int = attrs.field(default=16, validator=_count)
-    #: Seconds until a request's whole answer must be there, and until its connection must stand.
+    #: Seconds until a request has a connection and then until its whole answer must be there; until a new connection
+    #: must stand.
     request_timeout: float = attrs.field(default=60.0, validator=above_zero)
     connect_timeout: float = attrs.field(default=10.0, validator=above_zero)
+    #: Use the proxy that the variables HTTPS_PROXY and NO_PROXY say.
+    trust_env: bool = attrs.field(default=False, validator=of_kind(bool))
+    #: A file of certificates in PEM form: authorities to trust besides the system's.
+    ca_file: str | None = attrs.field(default=None, converter=_path, validator=optional(of_kind(str)))
     #: Bytes of a call's data as JSON; None for what the cluster's cloud takes, where that is known.
     payload_limit: int | None = attrs.field(default=None, validator=optional(_count))
     #: Seconds that a function may run; None to ask the service.
@@ -246,7 +257,7 @@ def check_url(url: str, *, what: str, query: bool = False) -> str:
         raise ConfigError(f"{shown} has a fragment. Leave out everything from the '#'.")
     if parts.query and not query:
         raise ConfigError(f"{shown} has a query. Leave out everything from the '?'.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ConfigError(f"{shown} is plain http, which everyone on the way can read. Use https.")
     tail = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}{tail}"
@@ -279,7 +290,7 @@ def _split(url: object) -> SplitResult | None:
     return parts if usable else None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether the name or address is this computer, without asking a resolver."""
     if host == "localhost":
         return True

@@ -10,7 +10,7 @@ AiocdfError
 │   ├── OAuthError              the identity provider refused
 │   └── LoginRequired           a person has to sign in again
 ├── TransportError              no HTTP answer
-│   ├── ConnectError            the connection was never made: the request did not reach the service
+│   ├── ConnectError            no byte of the request left, so it did not reach the service
 │   ├── TransportTimeout        the answer took too long (also a TimeoutError)
 │   └── ProtocolError           the connection broke, or what came is not HTTP we can use
 ├── ApiError                    the service answered with an error status
@@ -170,7 +170,7 @@ class TransportError(AiocdfError):
 
 
 class ConnectError(TransportError):
-    """The connection was never made, so the request did not reach the service."""
+    """No byte of the request left: no connection was made or free in time, or it was refused here."""
 
 
 class TransportTimeout(TransportError, TimeoutError):

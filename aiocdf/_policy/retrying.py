@@ -25,7 +25,7 @@ class Outcome:
     repeatable: bool
     #: The HTTP status; None when there was no answer.
     status: int | None = None
-    #: There was no connection, so the service has seen nothing.
+    #: No byte left, so the service has seen nothing.
     unsent: bool = False
     #: What the service says of sending again.
     retryable: bool | None = None

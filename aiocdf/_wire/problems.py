@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from aiocdf._wire.http import is_html, one_line, retry_after
+from aiocdf.config import is_loopback
 from aiocdf.errors import (
     ApiError,
     BadRequest,
@@ -42,6 +44,8 @@ _ADVICE: dict[type[ApiError], str] = {
     Conflict: "Something by that identifier exists already.",
     BadRequest: "The request has to change before it can succeed.",
 }
+_RESTARTED = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
 
 
@@ -57,10 +61,11 @@ def api_error(request: Request, response: Response) -> ApiError:
     missing, duplicated = _objects(body.get("missing")), _objects(body.get("duplicated"))
     kind = _kind(response.status, missing=bool(missing), duplicated=bool(duplicated))
     request_id = response.headers.get("x-request-id")
+    todo = _redirected(request, response) or (_PAGE_ADVICE if is_page else _advice(kind, request, request_id))
     parts = [
         f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
         one_line(_named("It does not know", missing) or _named("Taken already:", duplicated)),
-        _PAGE_ADVICE if is_page else _advice(kind, request.capability, request_id),
+        todo,
         one_line(f"[request {request_id}]") if request_id else "",
     ]
     code = body.get("code")
@@ -148,13 +153,31 @@ def _named(what: str, items: Sequence[Mapping[str, Any]]) -> str:
     return f"{what} {', '.join(shown)}{' and more' * (len(items) > 5)}." if shown else ""
 
 
-def _advice(kind: type[ApiError], capability: str | None, request_id: str | None) -> str:
+def _advice(kind: type[ApiError], request: Request, request_id: str | None) -> str:
     """Say what to do next."""
     if kind is PermissionDenied:
-        return f"It takes the capability {capability or 'named above'}: add it to a group of the caller."
+        return f"It takes the capability {request.capability or 'named above'}: add it to a group of the caller."
+    if kind is Unauthorized and is_loopback(urlsplit(request.url).hostname or ""):
+        return _RESTARTED
     if kind is ServerError and request_id:
         return "The service failed; with the request id its support can find out why."
     return _ADVICE[kind]
+
+
+def _redirected(request: Request, response: Response) -> str:
+    """Name the target of a redirect, without its query; empty for another answer."""
+    location = response.headers.get("location")
+    if response.status not in _REDIRECTS or not location:
+        return ""
+    try:
+        parts = urlsplit(urljoin(request.url, location))
+        target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        target = "an address that cannot be read"
+    return one_line(
+        f"It is a redirect to {target}, which is not followed, for the token would go there. "
+        "Set base_url or CDF_URL to the address of the service itself."
+    )
 
 
 def _objects(value: object) -> tuple[Mapping[str, Any], ...]:

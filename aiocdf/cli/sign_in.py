@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aiocdf._connection_settings import connection_settings
 from aiocdf._environment import read_environment
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
@@ -17,7 +18,8 @@ from aiocdf.errors import InvalidArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aiocdf._environment import Environment
+    from aiocdf._connection_settings import connection_settings
+from aiocdf._environment import Environment
     from aiocdf.auth import Credentials
 
 __all__ = ["run_login", "run_logout", "run_whoami"]
@@ -82,4 +84,5 @@ async def _show_page(console: Console, url: str) -> None:
 
 
 def _client(environment: Environment, credentials: Credentials) -> Client:
-    return Client(environment.project, credentials=credentials, base_url=environment.base_url)
+    settings = connection_settings(None)
+    return Client(environment.project, credentials=credentials, base_url=environment.base_url, settings=settings)

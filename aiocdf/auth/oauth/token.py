@@ -26,6 +26,8 @@ _ASSUMED_LIFE = 300.0
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _SUCCESS = range(200, 300)
 _NO_ENDPOINT = "Check that token_url is of an OAuth 2.0 token endpoint."
+#: A loopback address in the name of a request.
+_LOCAL = re.compile(r"//(?:127\.|(?:localhost|\[::1\])[:/])")
 _ADVICE = {
     "invalid_client": "Check client_id and client_secret, and that the secret has not expired.",
     "unauthorized_client": "Allow this application this kind of sign-in at the identity provider.",
@@ -218,6 +220,8 @@ def refusal(
     error, description = clean(answer.get("error")), clean(answer.get("error_description"))
     reason = " - ".join(part for part in (error, description) if part) or _unexplained(came)
     todo = _ADVICE.get(error or "", _advice(status, advice))
+    if _LOCAL.search(what) and todo == _ADVICE["invalid_client"]:
+        todo = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
     return OAuthError(
         f"{what}: refused with HTTP {status}: {reason}. {todo}", error=error, description=description, status=status
     )

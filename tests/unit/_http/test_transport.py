@@ -107,6 +107,13 @@ async def test_compressed_answer(listen) -> None:
         assert (await transport.send(get(wire.url))).body == b'{"x":1}'
 
 
+async def test_compressed_answer_on_a_session_that_unpacks_none(listen) -> None:
+    """Compressed answers are unpacked also where the caller's own session would not."""
+    wire = await listen(answering(http(gzip.compress(b'{"x":1}'), "200 OK", "Content-Encoding: gzip")))
+    async with aiohttp.ClientSession(auto_decompress=False) as session, opened(session) as transport:
+        assert (await transport.send(get(wire.url))).body == b'{"x":1}'
+
+
 async def test_connection_refused(leaks) -> None:
     """Where nobody listens nothing was sent; the message has the address and what to check."""
     with socket.socket() as nobody:

@@ -129,6 +129,44 @@ def test_page(status) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://login.test/a/b?next=s3cr3t#s3cr3t", "https://login.test/a/b"),
+        ("https://user:s3cr3t@login.test:1/a", "https://login.test:1/a"),
+        ("/elsewhere?x=s3cr3t", "https://cdf.test/elsewhere"),
+        ("http://[s3cr3t/", "an address that cannot be read"),
+        ("https://a.test/\x1b2J", "https://a.test/ 2J"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_redirect(location, target, kind) -> None:
+    """A redirect in place of the API names its target, without query and user, and what to set."""
+    error = problem(302, b"<html>", content_type=kind, location=location)
+
+    assert f" {target}, " in str(error)
+    assert "CDF_URL" in str(error)
+    assert "s3cr3t" not in str(error)
+    assert not any(not letter.isprintable() for letter in str(error))
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:8080/x", True),
+        ("http://localhost/x", True),
+        ("https://[::1]/x", True),
+        ("https://a.b/x", False),
+    ],
+)
+def test_unauthorized_by_a_local_server(url, local) -> None:
+    """On loopback, a token that is not accepted may be from an earlier run of the local server."""
+    request = Request(name="call function 12", method="POST", url=url)
+    error = api_error(request, Response(status=401, headers={}, body=b"", sent_at=0.0, received_at=0.0))
+
+    assert ("`aiocdf serve` started again" in str(error)) is local
+
+
 def test_failing_service() -> None:
     """A request id is spoken of only where there is one to quote."""
     body = {"error": {"code": 500, "message": "Oops"}}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocdf._wire.http import Response
-from aiocdf.auth.oauth.token import AccessToken, clean, read_seconds, read_token_response
+from aiocdf.auth.oauth.token import AccessToken, clean, read_seconds, read_token_response, refusal
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
@@ -278,3 +278,21 @@ def test_repr_shows_no_token() -> None:
     token = read(GOOD)
 
     assert "t0ken" not in f"{token!r} {token}"
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "local"),
+    [
+        ("http://127.0.0.1:8080/token", "invalid_client", True),
+        ("http://localhost:8080/token", "invalid_client", True),
+        ("http://[::1]:8080/token", None, True),
+        ("http://127.0.0.1:8080/token", "invalid_scope", False),
+        ("https://localhost.test/token", "invalid_client", False),
+        ("https://issuer.test/token", "invalid_client", False),
+    ],
+)
+def test_secret_of_an_earlier_run(url, error, local) -> None:
+    """On loopback, a client that is refused may have the secret of an earlier run of the local server."""
+    refused = refusal(401, {"error": error} if error else {}, f"no access token (POST {url})")
+
+    assert ("`aiocdf serve` started again" in str(refused)) is local

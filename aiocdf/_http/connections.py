@@ -1,0 +1,64 @@
+"""Which kept connections may carry another request."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from aiocdf import _clock
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from aiohttp.http import StreamWriter
+
+__all__ = ["Connections"]
+
+#: Seconds. A server that closes a connection so soon after an answer does not mean to keep any.
+_SOON = 1.0
+
+
+class Connections:
+    """Remembers when each connection was used, and the hosts that close theirs soon after an answer.
+
+    What is written to a connection while its end is on the way here is lost, and nobody can tell from here. So a request
+    that must not be repeated goes to such a host on a new connection.
+    """
+
+    def __init__(self) -> None:
+        self._used: WeakKeyDictionary[asyncio.BaseProtocol, float] = WeakKeyDictionary()
+        self._hasty: set[str] = set()
+
+    def used_at(self, writer: StreamWriter) -> float | None:
+        """Return when a connection was used last; None for a new one."""
+        return self._used.get(writer.protocol)
+
+    def take(self, writer: StreamWriter, host: str, *, repeatable: bool) -> bool:
+        """Take a connection to write a request to; false where it cannot be used.
+
+        A kept connection that has something to read without having been asked has ended, also where the event loop has
+        not noticed yet. On a new one, it may be the end of the TLS handshake.
+        """
+        used_at, transport = self.used_at(writer), writer.transport
+        if transport is None or transport.is_closing() or (used_at and _has_something_to_read(transport)):
+            self.lost(host, used_at)
+            return False
+        if used_at and not repeatable and host in self._hasty:
+            return False
+        self._used[writer.protocol] = _clock.monotonic()
+        return True
+
+    def lost(self, host: str, used_at: float | None) -> None:
+        """Take note that a connection, last used at *used_at*, was found closed or broke."""
+        if used_at is not None and _clock.monotonic() - used_at < _SOON:
+            self._hasty.add(host)
+
+
+def _has_something_to_read(transport: asyncio.Transport) -> bool:
+    socket = transport.get_extra_info("socket")
+    if socket is None or not hasattr(select, "poll"):  # Windows has none, and learns of the end when it writes
+        return False
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,81 @@
+"""Sessions of aiohttp: the client's own, and what one of the caller's must not bring."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp.abc import ResolveResult
+
+from aiocdf.errors import InvalidArgument, InvalidType
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["abandon", "check_session", "open_session"]
+
+#: Headers that say how one request is written, or to whom; as defaults of a session they break every request.
+_OF_ONE_REQUEST = ("Content-Encoding", "Content-Length", "Expect", "Host", "Transfer-Encoding")
+
+
+def check_session(session: object) -> None:
+    """Check that the client can send on a session of the caller's.
+
+    Raises:
+        InvalidType: It is not a session.
+        InvalidArgument: It has default headers that belong to one request.
+    """
+    # Not by its class: tests have sessions of their own kind.
+    if isinstance(session, type) or not hasattr(session, "closed"):
+        raise InvalidType(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+    headers = getattr(session, "headers", {})
+    if found := [name for name in _OF_ONE_REQUEST if name in headers]:
+        raise InvalidArgument(
+            f"session has {', '.join(found)} among its default headers, which each request sets for itself: "
+            "make one without"
+        )
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Open a session that keeps no cookies and reads no environment variables."""
+    connector = aiohttp.TCPConnector(resolver=_Resolver())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+def abandon(session: aiohttp.ClientSession) -> None:
+    """Let go of a session that nobody closed in time, without a word from aiohttp."""
+    connector = session.connector
+    session.detach()
+    if connector is not None:
+        connector.close().__await__()  # it acts at once; what there is to wait for ended with the event loop
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks names up as aiohttp does, but knows `localhost`: both loopback addresses, whatever the system says.
+
+    The system leaves ::1 out where no other interface has an IPv6 address.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name."""
+        if host != "localhost":
+            return await super().resolve(host, port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=kind,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address, kind in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))
+        ]
+
+
+def is_of_another_loop(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a session belongs to another event loop than *loop*."""
+    return getattr(session, "_loop", loop) is not loop
