@@ -18,8 +18,7 @@ from aiocdf.errors import InvalidArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aiocdf._connection_settings import connection_settings
-from aiocdf._environment import Environment
+    from aiocdf._environment import Environment
     from aiocdf.auth import Credentials
 
 __all__ = ["run_login", "run_logout", "run_whoami"]

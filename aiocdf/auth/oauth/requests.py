@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
 
 import attrs
@@ -12,11 +11,10 @@ from authlib.oauth2.client import OAuth2Client
 
 from aiocdf import _clock
 from aiocdf._wire.http import Request
-from aiocdf.errors import ConfigError
-from aiocdf.secret import Secret
+from aiocdf.secret import Secret, hide_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from authlib.oauth2.auth import ClientAuth
 
@@ -39,30 +37,6 @@ _PUBLIC = frozenset(
 _ASSERTION_LIFE = 300
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _explained(build: Callable[P, T]) -> Callable[P, T]:
-    """Make what goes wrong in *build* a ConfigError, without a traceback: frames of the builders hold bare secrets."""
-
-    @wraps(build)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return build(*args, **kwargs)
-        except ConfigError as error:
-            fault = error.with_traceback(None)
-        except UnicodeError:
-            fault = ConfigError("scopes, audience, resource or extra is not text that can be sent.")
-        except Exception as error:  # noqa: BLE001 - Authlib's, or those of what signs for it
-            signing = type(error).__module__.startswith("joserfc")
-            why = f"key_header does not go with private_key_jwt: {error}" if signing else type(error).__name__
-            fault = ConfigError(f"the request to the identity provider cannot be built: {why}.")
-        raise fault
-
-    return run
-
-
 @attrs.frozen(kw_only=True)
 class ClientIdentity:
     """How an application names itself to the identity provider, and proves it."""
@@ -76,7 +50,7 @@ class ClientIdentity:
     key_header: Mapping[str, str] = attrs.field(factory=dict)
 
 
-@_explained
+@hide_arguments  # and with them what is made of them: frames of the builders hold bare secrets
 def token_request(
     token_url: str,
     client: ClientIdentity,
@@ -111,7 +85,7 @@ def token_request(
     return request
 
 
-@_explained
+@hide_arguments
 def authorization_url(
     authorize_url: str,
     client: ClientIdentity,
@@ -139,7 +113,7 @@ def authorization_url(
     return "&".join([url, *([urlencode(added)] if (added := list(more)) else [])])
 
 
-@_explained
+@hide_arguments
 def device_authorization_request(
     device_url: str, client: ClientIdentity, *, scope: str, more: Iterable[tuple[str, str]]
 ) -> Request:
@@ -149,7 +123,7 @@ def device_authorization_request(
     return _post(f"device code for client {client.client_id!r}", device_url, body, _headers())
 
 
-@_explained
+@hide_arguments
 def revocation_request(revoke_url: str, client: ClientIdentity, *, refresh_token: Secret) -> Request:
     """Build the request that ends a sign-in at the provider (RFC 7009 section 2.1)."""
     request: Request = _builder(client).revoke_token(

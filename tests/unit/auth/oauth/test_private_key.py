@@ -83,18 +83,6 @@ async def test_no_private_key(pem, script, shown) -> None:
     assert "s3cr3t" not in shown(caught.value)
 
 
-@pytest.mark.parametrize(
-    "header", [{"kid": 1}, {"kid": b"k"}, {1: "k"}, {"x5t": object()}, {"crit": ["exp"]}, {"foo": "bar"}], ids=repr
-)
-async def test_key_header_that_is_odd(header, script, shown) -> None:
-    """A header that no signature can have is an error of ours, which names it and shows no key."""
-    pem = KEYS["ES256"].as_pem(private=True).decode()
-
-    with pytest.raises(ConfigError, match="key_header does not go with private_key_jwt") as caught:
-        await signer(pem, key_header=header).fetch(script(GOOD))
-    assert pem.splitlines()[1] not in shown(caught.value)
-
-
 async def test_assertion_is_not_repeated(script) -> None:
     """What a provider says of an assertion is shown without it."""
 

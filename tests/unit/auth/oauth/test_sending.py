@@ -7,7 +7,7 @@ import pytest
 
 from aiocdf import _clock
 from aiocdf.auth import ClientCredentials
-from aiocdf.errors import AuthError, ConfigError, ConnectError, OAuthError, ProtocolError, TransportTimeout
+from aiocdf.errors import AuthError, ConnectError, OAuthError, ProtocolError, TransportTimeout
 
 pytestmark = pytest.mark.looptime
 
@@ -169,21 +169,6 @@ async def test_transport_that_repeats_a_secret(credentials, script) -> None:
         await credentials.fetch(script(ProtocolError("sent client_secret=s3cr3t and s3cr3t-too")))
 
     assert "s3cr3t" not in f"{caught.value!r}{caught.value.__cause__!r}"
-
-
-async def test_text_that_cannot_be_sent(script, shown) -> None:
-    """Where a value beside a secret cannot be encoded, the error says so and its traceback holds no secret."""
-    credentials = ClientCredentials(
-        token_url="https://idp.test/token",
-        client_id="app",
-        client_secret="s3cr3t",
-        scopes="\udcff",
-        extra={"a": "s3cr3t"},
-    )
-    with pytest.raises(ConfigError, match="scopes") as caught:
-        await credentials.fetch(script(GOOD))
-    assert "s3cr3t" not in shown(caught.value)
-    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "", "nan"])
