@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 import aiocdf
+from tests import secret_scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,14 @@ hypothesis.settings.load_profile("aiocdf")
 # Each process of pytest-xdist has a mark of its own; whatever is started from here inherits it.
 MARK = f"AIOCDF_TESTED_BY={os.getpid()}"
 os.environ.update([MARK.split("=")])
+
+
+secret_scan.install()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the scan for secrets look after each test."""
+    config.pluginmanager.register(secret_scan)
 
 
 def pytest_report_header() -> str:

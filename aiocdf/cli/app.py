@@ -46,6 +46,10 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen at; another than this lets other machines run the functions.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="One more name by which clients reach the server.", show_default=False),
+    ] = None,
     project: Annotated[str, typer.Option(help="The name of its project.")] = "local",
     env_file: Annotated[
         Path | None,
@@ -75,6 +79,7 @@ def serve(
             folder,
             port=port,
             host=host,
+            allowed_hosts=allow_host or (),
             project=project,
             env_file=env_file,
             login_flow=login_flow,

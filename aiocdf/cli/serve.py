@@ -33,6 +33,7 @@ async def run_server(
     *,
     port: int,
     host: str,
+    allowed_hosts: Iterable[str],
     project: str,
     env_file: Path | None,
     login_flow: LoginFlow,
@@ -44,6 +45,7 @@ async def run_server(
         folder: Where the functions are.
         port: The TCP port; 0 for a free one.
         host: The address to listen at.
+        allowed_hosts: More names by which clients reach the server.
         project: The name of the one project.
         env_file: Where to keep the environment for clients, if anywhere.
         login_flow: How clients sign in by that environment.
@@ -51,11 +53,11 @@ async def run_server(
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
-        ConfigError: The port is taken, the project cannot be a project's name, or the file cannot be written.
+        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, or the file cannot be written.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
-    server = serve(folder, port=port, host=host, project=project, error_shape=error_shape)
+    server = serve(folder, port=port, host=host, allowed_hosts=allowed_hosts, project=project, error_shape=error_shape)
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()

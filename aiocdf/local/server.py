@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -21,6 +19,8 @@ from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.functions import FunctionEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
 from aiocdf.local.http.application import application
+from aiocdf.local.http.hosts import AllowedHosts, host_names
+from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
 from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
@@ -33,6 +33,7 @@ from aiocdf.local.state.store import MemoryStore
 
 if TYPE_CHECKING:
     import os
+    import socket
     from collections.abc import Iterable
     from types import TracebackType
 
@@ -45,7 +46,6 @@ __all__ = ["LocalServer", "serve"]
 
 # Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
 SHUTDOWN_SECONDS = 1.0
-MAX_PORT = 65_535
 
 
 def serve(
@@ -53,6 +53,7 @@ def serve(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
+    allowed_hosts: Iterable[str] = (),
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
     users: Iterable[User] = (),
@@ -65,7 +66,10 @@ def serve(
     Args:
         root: The folder: each folder in it with a `handler.py` is a function.
         port: The TCP port; 0 for a free one.
-        host: The address to listen at; any other than the default lets other machines run the functions.
+        host: The address to listen at; `localhost` for both loopback addresses. Any other address lets other machines
+            run the functions.
+        allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
+            any other host are refused, because web pages could send them (DNS rebinding).
         project: The name of the one project.
         clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
             in which users sign in. Both may do everything.
@@ -76,7 +80,7 @@ def serve(
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
-        ConfigError: The project's name cannot be one, or the limits are none.
+        ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
         InvalidArgument: There is no such shape of errors.
     """
     if error_shape not in get_args(ErrorShape):
@@ -85,6 +89,7 @@ def serve(
         root=Path(root),
         port=port,
         host=host,
+        allowed_hosts=AllowedHosts(listens_at=host, names=host_names(allowed_hosts)),
         project=check_project(project),
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
@@ -101,6 +106,7 @@ class LocalServer:
     _root: Path
     _port: int
     _host: str
+    _allowed_hosts: AllowedHosts = attrs.field(repr=False)
     project: str
     _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
     users: tuple[User, ...] = attrs.field(repr=False)
@@ -145,10 +151,11 @@ class LocalServer:
         await self._check_root()
         async with AsyncExitStack() as stack:
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
-            listener = self._listen()
-            stack.callback(listener.close)
-            self._port = listener.getsockname()[1]
-            await self._compose(listener, stack)
+            listeners = listen(self._host, self._port)
+            for listener in listeners:
+                stack.callback(listener.close)
+            self._port = listeners[0].getsockname()[1]
+            await self._compose(listeners, stack)
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
@@ -244,22 +251,11 @@ class LocalServer:
                 f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
             )
 
-    def _listen(self) -> socket.socket:
-        if not isinstance(self._port, int) or not 0 <= self._port <= MAX_PORT:
-            raise InvalidArgument(f"port must be a number from 0 to {MAX_PORT}, not {self._port!r}")
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            return socket.create_server((self._host, self._port), family=family)
-        except OSError as error:
-            of_port = error.errno in {errno.EACCES, errno.EADDRINUSE}
-            advice = "choose another port, or 0 for a free one" if of_port else "choose a host of this machine"
-            raise ConfigError(f"cannot listen at {self._host} port {self._port}: {error}; {advice}") from error
-
     def _url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    async def _compose(self, listener: socket.socket, stack: AsyncExitStack) -> None:
+    async def _compose(self, listeners: Iterable[socket.socket], stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
         pool = WorkerPool()
@@ -287,6 +283,7 @@ class LocalServer:
         )
         app = application(
             [*provided, *(route for resource in endpoints for route in resource.routes())],
+            hosts=self._allowed_hosts,
             project=self.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
@@ -298,6 +295,7 @@ class LocalServer:
         stack.push_async_callback(pool.aclose)
         stack.push_async_callback(executions.aclose)
         await runner.setup()
-        site = web.SockSite(runner, listener)
-        await site.start()
-        stack.push_async_callback(site.stop)
+        for listener in listeners:
+            site = web.SockSite(runner, listener)
+            await site.start()
+            stack.push_async_callback(site.stop)

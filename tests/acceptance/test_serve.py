@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import stat
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -85,7 +87,8 @@ def serve(shell) -> Served:
     deploy(shell.folder, "slow", SLOW)
     deploy(shell.folder, "[red]typo", "def handle(:\n")
     with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
-        process = shell.start("serve", "functions", "--env-file", "local.env", stdout=screen, stderr=log)
+        options = ("--env-file", "local.env", "--allow-host", "functions.example")
+        process = shell.start("serve", "functions", *options, stdout=screen, stderr=log)
     server = Served(process, shell.folder)
     wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
     return server
@@ -122,6 +125,15 @@ def test_prints_the_environment_to_paste(server):
     seen = subprocess.run(["sh", "-c", exports + "env"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert {f"{name}={value}" for name, value in server.environment().items()} <= set(seen)
     assert "Ctrl-C" in server.screen()
+
+
+@pytest.mark.parametrize(("host", "status"), [("functions.example", 404), ("evil.example", 421)])
+def test_answers_for_the_names_it_is_given(server, host, status):
+    """A request for a host that the server was not given is refused."""
+    connection = http.client.HTTPConnection(urlsplit(server.environment()["CDF_URL"]).netloc)
+    connection.request("GET", "/nothing", headers={"Host": host})
+    assert status == connection.getresponse().status
+    connection.close()
 
 
 def test_environment_file_is_for_its_owner_only(server):

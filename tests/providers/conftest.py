@@ -27,6 +27,7 @@ from tests.providers.headless import Page, Person
 HERE = Path(__file__).parent
 #: What form encoding, Basic and URLs each treat in a way of their own.
 ODD = "a+b/c%d:e&f=g ~h"
+SECRET = f"s3cr3t {ODD}"
 #: Whom the provider's tokens are for.
 API = "https://api.test"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -77,8 +78,8 @@ def running() -> Iterator[Provider]:
         pytest.skip("the provider is not installed: `nox -s providers` does that, with Node.js 22 or a late 20")
     key = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig", "alg": "ES256"})
     clients = [
-        {"client_id": ODD, "client_secret": ODD, "token_endpoint_auth_method": "client_secret_post", **MACHINE},
-        {"client_id": f"basic {ODD}", "client_secret": ODD, **MACHINE},
+        {"client_id": ODD, "client_secret": SECRET, "token_endpoint_auth_method": "client_secret_post", **MACHINE},
+        {"client_id": f"basic {ODD}", "client_secret": SECRET, **MACHINE},
         {
             "client_id": "signer",
             "token_endpoint_auth_method": "private_key_jwt",

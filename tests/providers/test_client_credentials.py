@@ -7,12 +7,12 @@ from joserfc.jwk import ECKey
 
 from aiocdf.auth import ClientCredentials, TokenSource
 from aiocdf.errors import OAuthError
-from tests.providers.conftest import API, ODD, Provider, claims
+from tests.providers.conftest import API, ODD, SECRET, Provider, claims
 
 
 def application(provider: Provider, **changes) -> ClientCredentials:
     """Return credentials that the provider knows."""
-    given = {"token_url": provider.token_url, "client_id": ODD, "client_secret": ODD, "scopes": "read"}
+    given = {"token_url": provider.token_url, "client_id": ODD, "client_secret": SECRET, "scopes": "read"}
     return ClientCredentials(**given | changes)
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiocdf import _clock
 from aiocdf.auth import ClientCredentials, TokenSource
 from aiocdf.errors import AuthError, OAuthError
-from tests.providers.conftest import ODD
+from tests.providers.conftest import ODD, SECRET
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def source(provider, transport, monkeypatch) -> TokenSource:
     """A token source that takes no pauses between two tries."""
     monkeypatch.setattr(_clock, "jitter", lambda low, _high: low)
     return TokenSource(
-        ClientCredentials(token_url=provider.token_url, client_id=ODD, client_secret=ODD, scopes="read"), transport
+        ClientCredentials(token_url=provider.token_url, client_id=ODD, client_secret=SECRET, scopes="read"), transport
     )
 
 

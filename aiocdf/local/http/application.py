@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
 
+    from aiocdf.local.http.hosts import AllowedHosts
+
 __all__ = ["Authenticator", "Handler", "Route", "application"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,18 +43,25 @@ class Route:
 
 
 def application(
-    routes: Iterable[Route], *, project: str, authenticate: Authenticator, body_bytes: int, log: logging.Logger
+    routes: Iterable[Route],
+    *,
+    hosts: AllowedHosts,
+    project: str,
+    authenticate: Authenticator,
+    body_bytes: int,
+    log: logging.Logger,
 ) -> web.Application:
     """Return the application that serves the routes.
 
     Args:
         routes: What to serve.
+        hosts: The hosts for which requests are answered.
         project: The one project there is.
         authenticate: Called with each request that needs a capability.
         body_bytes: The largest request body to read, after decompression.
         log: Where crashes of handlers are told.
     """
-    app = web.Application(client_max_size=body_bytes, middlewares=[answering(log)])
+    app = web.Application(client_max_size=body_bytes, middlewares=[answering(log), hosts.check])
     for route in routes:
         if route.capability is None:
             app.router.add_route(route.method, route.path, route.handler)

@@ -6,6 +6,7 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from aiocdf.local.identity.attempts import TooManyAttempts
 from aiocdf.local.identity.oauth import grants_api_access, read_form
 from aiocdf.local.identity.pages import PageProblem
 from aiocdf.local.state.records import Consent, User
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.state.records import OAuthClient
 
-__all__ = ["Answer", "make_consent", "read_answer"]
+__all__ = ["Answer", "make_consent", "read_answer", "too_early"]
 
 
 class Answer(Enum):
@@ -29,12 +30,20 @@ class Answer(Enum):
 
 async def read_answer(request: web.Request, issuer: Issuer) -> User | Answer:
     """Return who signs in by this form, or what else it says."""
-    if not _sent_from_here(request):
-        raise PageProblem(403, "This form was sent by a page of another site.")
     form = await read_form(request)
     if form.get("decision") == "refuse":
         return Answer.REFUSED
-    return issuer.sign_in(form.get("user", ""), Secret(form.get("password", ""))) or Answer.WRONG_PASSWORD
+    try:
+        return issuer.sign_in(form.get("user", ""), Secret(form.get("password", ""))) or Answer.WRONG_PASSWORD
+    except TooManyAttempts as error:
+        raise too_early("passwords", error) from error
+
+
+def too_early(what: str, error: TooManyAttempts) -> PageProblem:
+    """Return the page for users who have to wait before they try again."""
+    problem = PageProblem(429, f"There were too many wrong {what}. Go back and try again in {error.seconds} s.")
+    problem.headers["Retry-After"] = str(error.seconds)
+    return problem
 
 
 def make_consent(
@@ -50,11 +59,3 @@ def make_consent(
         signed_in=int(time.time()),
         nonce=nonce,
     )
-
-
-def _sent_from_here(request: web.Request) -> bool:
-    """Tell whether a form comes from a page of this server, or from no browser at all: those say where from."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        return site == "same-origin"
-    return origin in {None, f"{request.scheme}://{request.host}"}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthorizationCode", "CodeRegistry", "is_challenge"]
 
+#: A loop of sign-ins cannot fill the memory: beyond so many codes, the oldest are forgotten.
+MOST_CODES = 1_000
+
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -54,13 +57,15 @@ class AuthorizationCode:
 
 @attrs.define
 class CodeRegistry:
-    """The codes of the last minute."""
+    """The codes of the last minute, up to `MOST_CODES`."""
 
     _codes: dict[bytes, AuthorizationCode] = attrs.field(factory=dict, init=False, repr=False)
 
     def add(self, code: AuthorizationCode, now: float) -> Secret:
         """Return a secret for a new code, and forget those that have expired."""
         self._codes = {key: other for key, other in self._codes.items() if now < other.expires}
+        while len(self._codes) >= MOST_CODES:
+            del self._codes[next(iter(self._codes))]
         secret = random_secret()
         self._codes[digest(secret)] = code
         return secret

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from aiocdf.local.http.application import Route
 from aiocdf.local.identity import pages
-from aiocdf.local.identity.answers import Answer, make_consent, read_answer
+from aiocdf.local.identity.answers import Answer, make_consent, read_answer, too_early
+from aiocdf.local.identity.attempts import Attempts, TooManyAttempts
 from aiocdf.local.identity.devices import Device
 from aiocdf.local.identity.oauth import (
     DEVICE_AUTHORIZATION_PATH,
@@ -21,6 +22,7 @@ from aiocdf.local.identity.oauth import (
     read_form,
     read_scopes,
 )
+from aiocdf.local.identity.pages import PageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +43,7 @@ class DeviceEndpoints:
     limits: Limits
     project: str
     url: str
+    _guesses: Attempts = attrs.field(factory=lambda: Attempts(10, 5.0), init=False, repr=False)
 
     def routes(self) -> Iterable[Route]:
         """Return the endpoints."""
@@ -75,6 +78,8 @@ class DeviceEndpoints:
         """Ask the user for the code, and once it is there, to sign in."""
         if "user_code" not in request.query:
             return pages.ask_for_code(wrong=False)
+        if request.headers.get("Sec-Fetch-Dest", "document") != "document":
+            raise PageProblem(403, "A page of another site cannot look up codes.")
         device = self._waiting(request)
         return self._page(device, wrong=False) if device else pages.ask_for_code(wrong=True)
 
@@ -95,7 +100,17 @@ class DeviceEndpoints:
                 return pages.message("Signed in", "Go on at your device. You can close this page.")
 
     def _waiting(self, request: web.Request) -> Device | None:
-        return self.devices.waiting(request.query.get("user_code", ""), time.time())
+        """Return the device whose code the user typed. Wrong codes are limited (RFC 8628, section 5.1)."""
+        now = time.monotonic()
+        try:
+            self._guesses.check("", now)
+        except TooManyAttempts as error:
+            raise too_early("codes", error) from error
+        device = self.devices.waiting(request.query.get("user_code", ""), time.time())
+        if device is None:
+            # A right code does not make good for wrong ones: whoever guesses may have a device of their own.
+            self._guesses.failed("", now)
+        return device
 
     def _page(self, device: Device, *, wrong: bool) -> web.Response:
         return pages.sign_in(device.client.client_id, self.project, code=device.user_code, wrong=wrong)

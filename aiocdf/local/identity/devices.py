@@ -18,6 +18,8 @@ __all__ = ["ERRORS", "Device", "DeviceRegistry"]
 # No vowels, so that no code is a word, and nothing that looks like something else (RFC 8628, section 6.1).
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 SLOWER_SECONDS = 5
+#: A loop of requests cannot fill the memory: beyond so many, the oldest are forgotten.
+MOST_DEVICES = 1_000
 
 # What a poll is answered with while there is nothing to give (RFC 8628, section 3.5).
 ERRORS = {
@@ -76,13 +78,15 @@ class Device:
 
 @attrs.define
 class DeviceRegistry:
-    """The devices that wait, and some that did."""
+    """The devices that wait, and some that did; the latest `MOST_DEVICES` of them."""
 
     _devices: dict[bytes, Device] = attrs.field(factory=dict, init=False, repr=False)
 
     def add(self, device: Device, now: float) -> Secret:
         """Return the secret by which a new device asks on, and forget those that must have given up."""
         self._devices = {key: other for key, other in self._devices.items() if now < other.expires + 600}
+        while len(self._devices) >= MOST_DEVICES:
+            del self._devices[next(iter(self._devices))]
         secret = random_secret()
         self._devices[digest(secret)] = device
         return secret

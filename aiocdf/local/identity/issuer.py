@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aiocdf.local.identity.attempts import Attempts
 from aiocdf.local.state.records import RefreshToken
 from aiocdf.secret import Secret
 
@@ -41,6 +42,8 @@ class Issuer:
     _store: Store
     _clients: dict[str, OAuthClient] = attrs.field(factory=dict, init=False)
     _users: dict[str, User] = attrs.field(factory=dict, init=False)
+    _secrets: Attempts = attrs.field(factory=lambda: Attempts(10, 2.0), init=False)
+    _passwords: Attempts = attrs.field(factory=lambda: Attempts(5, 10.0), init=False)
 
     def add_client(self, client: OAuthClient) -> None:
         """Know a client from now on, in place of one by the same id."""
@@ -55,14 +58,25 @@ class Issuer:
         return self._clients.get(client_id)
 
     def authenticate(self, client_id: str, client_secret: Secret) -> OAuthClient | None:
-        """Return the client, if the secret is its own; a public client has an empty one."""
+        """Return the client, if the secret is its own; a public client has an empty one.
+
+        Raises:
+            TooManyAttempts: There were many wrong secrets.
+        """
         client = self._clients.get(client_id)
-        return client if client and _same(client.client_secret or Secret(""), client_secret) else None
+        if client and client.client_secret is None:
+            return None if client_secret else client
+        right = client.client_secret if client else None
+        return client if _proves(client_id, client_secret, right, self._secrets) else None
 
     def sign_in(self, name: str, password: Secret) -> User | None:
-        """Return the user, if the password is theirs."""
+        """Return the user, if the password is theirs.
+
+        Raises:
+            TooManyAttempts: There were many wrong passwords.
+        """
         user = self._users.get(name)
-        return user if user and _same(user.password, password) else None
+        return user if _proves(name, password, user.password if user else None, self._passwords) else None
 
     async def issue(self, access: Access) -> Secret:
         """Return a new token that allows this."""
@@ -100,5 +114,12 @@ class Issuer:
         await self._store.end_consent(consent.id)
 
 
-def _same(one: Secret, other: Secret) -> bool:
-    return hmac.compare_digest(digest(one), digest(other))
+def _proves(name: str, given: Secret, right: Secret | None, attempts: Attempts) -> bool:
+    """Tell whether the secret is that of the name; None is the secret of an unknown name."""
+    now = time.monotonic()
+    attempts.check(name, now)
+    if right is not None and hmac.compare_digest(digest(given), digest(right)):
+        attempts.succeeded(name)
+        return True
+    attempts.failed(name, now)
+    return False

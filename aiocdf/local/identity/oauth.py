@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from aiohttp import web
 
 from aiocdf.local.http.problems import Problem, Unauthorized
+from aiocdf.local.identity.attempts import TooManyAttempts
 from aiocdf.local.state.records import API_SCOPES
 from aiocdf.secret import Secret
 
@@ -64,7 +65,9 @@ class OAuthProblem(Problem):
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the request's form."""
+    """Return the request's form, unless a page of another site sent it."""
+    if not _sent_from_here(request):
+        raise OAuthProblem(403, "invalid_request", "The form was sent by a page of another site")
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthProblem(400, "invalid_request", "The body must be application/x-www-form-urlencoded")
     return read_parameters((await request.read()).decode(errors="replace"))
@@ -102,7 +105,12 @@ async def authenticate_bearer(request: web.Request, issuer: Issuer) -> Access:
 def authenticate_client(request: web.Request, form: dict[str, str], issuer: Issuer) -> OAuthClient:
     """Return the client that the request proves to come from; of a public one its id is enough."""
     client_id, client_secret = _credentials(request, form)
-    client = issuer.authenticate(client_id, client_secret)
+    try:
+        client = issuer.authenticate(client_id, client_secret)
+    except TooManyAttempts as error:
+        problem = OAuthProblem(429, "temporarily_unavailable", f"Too many wrong secrets; wait {error.seconds} s")
+        problem.headers["Retry-After"] = str(error.seconds)
+        raise problem from error
     if client is None:
         raise OAuthProblem(401, "invalid_client", f"Unknown client {client_id!r}, or not its secret")
     return client
@@ -129,6 +137,14 @@ def read_scopes(asked: str | None, client: OAuthClient, url: str) -> tuple[str, 
 def grants_api_access(scopes: Sequence[str], url: str) -> bool:
     """Tell whether a token with these scopes is one for the API, not only one that tells who the user is."""
     return any(scope.removeprefix(f"{url}/") in API_SCOPES for scope in scopes)
+
+
+def _sent_from_here(request: web.Request) -> bool:
+    """Tell whether a form comes from a page of this server, or from no browser at all: those say where from."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site == "same-origin"
+    return origin in {None, f"{request.scheme}://{request.host}"}
 
 
 def _credentials(request: web.Request, form: dict[str, str]) -> tuple[str, Secret]:

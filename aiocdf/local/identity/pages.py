@@ -94,7 +94,9 @@ class PageProblem(Problem):
 
     def response(self) -> web.Response:
         """Return the answer."""
-        return message("That did not work", str(self), status=self.status)
+        page = message("That did not work", str(self), status=self.status)
+        page.headers.update(self.headers)
+        return page
 
 
 def sign_in(

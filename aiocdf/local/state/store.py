@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from aiocdf.local.state.records import Access, Call, CallQuery, LogLine, RefreshToken, Session
 
 __all__ = ["MemoryStore", "Store"]
+
+#: Tokens that have expired are dropped each time that so many more are kept.
+SWEEP_EVERY = 1_000
 
 
 class Store(Protocol):
@@ -86,6 +90,7 @@ class MemoryStore:
 
     async def add_token(self, digest: bytes, access: Access) -> None:
         """Keep what a token allows."""
+        _drop_expired(self._tokens)
         self._tokens[digest] = access
 
     async def access(self, digest: bytes) -> Access | None:
@@ -98,6 +103,7 @@ class MemoryStore:
 
     async def add_refresh_token(self, digest: bytes, token: RefreshToken) -> None:
         """Keep what is behind a refresh token."""
+        _drop_expired(self._refresh_tokens)
         self._refresh_tokens[digest] = token
 
     async def refresh_token(self, digest: bytes) -> RefreshToken | None:
@@ -182,3 +188,11 @@ class MemoryStore:
     async def last_called(self) -> Mapping[int, int]:
         """Return when each function was last called, in epoch milliseconds, by function id."""
         return {function_id: next(reversed(calls.values())).start_time for function_id, calls in self._calls.items()}
+
+
+def _drop_expired(tokens: dict[bytes, Access] | dict[bytes, RefreshToken]) -> None:
+    """Forget tokens that have expired, now and then, so that adding one stays cheap."""
+    if tokens and len(tokens) % SWEEP_EVERY == 0:
+        now = time.time()
+        for digest in [digest for digest, token in tokens.items() if token.expires <= now]:
+            del tokens[digest]

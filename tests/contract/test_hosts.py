@@ -1,0 +1,161 @@
+"""By which names the server is reached: a page of another site cannot get in by a name that resolves to this computer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from aiocdf.errors import ConfigError
+from aiocdf.local import serve
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+EVIL = [
+    "evil.example",
+    "evil.example:{port}",
+    "localhost.evil.example:{port}",
+    "127.0.0.1.evil.example",
+    "127.0.0.1@evil",
+]
+
+
+async def ask(server, head: str) -> tuple[int, str]:
+    """Send a request as it stands, and return status and text of the answer."""
+    port = urlsplit(server.url).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head.format(port=port).replace("\n", "\r\n").encode() + b"\r\nConnection: close\r\n\r\n")
+    answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return int(answer.split()[1]), answer
+
+
+@pytest.mark.parametrize("host", EVIL)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /oauth2/authorize",
+        "GET /oauth2/device",
+        "POST /oauth2/token",
+        "GET /.well-known/openid-configuration",
+        "GET /api/v1/projects/local/functions",
+        "GET /nothing",
+    ],
+)
+async def test_foreign_name(server, line, host):
+    """DNS rebinding: a name that is not the server's is refused at each endpoint, with the way to allow it."""
+    status, answer = await ask(server, f"{line} HTTP/1.1\nHost: {host}")
+    assert 421 == status
+    assert "allowed_hosts" in answer
+    assert "x-request-id" in answer
+
+
+async def test_rebound_sign_in(app):
+    """A page at a rebound name, which a browser takes for the form's own origin, cannot send the sign-in form."""
+    host = f"evil.example:{urlsplit(app.server.url).port}"
+    for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": f"http://{host}"}):
+        answer = await app.submit(app.ask(), headers={"Host": host, **headers})
+        assert (421, False) == (answer.status, "Location" in answer.headers)
+
+
+async def test_rebound_api(api):
+    """A valid token does not help at a foreign name."""
+    assert 421 == (await api.get("/functions", headers={"Host": "evil.example"})).status
+
+
+@pytest.mark.parametrize(
+    "head", ["GET /nothing HTTP/1.0", "GET /nothing HTTP/1.1\nHost:", "GET /nothing HTTP/1.1\nHost: a b"]
+)
+async def test_no_name(server, head):
+    """A request without a host, or with an unreadable one, is refused too."""
+    status, _ = await ask(server, head)
+    assert status in {400, 421}
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}", "127.0.0.1", "localhost:1"]
+)
+async def test_own_names(server, host):
+    """All loopback names lead to the server, at whatever port a tunnel shows it."""
+    status, _ = await ask(server, f"GET /nothing HTTP/1.1\nHost: {host}")
+    assert 404 == status
+
+
+async def test_other_address(server):
+    """A server that listens on loopback is not reached by another address."""
+    status, _ = await ask(server, "GET /nothing HTTP/1.1\nHost: 192.0.2.1")
+    assert 421 == status
+
+
+async def test_all_interfaces(root):
+    """A server that listens at all addresses is reached by each address, and by the names that it was told."""
+    async with serve(root, host="0.0.0.0", allowed_hosts=["Functions.Example"]) as server:
+        for host, status in {
+            "192.0.2.1:80": 404,
+            "[2001:db8::1]": 404,
+            "functions.example": 404,
+            "evil.example": 421,
+        }.items():
+            assert (status, host) == ((await ask(server, f"GET /nothing HTTP/1.1\nHost: {host}"))[0], host)
+
+
+@pytest.mark.parametrize("allowed", ["name.example", [""], ["http://name.example"], ["name.example:80"], ["*"], [1]])
+def test_names_that_cannot_be(root, allowed):
+    """What is no list of host names is refused at once."""
+    with pytest.raises(ConfigError, match="allowed_hosts"):
+        serve(root, allowed_hosts=allowed)
+
+
+async def test_both_families(root):
+    """At `localhost` the server listens at both loopback addresses, where the machine has both, at one port."""
+    async with serve(root, host="localhost") as server, aiohttp.ClientSession() as session:
+        port = urlsplit(server.url).port
+        assert server.url == f"http://localhost:{port}"
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            async with session.get(f"http://{host}:{port}/nothing") as response:
+                assert 404 == response.status
+
+
+async def test_one_family(root, monkeypatch):
+    """A machine without IPv6 serves `localhost` by IPv4 alone."""
+    create = socket.create_server
+
+    def without_ipv6(address, *, family):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return create(address, family=family)
+
+    monkeypatch.setattr(socket, "create_server", without_ipv6)
+    async with serve(root, host="localhost") as server:
+        assert 404 == (await ask(server, "GET /nothing HTTP/1.1\nHost: localhost:{port}"))[0]
+
+
+async def test_half_taken_port(root):
+    """A port that another program has at one of the two addresses is refused, for clients could reach that program."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port}.*another port"):
+            await serve(root, host="localhost", port=port).start()
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+
+
+async def test_free_port_of_both(root, monkeypatch):
+    """A free port that turns out to be taken at the other address is exchanged for another."""
+    create, refused = socket.create_server, []
+
+    def taken_once(address, *, family):
+        if family == socket.AF_INET6 and not refused:
+            refused.append(address[1])
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return create(address, family=family) if family == socket.AF_INET else create(("127.0.0.1", 0))
+
+    monkeypatch.setattr(socket, "create_server", taken_once)
+    async with serve(root, host="localhost") as server:
+        assert urlsplit(server.url).port not in refused
