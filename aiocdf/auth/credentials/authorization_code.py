@@ -14,7 +14,7 @@ from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.loopback import Loopback
 from aiocdf.auth.oauth.prompt import notify, open_browser, print_url
 from aiocdf.auth.oauth.redirect import read_redirect
-from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.sending import TIME_LIMIT, send_token_request
 from aiocdf.auth.oauth.token import read_token_response
 from aiocdf.config import base_url_of, check_url, shown_url
 from aiocdf.errors import ConfigError, OAuthError
@@ -120,7 +120,8 @@ class AuthorizationCode(UserCredentials):
             secrets={"code_verifier": verifier},
             more=[("redirect_uri", loopback.redirect_uri), *self._targets()],
         )
-        return await send_token_request(request, transport, read_token_response, attempts=1)  # a code is good for one
+        # A code is good for one attempt.
+        return await send_token_request(request, transport, read_token_response, attempts=1, first_limit=TIME_LIMIT)
 
     async def _ask_user(self, url: str, outcome: asyncio.Future[Secret | OAuthError]) -> Secret | OAuthError:
         """Show the page, and wait for what comes back."""

@@ -10,7 +10,7 @@ from aiocdf import _clock
 from aiocdf.auth.credentials.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
 from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.prompt import DevicePrompt, notify, print_prompt
-from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.sending import TIME_LIMIT, send_token_request
 from aiocdf.auth.oauth.token import clean, json_object, read_seconds, read_token_response, refusal
 from aiocdf.config import base_url_of, shown_url
 from aiocdf.errors import AuthError, LoginRequired, OAuthError
@@ -109,7 +109,7 @@ async def _poll(request: Request, transport: Transport, authorization: _DeviceAu
     while _clock.monotonic() + interval < authorization.good_until:
         await _clock.sleep(interval)
         try:
-            return await send_token_request(request, transport, read_token_response, attempts=1)
+            return await send_token_request(request, transport, read_token_response, attempts=1, first_limit=TIME_LIMIT)
         except AuthError as error:
             if isinstance(error, OAuthError) and error.error == "access_denied":
                 raise _denial(error) from None

@@ -15,7 +15,7 @@ from aiocdf.auth._finish import finished
 from aiocdf.auth.credentials.presets import COGNITE_ISSUER
 from aiocdf.auth.credentials.validation import as_mapping, check_client_id, check_extra, check_targets, split_names
 from aiocdf.auth.oauth.provider import Provider, discover, issuer_of
-from aiocdf.auth.oauth.sending import send_token_request
+from aiocdf.auth.oauth.sending import TIME_LIMIT, send_token_request
 from aiocdf.auth.oauth.token import read_token_response, refusal
 from aiocdf.auth.store.base import MemoryTokenStore, TokenStore
 from aiocdf.auth.store.stored_sign_in import StoredSignIn
@@ -217,7 +217,7 @@ class UserCredentials:
         )
         try:
             # Two attempts: one whose answer was lost may have used the refresh token up, and more would not help.
-            token = await send_token_request(request, transport, _read_renewal, attempts=2)
+            token = await send_token_request(request, transport, _read_renewal, attempts=2, first_limit=TIME_LIMIT)
         except OAuthError as error:
             if error.error in _OVER:
                 return error

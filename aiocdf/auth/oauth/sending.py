@@ -28,6 +28,8 @@ __all__ = ["TIME_LIMIT", "Reader", "send_token_request"]
 
 #: Seconds for all attempts together and the waits in between.
 TIME_LIMIT = 30.0
+#: Seconds for the first attempt, where another does no harm: most answers that take longer never come.
+_FIRST_LIMIT = 10.0
 #: Seconds that the first wait takes at most.
 _BASE = 1.0
 #: Bytes of an answer, after decompression: hundreds of times what a provider has to say.
@@ -52,7 +54,14 @@ class Reader(Protocol[T_co]):
         """
 
 
-async def send_token_request(request: Request, transport: Transport, read: Reader[T_co], *, attempts: int = 3) -> T_co:
+async def send_token_request(
+    request: Request,
+    transport: Transport,
+    read: Reader[T_co],
+    *,
+    attempts: int = 3,
+    first_limit: float = _FIRST_LIMIT,
+) -> T_co:
     """Send a request and read the answer.
 
     It is sent again when there was no answer, and after a 429 or 5xx, within half a minute for all attempts together.
@@ -62,13 +71,14 @@ async def send_token_request(request: Request, transport: Transport, read: Reade
         transport: What sends it.
         read: What makes something of the answer.
         attempts: How often it may be sent in all.
+        first_limit: Seconds for the first attempt; `TIME_LIMIT` where its answer may hold what another would not.
 
     Raises:
         OAuthError: The provider refused.
         AuthError: The provider could not be reached; the cause is the transport's error.
     """
     what = f"no {request.name} ({request.method} {request.url.partition('?')[0]})"
-    request = attrs.evolve(request, timeout=TIME_LIMIT, max_answer=_LARGEST)
+    request = attrs.evolve(request, timeout=first_limit, max_answer=_LARGEST)
     give_up_at = _clock.monotonic() + TIME_LIMIT
     try:
         async with asyncio.timeout_at(give_up_at) as limit:
@@ -89,19 +99,24 @@ async def _send_until(
     for attempt in count(1):
         asked_at_wall = _clock.wall()
         response = await _send(request, transport)
-        outcome = response if isinstance(response, AuthError) else read(response, asked_at_wall=asked_at_wall)
+        outcome = response if isinstance(response, AuthError) else _read(response, request, read, asked_at_wall)
         if not isinstance(outcome, AuthError):
             return outcome
-        if isinstance(response, Response):
-            # Read again without the secrets: an error cuts what it quotes, and a part of a secret would remain.
-            again = read(_concealed(response, request.secrets), asked_at_wall=asked_at_wall)
-            outcome = again if isinstance(again, AuthError) else outcome
         outcome.retry_after = None if isinstance(response, AuthError) else retry_after(response)
         wait = _wait(response, attempt, attempts)
         if wait is None or _clock.monotonic() + wait >= give_up_at:
             break
         await _clock.sleep(wait)
+        request = attrs.evolve(request, timeout=TIME_LIMIT)
     return outcome
+
+
+def _read(
+    response: Response, request: Request, read: Callable[..., T | AuthError], asked_at_wall: float
+) -> T | AuthError:
+    """Read an answer first without the secrets that were sent: an error cuts what it quotes, and a part could remain."""
+    outcome = read(_concealed(response, request.secrets), asked_at_wall=asked_at_wall)
+    return outcome if isinstance(outcome, AuthError) else read(response, asked_at_wall=asked_at_wall)
 
 
 def _concealed(response: Response, secrets: Iterable[Secret]) -> Response:
@@ -120,8 +135,9 @@ async def _send(request: Request, transport: Transport) -> Response | AuthError:
     try:
         return await transport.send(request)
     except TransportError as error:
-        failure = AuthError(f"no {error}", passing=error.passing)
-        failure.__cause__ = redact_error(error, request.secrets)
+        cause = redact_error(error, request.secrets)
+        failure = AuthError(f"no {cause}", passing=cause.passing)
+        failure.__cause__ = cause
         return failure
 
 

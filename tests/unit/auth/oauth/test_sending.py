@@ -28,6 +28,14 @@ async def test_passing_trouble_is_waited_out(trouble, credentials, script) -> No
     assert len(transport.requests) == 3
 
 
+async def test_limits_of_attempts(credentials, script) -> None:
+    """A request that hangs is sent again soon; the second attempt may take what is left, for a provider that is slow."""
+    transport = script(TransportTimeout("slow"), GOOD)
+
+    await credentials.fetch(transport)
+    assert [request.timeout for request in transport.requests] == [10.0, 30.0]
+
+
 async def test_age_counts_from_the_last_attempt(credentials, script) -> None:
     """A token that came with the third attempt is not as old as the first."""
     transport = script((503, {}), (503, {}), GOOD, takes=1.0)
