@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import contextvars
+import gc
 
 import pytest
 from hypothesis import given, settings
@@ -218,6 +218,7 @@ class TestClosing:
             assert service.count("poll") == 1
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
 
+    @pytest.mark.filterwarnings("ignore:client of project:ResourceWarning")
     def test_loop_that_ended_first(self, service):
         """Where the loop ends first, a call that waits for its function's look-up says so, and how to close a client."""
 
@@ -232,6 +233,7 @@ class TestClosing:
         assert type(error) is ClientClosed
         assert "'double'" in str(error)
         assert "async with client" in str(error)
+        gc.collect()  # what the client has to say is for this test
 
     async def test_timers_of_closed_windows(self, service):
         """A client that waits for a window to open leaves no timer behind."""
