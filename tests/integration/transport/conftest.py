@@ -44,6 +44,7 @@ class Service:
     started: Counter[Any] = attrs.field(factory=Counter)
     heads: list[str] = attrs.field(factory=list)
     connections: int = 0
+    writers: list[asyncio.StreamWriter] = attrs.field(factory=list)
     _ids: int = 1000
 
     @property
@@ -52,6 +53,7 @@ class Service:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         try:
             await self._answer_all(reader, writer)
         finally:
@@ -96,9 +98,11 @@ def serve() -> Iterator[Callable[..., Service]]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     servers: list[asyncio.Server] = []
+    services: list[Service] = []
 
     def start(**what: Any) -> Service:
         service = Service(**what)
+        services.append(service)
 
         async def listen() -> None:
             server = await asyncio.start_server(
@@ -118,6 +122,8 @@ def serve() -> Iterator[Callable[..., Service]]:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for writer in (writer for service in services for writer in service.writers):
+            writer.transport.abort()
         await asyncio.sleep(0.05)  # until transports have closed their sockets
 
     yield start

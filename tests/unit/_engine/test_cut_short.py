@@ -143,8 +143,16 @@ def test_stray_cancel_at_any_step(new_service, virtual, turns, faults):
     virtual(scenarios())
 
 
+@pytest.mark.filterwarnings("ignore:client of project:ResourceWarning")
 class TestEndOfTheLoop:
     """The loop ends before the client was closed, as where `asyncio.run` returns."""
+
+    @pytest.fixture(autouse=True)
+    def collected(self):
+        """What a client that was not closed has to say is for its own test."""
+        yield
+        vars(self).clear()
+        gc.collect()
 
     def test_every_state(self, service):
         """All open handles end with ClientClosed: looked up, queued, submitting, running; without a word of noise."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 
 import pytest
 from hypothesis import given, settings
@@ -217,6 +218,7 @@ class TestClosing:
             assert service.count("poll") == 1
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
 
+    @pytest.mark.filterwarnings("ignore:client of project:ResourceWarning")
     def test_loop_that_ended_first(self, service):
         """Where the loop ends first, a call that waits for its function's look-up says so, and how to close a client."""
 
@@ -231,6 +233,7 @@ class TestClosing:
         assert type(error) is ClientClosed
         assert "'double'" in str(error)
         assert "async with client" in str(error)
+        gc.collect()  # what the client has to say is for this test
 
     async def test_timers_of_closed_windows(self, service):
         """A client that waits for a window to open leaves no timer behind."""
@@ -250,6 +253,7 @@ class TestClosing:
         assert handle.done()
         assert service.seen == []
 
+    @pytest.mark.filterwarnings("ignore:client of project:ResourceWarning")
     def test_loop_that_ends_in_a_fan_out(self, service, reports):
         """Where the loop ends first, its cancelling of our tasks starts no further calls."""
 
@@ -262,6 +266,8 @@ class TestClosing:
 
         asyncio.run(leave_open())
         assert service.count("start") <= 40
+        del self.handles
+        gc.collect()  # what the client has to say is for this test
 
     async def test_while_logs_are_followed(self, service):
         """Who follows logs is told that the client was closed."""
