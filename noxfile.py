@@ -103,7 +103,7 @@ def sdk(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def providers(session: nox.Session) -> None:
-    """Sign in at an identity provider that nobody here wrote; it runs on Node.js."""
+    """Sign in at identity providers that other people wrote: one on Node.js, and glewlwyd if it is on the PATH."""
     # What the provider needs that is newest; which Node.js has it is no matter of the major version alone.
     probe = [shutil.which("node") or "false", "--eval", "URL.parse('a:')"]
     if not shutil.which("npm") or subprocess.run(probe, capture_output=True).returncode != 0:

@@ -38,6 +38,8 @@ MOST_ERRORS = 50
 MOST_SECRETS = 2_000
 #: The frames of these files hold the secrets that tests are made with.
 OWN_FRAMES = (str(Path(__file__).parent), "/_pytest/", "/pluggy/", "/hypothesis/", "/pytest_asyncio/", "/looptime/")
+#: The frame of aiohttp's server that has read the request, with the token that a client sent in it.
+SERVER_FRAMES = ("/aiohttp/web_protocol.py",)
 ALWAYS_IN_RECORDS = vars(logging.makeLogRecord({})).keys()
 HOLDERS = (Client, AuthorizationCode, BearerToken, ClientCredentials, DeviceCode, TokenSource)
 
@@ -125,7 +127,7 @@ class Scan:
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
     while traceback is not None:
-        if not any(own in traceback.tb_frame.f_code.co_filename for own in OWN_FRAMES):
+        if not any(own in traceback.tb_frame.f_code.co_filename for own in OWN_FRAMES + SERVER_FRAMES):
             yield traceback.tb_frame, traceback.tb_lineno
         traceback = traceback.tb_next
 

@@ -51,6 +51,7 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
         return converter.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
         faults = [_respell(fault, kind) for fault in cattrs.transform_error(error, path)]
+    del value  # tracebacks with locals must not show it either
     first = faults[0].rpartition(" @ ")[2] if faults else path
     raise DecodeError(f"{what} cannot be read as {_name(kind)}: {'; '.join(faults[:5])}", path=first)
 

@@ -33,9 +33,8 @@ def load(folder: Path) -> dict[str, Any]:
     toml, yaml = folder / _TOML, folder / _YAML
     if toml.exists() and yaml.exists():
         raise ConfigError(f"there are both {_TOML} and {_YAML}: keep one of them")
-    if yaml.exists():
-        return check(_parse_yaml(yaml), _YAML)
-    return check(_parse_toml(toml), _TOML) if toml.exists() else {}
+    path = yaml if yaml.exists() else toml
+    return check(_parse(path), path.name) if path.exists() else {}
 
 
 def check(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -50,54 +49,73 @@ def check(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         ConfigError: A key is unknown or a value breaks a rule. The message holds no value of a secret.
     """
+    outcome = _apply_rules(settings)
+    del settings  # it may hold secrets, and error trackers collect local variables
+    if isinstance(outcome, str):
+        raise ConfigError(f"{source}: {outcome}")
+    return outcome
+
+
+def _apply_rules(settings: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Return the checked settings, or what is wrong: an error from here would take the secrets along in its frames."""
     unknown = sorted(str(key) for key in settings if key not in _RULES)
     if unknown:
-        raise ConfigError(f"{source}: unknown {', '.join(unknown)}; known are {', '.join(_RULES)}")
+        return f"unknown {', '.join(unknown)}; known are {', '.join(_RULES)}"
     checked = {}
     for key, value in settings.items():
         try:
             checked[key] = _RULES[key](value)
-        except ConfigError as error:
-            raise ConfigError(f"{source}: {key} {error}") from None
+        except ValueError as error:
+            return f"{key} {error}"
     return checked
 
 
-def _parse_toml(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any]:
+    """Return what a file says."""
+    outcome = _parse_yaml(path) if path.name == _YAML else _parse_toml(path)
+    if isinstance(outcome, str):
+        raise ConfigError(f"{path.name} {outcome}")
+    return outcome
+
+
+def _parse_toml(path: Path) -> dict[str, Any] | str:
+    """Return what a file says, or what is wrong with it, as in `_apply_rules`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}") from None
+        return f"cannot be read: {error}"
 
 
-def _parse_yaml(path: Path) -> dict[str, Any]:
+def _parse_yaml(path: Path) -> dict[str, Any] | str:
+    """Return what a file says, or what is wrong with it, as in `_apply_rules`."""
     try:
         yaml = importlib.import_module("yaml")
     except ModuleNotFoundError:
-        raise ConfigError(f"{path.name} needs the package PyYAML: install it, or write {_TOML} instead") from None
+        return f"needs the package PyYAML: install it, or write {_TOML} instead"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}") from None
+        return f"cannot be read: {error}"
     except yaml.YAMLError as error:  # its own text quotes the file, and so perhaps a secret
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError(f"{path.name} is no YAML" + (f" at line {mark.line + 1}" if mark else "")) from None
+        return "is no YAML" + (f" at line {mark.line + 1}" if mark else "")
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigError(f"{path.name} must hold keys and values, not a {type(settings).__name__}")
+        return f"must hold keys and values, not a {type(settings).__name__}"
     return settings
 
 
 def _id(value: Any) -> int:
     if type(value) is not int or not 1 <= value < 2**53:
-        raise ConfigError("must be a whole number from 1 to 2^53 - 1")
+        raise ValueError("must be a whole number from 1 to 2^53 - 1")
     return value
 
 
 def _text(longest: int) -> Callable[[Any], str]:
     def rule(value: Any) -> str:
         if not isinstance(value, str) or not 1 <= len(value) <= longest:
-            raise ConfigError(f"must be a text of 1 to {longest} characters")
+            raise ValueError(f"must be a text of 1 to {longest} characters")
         return value
 
     return rule
@@ -105,31 +123,31 @@ def _text(longest: int) -> Callable[[Any], str]:
 
 def _timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 600:
-        raise ConfigError("must be seconds, above 0 and at most 600: the service runs no call longer")
+        raise ValueError("must be seconds, above 0 and at most 600: the service runs no call longer")
     return float(value)
 
 
 def _function_path(value: Any) -> str:
     # Each part becomes a part of a module's name.
     if not isinstance(value, str) or len(value) > 500 or not re.fullmatch(r"([\w-]+/)*[\w-]+\.py", value):
-        raise ConfigError("must be the path of a .py file below the function's folder, such as src/handler.py")
+        raise ValueError("must be the path of a .py file below the function's folder, such as src/handler.py")
     return value
 
 
 def _table_of_texts(value: Any, *, most: int) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for item in value.items() for text in item):
-        raise ConfigError('must be a table of texts, such as key = "value"')
+        raise ValueError('must be a table of texts, such as key = "value"')
     if len(value) > most:
-        raise ConfigError(f"has {len(value)} entries, more than {most}")
+        raise ValueError(f"has {len(value)} entries, more than {most}")
     return value
 
 
 def _metadata(value: Any) -> dict[str, str]:
     metadata = _table_of_texts(value, most=16)
     if any(len(key) > 32 or len(text) > 512 for key, text in metadata.items()):
-        raise ConfigError("has a key of more than 32 or a value of more than 512 characters")
+        raise ValueError("has a key of more than 32 or a value of more than 512 characters")
     if sum(len((key + text).encode()) for key, text in metadata.items()) > 4096:
-        raise ConfigError("is larger than 4096 bytes")
+        raise ValueError("is larger than 4096 bytes")
     return metadata
 
 
@@ -137,11 +155,11 @@ def _secrets(value: Any) -> dict[str, Secret]:
     secrets = _table_of_texts(value, most=30)
     for key, text in secrets.items():
         if key.lower() in _RESERVED:
-            raise ConfigError(f"has the reserved name {key!r}: choose another")
+            raise ValueError(f"has the reserved name {key!r}: choose another")
         if not re.fullmatch(r"[a-z0-9-]{1,15}", key):
-            raise ConfigError(f"has the name {key!r}: use 1 to 15 lower-case letters, digits and dashes")
+            raise ValueError(f"has the name {key!r}: use 1 to 15 lower-case letters, digits and dashes")
         if len((key + text).encode()) > 25_000:
-            raise ConfigError(f"has more than 25 kB in {key!r}")
+            raise ValueError(f"has more than 25 kB in {key!r}")
     return {key: Secret(text) for key, text in secrets.items()}
 
 
@@ -149,9 +167,9 @@ def _env_vars(value: Any) -> dict[str, str]:
     env_vars = _table_of_texts(value, most=100)
     for key, text in env_vars.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", key):
-            raise ConfigError(f"has the name {key!r}: use letters, digits and underscores")
+            raise ValueError(f"has the name {key!r}: use letters, digits and underscores")
         if "\0" in text:
-            raise ConfigError(f"has a null character in {key!r}")
+            raise ValueError(f"has a null character in {key!r}")
     return env_vars
 
 
