@@ -11,6 +11,7 @@ import attrs
 
 from aiocdf.auth.credentials.presets import entra_authority, entra_urls
 from aiocdf.auth.credentials.user_credentials import UserCredentials
+from aiocdf.auth.credentials.validation import shown_function
 from aiocdf.auth.oauth.loopback import Loopback
 from aiocdf.auth.oauth.prompt import notify, open_browser, print_url
 from aiocdf.auth.oauth.redirect import read_redirect
@@ -54,7 +55,7 @@ class AuthorizationCode(UserCredentials):
     authorize_url: str | None = attrs.field(default=None, repr=shown_url)
     redirect_uri: str = attrs.field(default="http://127.0.0.1/callback", repr=shown_url)
     open_browser: bool = True
-    show_url: Callable[[str], object] = print_url
+    show_url: Callable[[str], object] = attrs.field(default=print_url, repr=shown_function)
 
     _begins_at: ClassVar[str] = "authorize_url"
 
@@ -92,16 +93,35 @@ class AuthorizationCode(UserCredentials):
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
         """Send the user to the provider, and trade the code that comes back."""
-        from aiocdf.auth.oauth.requests import authorization_url, token_request  # as late as everywhere
+        from aiocdf.auth.oauth.requests import token_request  # as late as everywhere
 
         if provider.authorize_url is None or not provider.takes_s256:
             raise OAuthError(f"{provider.issuer} offers no sign-in in a browser with a code challenge by S256.")
-        state, verifier = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(48))
+        verifier = Secret(secrets.token_urlsafe(48))
+        code, redirect_uri = await self._authorize(provider, verifier)
+        if isinstance(code, OAuthError):
+            raise code  # here, where no local holds the state
+        request = token_request(
+            provider.token_url,
+            self._client,
+            grant_type="authorization_code",
+            code=code,
+            secrets={"code_verifier": verifier},
+            more=[("redirect_uri", redirect_uri), *self._targets()],
+        )
+        # A code is good for one attempt.
+        return await send_token_request(request, transport, read_token_response, attempts=1, first_limit=TIME_LIMIT)
+
+    async def _authorize(self, provider: Provider, verifier: Secret) -> tuple[Secret | OAuthError, str]:
+        """Get the authorization code, or what went wrong; and the redirect URI that it belongs to."""
+        from aiocdf.auth.oauth.requests import authorization_url  # as late as everywhere
+
+        state = secrets.token_urlsafe(32)
         async with Loopback(
             self.redirect_uri, lambda query: read_redirect(query, state=state, provider=provider)
         ) as loopback:
             url = authorization_url(
-                provider.authorize_url,
+                provider.authorize_url or "",
                 self._client,
                 redirect_uri=loopback.redirect_uri,
                 scope=" ".join(self.scopes),
@@ -109,19 +129,7 @@ class AuthorizationCode(UserCredentials):
                 verifier=verifier,
                 more=[*self._targets(), *self.extra.items()],
             )
-            code = await self._ask_user(url, loopback.outcome)
-        if isinstance(code, OAuthError):
-            raise code
-        request = token_request(
-            provider.token_url,
-            self._client,
-            grant_type="authorization_code",
-            code=code,
-            secrets={"code_verifier": verifier},
-            more=[("redirect_uri", loopback.redirect_uri), *self._targets()],
-        )
-        # A code is good for one attempt.
-        return await send_token_request(request, transport, read_token_response, attempts=1, first_limit=TIME_LIMIT)
+            return await self._ask_user(url, loopback.outcome), loopback.redirect_uri
 
     async def _ask_user(self, url: str, outcome: asyncio.Future[Secret | OAuthError]) -> Secret | OAuthError:
         """Show the page, and wait for what comes back."""

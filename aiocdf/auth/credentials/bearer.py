@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf import _clock
+from aiocdf.auth.credentials.validation import shown_function
 from aiocdf.auth.oauth.token import AccessToken, clean, is_sendable, read_seconds
 from aiocdf.errors import AuthError, ConfigError
 from aiocdf.secret import Secret, safe_to_show
@@ -48,11 +49,8 @@ class BearerToken:
         ConfigError: It is neither a token nor a function.
     """
 
-    # A function shows by name, for its repr may hold what it was made with.
     token: Secret | TokenFunction = attrs.field(
-        repr=lambda token: (
-            repr(token) if isinstance(token, Secret) else getattr(token, "__name__", type(token).__name__)
-        )
+        repr=lambda token: repr(token) if isinstance(token, Secret) else shown_function(token)
     )
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:

@@ -9,6 +9,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf.auth.credentials.presets import ENTRA_DEVICE_CLIENT, entra_authority, entra_urls
 from aiocdf.auth.credentials.user_credentials import UserCredentials
+from aiocdf.auth.credentials.validation import shown_function
 from aiocdf.auth.oauth.prompt import DevicePrompt, notify, print_prompt
 from aiocdf.auth.oauth.sending import TIME_LIMIT, send_token_request
 from aiocdf.auth.oauth.token import clean, json_object, read_seconds, read_token_response, refusal
@@ -61,7 +62,7 @@ class DeviceCode(UserCredentials):
     """
 
     device_url: str | None = attrs.field(default=None, repr=shown_url)
-    prompt: Callable[[DevicePrompt], object] = print_prompt
+    prompt: Callable[[DevicePrompt], object] = attrs.field(default=print_prompt, repr=shown_function)
 
     _begins_at: ClassVar[str] = "device_url"
 

@@ -19,6 +19,7 @@ __all__ = [
     "check_key_header",
     "check_targets",
     "is_text",
+    "shown_function",
     "split_names",
 ]
 
@@ -98,3 +99,8 @@ def check_key_header(header: Mapping[str, str]) -> None:
         raise ConfigError(f"key_header may only set {', '.join(sorted(_KEY_HEADER))}.")
     if wrong := sorted(name for name, text in header.items() if not is_text(text)):
         raise ConfigError(f"key_header sets {', '.join(wrong)} to what is empty or not text.")
+
+
+def shown_function(function: object) -> str:
+    """Return the name of a function or of its class: its repr may hold what it was made with."""
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -221,7 +221,7 @@ def refusal(
     reason = " - ".join(part for part in (error, description) if part) or _unexplained(came)
     todo = _ADVICE.get(error or "", _advice(status, advice))
     if _LOCAL.search(what) and todo == _ADVICE["invalid_client"]:
-        todo = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+        todo += " Or was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
     return OAuthError(
         f"{what}: refused with HTTP {status}: {reason}. {todo}", error=error, description=description, status=status
     )

@@ -29,6 +29,8 @@ class Gauge:
     tried_at: float | None = None
     refusals: int = 0
     refused_at: float = -math.inf
+    #: When a refusal was believed last: for some seconds after it, a single one is.
+    believed_at: float = -math.inf
     #: The most accepted calls that are known to have run at once since the last refusal or trial.
     proven: int = 0
 
@@ -135,6 +137,7 @@ class AdmissionMachine(RuleBasedStateMachine):
             if before[window] < self.limit(window) and held > gauge.proven:
                 assert held + 1 <= self.size(window) or self.size(window) == self.limit(window)
                 gauge.closed_until, gauge.tried_at, gauge.proven = -math.inf, None, held
+                gauge.believed_at = -math.inf
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -171,7 +174,8 @@ class AdmissionMachine(RuleBasedStateMachine):
         gauge.refusals += 1
         gauge.refused_at = max(gauge.refused_at, sent_at)
         gauge.tried_at, gauge.proven = None, self.held(full)
-        if gauge.refusals >= 4 or retry_after is not None:
+        if gauge.refusals >= 4 or retry_after is not None or self.now - gauge.believed_at <= 5.0:
+            gauge.believed_at = self.now
             gauge.patience = jitter * (1.8 if retry_after is None else retry_after)
             gauge.closed_until = gauge.trial_at = self.now + gauge.patience
             assert self.size(full) <= before
