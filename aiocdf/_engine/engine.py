@@ -13,12 +13,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
+from aiocdf._engine.doubts import Doubts, Interrupted
 from aiocdf._engine.following import Following
 from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.reader import Reader
 from aiocdf._engine.records import CallRecord, Desk, Shared
+from aiocdf._engine.recovering import Known
 from aiocdf._engine.resolver import Resolver
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
@@ -36,9 +38,10 @@ from aiocdf.models.stats import Pause, Stats
 from aiocdf.telemetry import CallQueued
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
     from aiocdf._policy.lifecycle import Submitting
+    from aiocdf._policy.recovery import NotStarted, Started, Uncertain
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
     from aiocdf.resources import Calls, Functions, Sessions
@@ -110,6 +113,21 @@ class Engine:
             server_time=server_time,
             emit=emit,
         )
+        known = Known(server_time)
+        self._doubts = Doubts(
+            gate=self._gate,
+            following=self._following,
+            calls=calls,
+            sessions=sessions,
+            known=known,
+            server_time=server_time,
+            attempts=settings.retrying.attempts,
+            patience=settings.patience,
+            request_timeout=settings.request_timeout,
+            emit=emit,
+            tasks=self._tasks,
+            changed=self._changed,
+        )
         self._starting = Starting(
             gate=self._gate,
             submitter=Submitter(calls, self._nonces, self._gate, attempts=settings.retrying.attempts),
@@ -117,6 +135,8 @@ class Engine:
             functions=functions,
             resolver=self._resolver,
             server_time=server_time,
+            known=known,
+            doubts=self._doubts,
             patience=self._patience,
             emit=emit,
         )
@@ -183,6 +203,7 @@ class Engine:
     async def aclose(self) -> None:
         """End everything here; calls that run go on at the service, and their handles end with `ClientClosed`."""
         self._closed = True
+        self._doubts.close()
         for timer in (self._wake_timer, self._poll_timer):
             if timer is not None:
                 timer.cancel()
@@ -303,6 +324,34 @@ class Engine:
         finally:
             self._workers -= 1
             self._wake()
+
+    # Calls that may have started
+
+    async def find(
+        self, interrupted: Sequence[Interrupted], *, known: Collection[int] = ()
+    ) -> list[NotStarted | Started | Uncertain]:
+        """Find out which submissions of another process started, that ended before it knew.
+
+        Args:
+            interrupted: All of them, for they are told apart together.
+            known: Calls that belong to others.
+
+        Raises:
+            ClientClosed: The client was closed meanwhile.
+            AiocdfError: A function's id could not be found.
+        """
+        functions: dict[int | str, int] = {}
+        for name in {each.function for each in interrupted}:
+            found = self._resolver.known(name)
+            looked_up = await self._resolver.look_up(str(name), _clock.monotonic()) if found is None else found
+            if isinstance(looked_up, AiocdfError):
+                raise looked_up
+            functions[name] = looked_up
+        return await self._doubts.find(interrupted, functions, known)
+
+    def _changed(self) -> None:
+        self._arm_polls()
+        self._wake()
 
     # Calls that run
 

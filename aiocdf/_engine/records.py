@@ -11,23 +11,24 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._policy import lifecycle
-from aiocdf._policy.lifecycle import Ended, Event, Queued, Resolving, Running, Submitting, after
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, Submitting, after
 from aiocdf._wire import endings
 from aiocdf._wire.problems import call_error
-from aiocdf.errors import ClientClosed, WrongState
+from aiocdf.errors import AiocdfError, ClientClosed, WrongState
 from aiocdf.handle import Awaited, CallHandle
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from aiocdf._engine.ledger import Ledger
     from aiocdf._engine.reader import Reader
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.lifecycle import Live, State
+    from aiocdf._policy.recovery import Case
     from aiocdf._wire.arguments import CallSpec
-    from aiocdf.errors import AiocdfError
+    from aiocdf.errors import SubmissionUncertain
     from aiocdf.models.calls import LogEntry
 
 __all__ = ["CallRecord", "Desk", "Shared", "copied"]
@@ -79,6 +80,8 @@ class CallRecord:
         "_acceptance",
         "_handle",
         "_other_handles",
+        "before_post",
+        "case",
         "created_at",
         "data",
         "function",
@@ -102,6 +105,9 @@ class CallRecord:
         self.nonce = spec.nonce
         self.timeout = spec.timeout
         self.repeatable = spec.repeatable
+        self.before_post = spec.before_post
+        #: What is known of a POST that may have started the call; None while there is no such doubt.
+        self.case: Case | None = None
         self.state: State = state
         self.created_at = _clock.monotonic()
         #: The last handle was cancelled, not detached: if the call has not started, it need not.
@@ -209,10 +215,10 @@ class CallRecord:
             case state:
                 raise LookupError(f"{self.which} is {state}, not queued")
 
-    def accept(self, submitting: Submitting, call: FunctionCall, since: float) -> Running:
-        """Note that the service accepted the call, which started at *since* by our clock."""
-        running = Running(submitting.function_id, call.id, since, call, call)
-        self.move(Event.ACCEPTED, running)
+    def accept(self, before: Submitting | Recovering, call: FunctionCall, since: float) -> Running:
+        """Note that the service has the call, which started at *since* by our clock."""
+        running = Running(before.function_id, call.id, since, call, call)
+        self.move(Event.ACCEPTED if isinstance(before, Submitting) else Event.FOUND, running)
         self._tell_accepted(call)
         return running
 
@@ -254,6 +260,24 @@ class CallRecord:
             self._acceptance.set_exception(copied(error))
             self._acceptance.exception()
 
+    def uncertain(
+        self, attempts: int, doubt: AiocdfError, candidates: Sequence[FunctionCall] = (), why: str = ""
+    ) -> SubmissionUncertain:
+        """End every handle because it is not known whether the call started, and return the error.
+
+        Args:
+            attempts: POSTs that were sent.
+            doubt: How the one ended that may have started it.
+            candidates: Calls that may be this one.
+            why: Why it could not be found out.
+        """
+        error = endings.uncertain(
+            self.which, attempts, doubt, repeatable=self.repeatable, candidates=candidates, why=why
+        )
+        self._leave()
+        self.fail(Event.UNCERTAIN, error)
+        return error
+
     def drop(self, event: Event) -> None:
         """End a call without handles that did not start."""
         self._end(event, None)
@@ -268,10 +292,18 @@ class CallRecord:
 
     def close(self, why: str) -> None:
         """End every handle because the client was closed."""
-        if not self.ended:
-            error = endings.closed(self.which, why, lifecycle.prospect(self.state))
-            self._leave_queue()
-            self.fail(Event.CLOSED, error, quietly=True)
+        match self.state:
+            case Ended():
+                return
+            case Recovering(attempts=attempts, doubt=doubt):
+                handles = self._handles()
+                self.uncertain(attempts, doubt, why=why)
+                for handle in handles:
+                    handle.exception()
+            case _:
+                error = endings.closed(self.which, why, lifecycle.prospect(self.state))
+                self._leave()
+                self.fail(Event.CLOSED, error, quietly=True)
 
     def merge_into(self, other: CallRecord) -> None:
         """Give our handles to *other*, which follows the same call."""
@@ -298,13 +330,11 @@ class CallRecord:
                 return f"stopped following {self.which}, which will start when its turn comes"
             case Submitting():
                 return f"stopped following {self.which} while it was being submitted: it may start"
-            case Queued(doubt=doubt) if doubt is not None:
-                self._leave_queue()
-                error = endings.uncertain(self.which, self.state.attempts, doubt, repeatable=self.repeatable)
-                self.fail(Event.UNCERTAIN, error)
-                return f"{self.which} was cancelled in the queue, but an earlier attempt may have started it: {doubt}"
+            case Queued(attempts=attempts, doubt=AiocdfError() as doubt) | Recovering(attempts=attempts, doubt=doubt):
+                self.uncertain(attempts, doubt)
+                return f"{self.which} was cancelled, but an earlier attempt may have started it: {doubt}"
             case _:
-                self._leave_queue()
+                self._leave()
                 self.drop(Event.WITHDRAWN)
                 return f"{self.which} was cancelled in the queue and never started"
 
@@ -346,18 +376,27 @@ class CallRecord:
             handle.set_exception(copied(error))
 
     def _tell_accepted(self, call: FunctionCall) -> None:
-        self.data, self.nonce = b"", None  # megabytes, perhaps
+        self.data, self.nonce, self.case, self.before_post = b"", None, None, None  # megabytes, perhaps
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 
-    def _leave_queue(self) -> None:
-        if isinstance(self.state, Queued) and self.shared.desk is not None:
-            self.shared.desk.gate.admission.withdraw(self.state.function_id, self.number)
+    def _leave(self) -> None:
+        """Leave the queue, or the place that a call in doubt keeps."""
+        if self.case is not None:
+            self.case.closed = True
+        desk = self.shared.desk
+        match self.state:
+            case Queued(function_id=function_id) if desk is not None:
+                desk.gate.admission.withdraw(function_id, self.number)
+            case Recovering(function_id=function_id) if desk is not None:
+                desk.gate.admission.put_back(function_id)
+            case _:
+                pass
 
     def _end(self, event: Event, error: AiocdfError | None) -> list[CallHandle]:
         """Close the books and return the handles that are to be told."""
         self.move(event, Ended(self.live, event, self.shared.loop.time(), error))
-        self.data, self.nonce = b"", None
+        self.data, self.nonce, self.case, self.before_post = b"", None, None, None
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -365,9 +404,13 @@ class CallRecord:
 
     def _take_handles(self) -> list[CallHandle]:
         """Forget the handles, so that one that is not kept elsewhere is freed, and its error reported, at once."""
+        handles = self._handles()
+        self._handle = self._other_handles = None
+        return handles
+
+    def _handles(self) -> list[CallHandle]:
         handles = [] if self._handle is None else [self._handle]
         handles += self._other_handles or ()
-        self._handle = self._other_handles = None
         return [handle for handle in handles if not handle.done()]
 
     def _check_loop(self) -> None:

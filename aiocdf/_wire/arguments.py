@@ -12,6 +12,8 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiocdf.models.functions import Function
 
 __all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
@@ -31,6 +33,8 @@ class CallSpec:
     timeout: float | None = None
     #: The function may run twice without harm.
     repeatable: bool = False
+    #: Awaited before each POST, with the id of its session.
+    before_post: Callable[[int | None], Awaitable[None]] | None = None
 
 
 def check_timeout(timeout: object) -> float | None:
