@@ -390,6 +390,7 @@ class Engine:
         finally:
             if not self._closed:
                 self._closed = True
+                self._doubts.close()
                 self._tasks.drop()
                 why = "the event loop ended before the client was closed; use `async with client` or `await client.aclose()`"
                 for record in list(self._ledger.open.values()):
