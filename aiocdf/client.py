@@ -18,13 +18,13 @@ from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials, credentials_from
 from aiocdf.bound_function import BoundFunction
-from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
+from aiocdf.config import Retry, Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.secret import Secret
 from aiocdf.telemetry import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -191,7 +191,7 @@ class Client:
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,
-        retry: bool = False,
+        retry: bool | Retry = False,
     ) -> CallHandle:
         """Call a function: the call starts now, awaited or not, and the handle is its future.
 
@@ -201,17 +201,40 @@ class Client:
                 may read the project's calls can read it, so secrets do not belong in it.
             nonce: Of a session of your own, made within the last minute; None to have one made.
             timeout: Seconds from its start at the service after which the handle ends with `WaitExpired`.
-            retry: The function may run twice without harm: when it is not known whether a POST started the call, send
-                it again instead of ending with `SubmissionUncertain`.
+            retry: `True` if the function may run twice without harm: when it is not known whether a POST started the
+                call, it is sent again at once. A `Retry` also calls the function again after it failed.
 
         Raises:
             UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
             ClientClosed: The client is closed.
         """
-        engine = self._ready().engine
         if fault := nonce_fault(nonce):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
+        return self._call(function, data, nonce=nonce, timeout=timeout, retry=retry)
+
+    def _call(
+        self,
+        function: int | str | Function,
+        data: object = None,
+        *,
+        nonce: str | Secret | None = None,
+        timeout: float | None = None,
+        retry: bool | Retry = False,
+        before_post: Callable[[int | None], Awaitable[None]] | None = None,
+    ) -> CallHandle:
+        """Call a function, as `call` does.
+
+        Args:
+            function: As of `call`.
+            data: As of `call`.
+            nonce: As of `call`.
+            timeout: As of `call`.
+            retry: As of `call`.
+            before_post: Awaited before each POST of the call, with the id of the session whose nonce it sends; None for a
+                nonce of the caller's own. If it raises, the POST is not sent, and the handle ends with the error.
+        """
+        engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
             self._secret_check.warn(plain)
@@ -220,7 +243,8 @@ class Client:
             data=encoded,
             nonce=None if nonce is None else Secret(nonce),
             timeout=check_timeout(timeout),
-            repeatable=check_retry(retry),
+            retry=check_retry(retry, nonce),
+            before_post=before_post,
         )
         return engine.call(spec)
 

@@ -12,12 +12,14 @@ import attrs
 from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
+from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "Polling",
+    "Retry",
     "Retrying",
     "SessionGrant",
     "Settings",
@@ -134,6 +136,29 @@ class Retrying:
     base: float = attrs.field(default=0.5, validator=not_negative)
     #: Seconds that any wait takes at the most; a service that asks for more is given up on.
     cap: float = attrs.field(default=60.0, validator=not_negative)
+
+
+def _statuses(value: Iterable[str] | str) -> tuple[CallStatus, ...]:
+    return tuple(CallStatus(each) for each in ((value,) if isinstance(value, str) else value))
+
+
+def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[CallStatus, ...]) -> None:
+    if not value or not set(value) <= {CallStatus.Failed, CallStatus.Timeout}:
+        raise ConfigError(f"setting {setting.name} must be Failed, Timeout or both, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """What `client.call(..., retry=...)` does for a function that may run more than once without harm."""
+
+    #: Calls in all, the first among them.
+    attempts: int = attrs.field(default=3, validator=_count)
+    #: The ends after which the function is called again.
+    on: tuple[CallStatus, ...] = attrs.field(
+        default=(CallStatus.Failed, CallStatus.Timeout), converter=_statuses, validator=_repeatable_ends
+    )
+    #: Seconds from such an end until the call is queued again.
+    wait: float = attrs.field(default=0.0, validator=not_negative)
 
 
 @attrs.frozen(kw_only=True)

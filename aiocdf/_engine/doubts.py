@@ -61,6 +61,8 @@ class Interrupted:
     sent_until: datetime | None = None
     #: Seconds by which this computer's clock may have been set since then.
     clock_error: float = 5.0
+    #: By the service's clock: the call cannot have started before; None where only *sent_from* says so.
+    starts_after: datetime | None = None
 
 
 class Doubts:
@@ -247,6 +249,7 @@ class Doubts:
             until = min(now, zero + each.sent_from.timestamp() + self._request_timeout + each.clock_error)
         else:
             until = min(now, zero + each.sent_until.timestamp() + each.clock_error)
+        starts_after = -math.inf if each.starts_after is None else each.starts_after.timestamp()
         return Case(
             function_id=function_id,
             error=ProtocolError("the process that sent it ended"),
@@ -257,7 +260,7 @@ class Doubts:
             sent_at=sent_at,
             failed_at=until,
             since=now,
-            begun=sent_at + self._known.clock()[0],
+            begun=max(sent_at + self._known.clock()[0], starts_after),
         )
 
     def _tell(self, search: asyncio.Future[Outcome], decision: Decision) -> None:

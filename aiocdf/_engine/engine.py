@@ -19,9 +19,10 @@ from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.reader import Reader
-from aiocdf._engine.records import CallRecord, Desk, Shared
+from aiocdf._engine.records import CallRecord
 from aiocdf._engine.recovering import Known
 from aiocdf._engine.resolver import Resolver
+from aiocdf._engine.shared import Desk, Shared
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
 from aiocdf._engine.tasks import AFTER_CANCEL, Tasks, in_slices
@@ -95,7 +96,7 @@ class Engine:
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
         self._ledger = Ledger()
-        desk = Desk(self._gate, self._ledger, Reader(calls, most=settings.max_concurrent_reads))
+        desk = Desk(self._gate, self._ledger, Reader(calls, most=settings.max_concurrent_reads), self._wake)
         self._shared = Shared(cluster, project, loop, desk)
         self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
         self._nonces = Nonces(sessions, session_requests, self._tasks)

@@ -14,7 +14,8 @@ from aiocdf._policy import lifecycle
 from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, Submitting, after
 from aiocdf._wire import endings
 from aiocdf._wire.problems import call_error
-from aiocdf.errors import AiocdfError, ClientClosed, WrongState
+from aiocdf.config import Retry
+from aiocdf.errors import AiocdfError, WrongState
 from aiocdf.handle import Awaited, CallHandle
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall
@@ -22,48 +23,16 @@ from aiocdf.models.calls import CallStatus, FunctionCall
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from aiocdf._engine.ledger import Ledger
-    from aiocdf._engine.reader import Reader
-    from aiocdf._policy.gate import Gate
+    from aiocdf._engine.shared import Shared
     from aiocdf._policy.lifecycle import Live, State
     from aiocdf._policy.recovery import Case
     from aiocdf._wire.arguments import CallSpec
     from aiocdf.errors import SubmissionUncertain
     from aiocdf.models.calls import LogEntry
 
-__all__ = ["CallRecord", "Desk", "Shared", "copied"]
+__all__ = ["CallRecord", "copied"]
 
 _ENDS = {CallStatus.Completed: Event.COMPLETED, CallStatus.Timeout: Event.TIMED_OUT}
-
-
-@attrs.define(eq=False)
-class Desk:
-    """What records use while their client is open."""
-
-    gate: Gate[CallRecord]
-    ledger: Ledger
-    reader: Reader
-
-
-@attrs.define(eq=False)
-class Shared:
-    """What all records of a client share: a handle that is kept after the client closed holds no more of it."""
-
-    cluster: str
-    project: str
-    #: Looked at also when it no longer runs: `repr` must work then.
-    loop: asyncio.AbstractEventLoop
-    desk: Desk | None
-
-    def open_desk(self) -> Desk:
-        """Return the desk.
-
-        Raises:
-            ClientClosed: The client was closed.
-        """
-        if self.desk is None:
-            raise ClientClosed("the client of this handle is closed: attach to its ref with another client")
-        return self.desk
 
 
 class CallRecord:
@@ -84,11 +53,12 @@ class CallRecord:
         "case",
         "created_at",
         "data",
+        "earlier",
         "function",
         "merged_into",
         "nonce",
         "number",
-        "repeatable",
+        "retry",
         "shared",
         "state",
         "timeout",
@@ -104,7 +74,9 @@ class CallRecord:
         self.data = spec.data
         self.nonce = spec.nonce
         self.timeout = spec.timeout
-        self.repeatable = spec.repeatable
+        self.retry = spec.retry
+        #: The calls before this one that ended otherwise than wanted.
+        self.earlier: tuple[FunctionCall, ...] = ()
         self.before_post = spec.before_post
         #: What is known of a POST that may have started the call; None while there is no such doubt.
         self.case: Case | None = None
@@ -130,6 +102,16 @@ class CallRecord:
     def which(self) -> str:
         """The call in words, for messages."""
         return f"call {'' if self.call_id is None else f'{self.call_id} '}of function {self.name}"
+
+    @property
+    def repeatable(self) -> bool:
+        """The caller says that the function may run twice."""
+        return self.retry is not False
+
+    @property
+    def attempts(self) -> tuple[FunctionCall, ...]:
+        """The calls of the function that were repeated."""
+        return self.earlier
 
     @property
     def live(self) -> Live:
@@ -243,6 +225,31 @@ class CallRecord:
                 handle.set_result(call)
             else:
                 handle.set_exception(error)
+
+    def repeats(self, call: FunctionCall) -> bool:
+        """Tell whether the function is to be called again after *call*, because its caller says so and still waits."""
+        retry = self.retry
+        return (
+            isinstance(retry, Retry)
+            and call.status in retry.on
+            and len(self.earlier) + 1 < retry.attempts
+            and bool(self._handles())
+        )
+
+    def repeat(self, running: Running, call: FunctionCall) -> None:
+        """Queue the call again after *call*, which has ended."""
+        self.earlier = (*self.earlier, call)
+        self.move(Event.RETRIED, Queued(running.function_id))
+        if self.timer is not None:
+            self.timer.cancel()
+        wait = self.retry.wait if isinstance(self.retry, Retry) else 0.0
+        self.timer = self.shared.loop.call_at(_clock.monotonic() + wait, self._enqueue, context=Context())
+
+    def _enqueue(self) -> None:
+        desk, self.timer = self.shared.desk, None
+        if isinstance(self.state, Queued) and desk is not None:
+            desk.gate.admission.enqueue(self.state.function_id, self.number, self)
+            desk.wake()
 
     def fail(self, event: Event, error: AiocdfError, *, quietly: bool = False) -> None:
         """End every handle with *error*: a copy each, for each waiter adds to its traceback.
@@ -376,7 +383,9 @@ class CallRecord:
             handle.set_exception(copied(error))
 
     def _tell_accepted(self, call: FunctionCall) -> None:
-        self.data, self.nonce, self.case, self.before_post = b"", None, None, None  # megabytes, perhaps
+        self.case = None
+        if not isinstance(self.retry, Retry):
+            self.data, self.nonce, self.before_post = b"", None, None  # megabytes, perhaps
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 

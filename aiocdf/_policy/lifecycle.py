@@ -123,6 +123,7 @@ class Event(StrEnum):
     CLEARED = "not started"
     FOUND = "found at the service"
     SEEN = "poll describes it"
+    RETRIED = "ended, and is repeated"
     COMPLETED = "completed"
     FAILED = "failed"
     TIMED_OUT = "timed out at the service"
@@ -161,6 +162,7 @@ _BY_STATE: dict[type[State], dict[type[State], tuple[Event, ...]]] = {
     },
     Running: {
         Running: (Event.SEEN,),
+        Queued: (Event.RETRIED,),
         Ended: (*_FINISHES, Event.LOST, Event.MERGED, Event.CLOSED),
     },
     Ended: {},

@@ -67,6 +67,7 @@ MOVES = {
     (Recovering, Event.REFUSED, Ended),
     (Recovering, Event.UNCERTAIN, Ended),
     (Running, Event.SEEN, Running),
+    (Running, Event.RETRIED, Queued),
     (Running, Event.COMPLETED, Ended),
     (Running, Event.FAILED, Ended),
     (Running, Event.TIMED_OUT, Ended),
@@ -176,6 +177,8 @@ def step(state, event, data):
             return Queued(state.function_id, state.attempts, doubt)
         case kind, Submitting() | Recovering() if kind is Running:
             return Running(state.function_id, 12, 0.0)
+        case kind, Running() if kind is Queued:
+            return Queued(state.function_id)
         case kind, Running() if kind is Running:
             return state
         case _:
