@@ -39,6 +39,8 @@ _CHUNK = 1000
 _AGAIN = 0.25
 # Seconds that a POST takes where none was answered yet, and by which the two clocks of the service may differ.
 _POST, _SKEW = 1.0, 2.0
+# Failed requests for a session after which other POSTs of the function no longer wait for it.
+_TRIES = 3
 # A loop may call a timer a clock tick too early.
 _TICK = 1e-6
 # Seconds for which the calls of this client are remembered.
@@ -207,7 +209,7 @@ class Recovering(Generic[T]):
         due = [case for cases in self._due(Need.SESSION).values() for case in cases]
         for first in range(0, len(due), _CHUNK):
             await self._read_chunk(due[first : first + _CHUNK])
-        for case in [case for case in self._new if case in due]:
+        for case in [case for case in self._new if case in due and (not case.failures or case.failures > _TRIES)]:
             self._no_longer_new(case)
 
     async def _read_chunk(self, cases: Sequence[Case]) -> None:
@@ -271,7 +273,7 @@ class Recovering(Generic[T]):
         cases = [case for case in cases if case in self._cases and not case.closed]
         others = {call_id for case in cases for call_id in self._others.get(case, ())}
         known = {*self._known.calls(function_id), *others}
-        waits = self._under_way(function_id) > 0
+        waits = self._under_way(function_id) > 0 or self._others_open(function_id, cases)
         decided = assign(cases, listing, known, _clock.monotonic(), waits=waits)
         found = self._decided(decided)
         left = [case for case in cases if case not in decided]
@@ -282,6 +284,13 @@ class Recovering(Generic[T]):
         if waiting:
             self._lists[function_id] = listing, waiting
         return found
+
+    def _others_open(self, function_id: int, cases: Sequence[Case]) -> bool:
+        """Tell whether there are other cases of the function that may have started, or may not have been looked at."""
+        return any(
+            case.function_id == function_id and case not in cases and (case.active_at is not None or case in self._new)
+            for case in self._cases
+        )
 
     def _decided(self, decisions: Mapping[Case, Decision | None]) -> list[Found[T]]:
         """Take out the cases that are decided."""

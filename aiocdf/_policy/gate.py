@@ -77,8 +77,9 @@ class Gate(Generic[T]):
             return self.breakers.project.opens_at()
         if self._rate.ready_at() > now:
             return self._rate.ready_at()
-        times = (self.admission.reopens_at(now), self.breakers.opens_at(now))
-        return min((time for time in times if time is not None), default=None)
+        times = [self.admission.reopens_at(now), self.breakers.opens_at(now)]
+        times += [self.spacing.opens_at(function) for function in self.admission.functions]
+        return min((time for time in times if time is not None and time > now), default=None)
 
     def paused(self, now: float) -> bool:
         """Tell whether nothing may be submitted for a reason of the whole project."""
@@ -175,7 +176,7 @@ class Gate(Generic[T]):
         alone = self.admission.busy == 1
         if function in self._held or not self.breakers.permits(function, now, alone=alone):
             return False
-        return self.spacing.permits(function, self.breakers.breaker(function).under_way)
+        return self.spacing.permits(function, self.breakers.breaker(function).under_way, now)
 
     def _alone(self, function: int, now: float) -> bool:
         """Tell whether only this function's calls are turned away, and all of them."""

@@ -60,10 +60,10 @@ FRESH, DEAD = 40.0, 120.0
 _VISIBLE, _LATE = 1.0, 1.0
 # So often the list is asked for a call that must be there.
 _LISTS = 4
-# Seconds that an ambiguous case waits for other POSTs of the function to be answered.
+# Seconds that an ambiguous case waits for what becomes of other POSTs of the function.
 _OTHERS = 10.0
 # Seconds until a request is sent again that failed: doubling from the first to the last.
-_FIRST_GAP, _LAST_GAP = 1.0, 15.0
+_FIRST_GAP, _LAST_GAP = 0.1, 15.0
 
 
 class Need(StrEnum):
@@ -247,7 +247,7 @@ def assign(
         listing: The list.
         known: Ids of calls that belong to others.
         now: The time.
-        waits: POSTs of the function are under way that may own some of the calls.
+        waits: POSTs of the function are under way, or in doubt beside these, that may own some of the calls.
     """
     unknown = [call for call in listing.calls if call.id not in known]
     options = {case: [call for call in unknown if case.owns(call)] for case in cases}
