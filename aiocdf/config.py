@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,7 +16,7 @@ from aiocdf.errors import ConfigError
 from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 __all__ = [
     "Polling",
@@ -139,7 +140,8 @@ class Retrying:
 
 
 def _statuses(value: Iterable[str] | str) -> tuple[CallStatus, ...]:
-    return tuple(CallStatus(each) for each in ((value,) if isinstance(value, str) else value))
+    named = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    return tuple(CallStatus(each) for each in named if isinstance(each, str))
 
 
 def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[CallStatus, ...]) -> None:

@@ -110,15 +110,8 @@ class Project:
         if self._tokens.get(token, 0.0) <= now:
             self.counts["unauthorized"] += 1
             return _refusal(401, "Unauthorized")
-        match method, path:
-            case "POST", "sessions":
-                return self._session(now)
-            case "POST", "sessions/byids":
-                return self._session_states(json.loads(body))
-            case "POST", "functions/byids":
-                return self._functions(json.loads(body))
-            case "GET", "functions/limits":
-                return self._limits()
+        if (answer := self._of_project(method, path, body, now)) is not None:
+            return answer
         found = _CALL.fullmatch(path)
         if found is None:
             self.counts["unknown"] += 1
@@ -131,6 +124,19 @@ class Project:
         if which == "byids":
             return self._poll(json.loads(body), now)
         return self._read(int(which), part, now)
+
+    def _of_project(self, method: str, path: str, body: bytes, now: float) -> Answer | None:
+        """Answer a request that is not for the calls of one function."""
+        match method, path:
+            case "POST", "sessions":
+                return self._session(now)
+            case "POST", "sessions/byids":
+                return self._session_states(json.loads(body))
+            case "POST", "functions/byids":
+                return self._functions(json.loads(body))
+            case "GET", "functions/limits":
+                return self._limits()
+        return None
 
     def _session(self, now: float) -> Answer:
         self.counts["sessions"] += 1

@@ -308,7 +308,8 @@ class CallRecord:
                 for handle in handles:
                     handle.exception()
             case _:
-                error = endings.closed(self.which, why, lifecycle.prospect(self.state))
+                prospect = lifecycle.prospect(self.state) if not self.earlier else "It was to be called again."
+                error = endings.closed(self.which, why, prospect)
                 self._leave()
                 self.fail(Event.CLOSED, error, quietly=True)
 
@@ -343,7 +344,7 @@ class CallRecord:
             case _:
                 self._leave()
                 self.drop(Event.WITHDRAWN)
-                return f"{self.which} was cancelled in the queue and never started"
+                return f"{self.which} was cancelled in the queue and {'not called again' if self.earlier else 'never started'}"
 
     async def accepted(self) -> FunctionCall:
         """Return the call as the service accepted it."""

@@ -18,7 +18,7 @@ from aiocdf import _clock
 from aiocdf._policy.recovery import Case, Decision, Listing, Need, Uncertain, assign, decide, need
 from aiocdf._policy.servertime import ServerTime
 from aiocdf._wire.json import server_date
-from aiocdf.errors import AiocdfError, ApiError, PermissionDenied
+from aiocdf.errors import AiocdfError, ApiError, DecodeError, PermissionDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -245,15 +245,18 @@ class Recovering(Generic[T]):
 
     async def _list(self, function_id: int, cases: list[Case]) -> list[Found[T]]:
         """List the calls of a function that started in the time of these cases."""
-        asked_at, now = _clock.monotonic(), _clock.monotonic()
-        low, high = self._known.clock()
-        earliest = min(case.begun if case.begun > -math.inf else case.made_at + low for case in cases)
-        latest = max(min(case.by, now + high) for case in cases)
-        if math.isinf(earliest) or math.isinf(latest):
-            for case in cases:
-                case.failed(now)
-            return []
         try:
+            if math.isinf(self._known.clock()[0]):
+                _, response = await self._calls.started(function_id, 0.0, 0.0)  # for its date
+                self._known.dated(response)
+            clock = self._known.clock()
+            for case in cases:
+                case.timed(clock)
+            asked_at = _clock.monotonic()
+            earliest = min(case.begun for case in cases)
+            latest = max(min(case.by, asked_at + clock[1]) for case in cases)
+            if math.isinf(earliest) or math.isinf(latest):
+                raise DecodeError("list calls: no answer has a date, so their start times cannot be compared")
             calls, response = await self._calls.started(function_id, earliest, latest)
         except AiocdfError as error:
             if isinstance(error, PermissionDenied):

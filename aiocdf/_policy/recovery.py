@@ -171,8 +171,7 @@ class Case:
             posts: Seconds that a POST takes at most, so that the call has its start time so long after its nonce was bound.
         """
         self.failures = 0
-        if self.begun == -math.inf:
-            self.begun = self.sent_at + clock[0]
+        self.timed(clock)
         if status == SessionStatus.READY:
             self.ready_at = asked_at
             self.begun = max(self.begun, asked_at + clock[0] - _LATE)
@@ -185,7 +184,14 @@ class Case:
     def unreadable(self, clock: tuple[float, float]) -> None:
         """Note that the session cannot be read: the list of calls has to do."""
         self.session_id, self.failures = None, 0
-        self.by = min(self.by, self.dead_at + clock[1])
+        self.timed(clock)
+
+    def timed(self, clock: tuple[float, float]) -> None:
+        """Take in what is known of the service's clock, where nothing was known when it was needed."""
+        if self.begun == -math.inf:
+            self.begun = self.sent_at + clock[0]
+        if self.by == math.inf and self.session_id is None:
+            self.by = self.dead_at + clock[1]
 
     def failed(self, now: float) -> None:
         """Note that a request for this case failed."""

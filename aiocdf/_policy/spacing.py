@@ -50,7 +50,9 @@ class Spacing:
     """Keeps the windows of submissions apart."""
 
     def __init__(self) -> None:
-        self._answers: Recent[int, _Answers] = Recent(_Answers, most=_FUNCTIONS, idle=lambda each: each.allowed >= _ENOUGH)
+        self._answers: Recent[int, _Answers] = Recent(
+            _Answers, most=_FUNCTIONS, idle=lambda each: each.allowed >= _ENOUGH
+        )
         #: Submissions in doubt whose session was not looked at yet, by function.
         self._open: Counter[int] = Counter()
         #: Answers without doubt since the last one with.

@@ -156,7 +156,7 @@ def test_an_event_ends_calls_or_does_not() -> None:
     assert {event for (_, event), to in TABLE.items() if to is Ended} == ENDINGS
 
 
-def step(state, event, data):
+def step(state, event, data):  # noqa: C901, PLR0911, PLR0912 - a case for each move
     """Make the state that follows as the engine does: what is known is carried along, and doubt with it."""
     match after(state, event), state:
         case kind, Resolving(call_id=call_id) if kind is Running:
@@ -199,7 +199,9 @@ def test_random_walk(data) -> None:
                 after(state, event)
             continue
         state = step(state, event, data)
-        doubt = state.doubt is not None if isinstance(state, Queued | Submitting) else doubt and isinstance(state, Ended)
+        doubt = (
+            state.doubt is not None if isinstance(state, Queued | Submitting) else doubt and isinstance(state, Ended)
+        )
     else:
         state = step(state, Event.UNCERTAIN if isinstance(state, Recovering) else Event.CLOSED, data)
     assert isinstance(state, Ended)

@@ -111,7 +111,9 @@ class TestAssignment:
     def test_only_one(self):
         """A call that can only be this one is adopted."""
         mine = active(100.0, 100.2)
-        assert assign([mine], Listing(101.3, (call(7, 100.1),)), (), 101.3, waits=True) == {mine: Started(call(7, 100.1))}
+        assert assign([mine], Listing(101.3, (call(7, 100.1),)), (), 101.3, waits=True) == {
+            mine: Started(call(7, 100.1))
+        }
 
     @pytest.mark.parametrize("other", [call(8, 99.9), call(8, 100.3), call(8, 100.1, schedule=5)], ids=str)
     def test_not_this_one(self, other):
@@ -283,11 +285,9 @@ class Client:
             self.cases[mine] = owner
 
     def run(self):
-        """Ask until everything is decided; return when."""
+        """Ask until everything is decided."""
         now = 1000.0
-        for _ in itertools.count():
-            if not self.cases:
-                return now
+        while self.cases:
             due = min((need(each)[1], owner, each) for each, owner in self.cases.items())
             now = max(now, due[0])
             self.ask(now)
@@ -300,6 +300,10 @@ class Client:
         return self.troubles.pop() if self.troubles else False
 
     def ask(self, now):
+        self.look(now)
+        self.list(now)
+
+    def look(self, now):
         looks = [each for each in self.cases if need(each)[0] is Need.SESSION and need(each)[1] <= now]
         if looks and self.trouble():
             for each in looks:
@@ -309,6 +313,8 @@ class Client:
                 each.looked(self.model.status(self.cases[each], now + 0.02), now, now + 0.04, self.model.clock, POST)
         for each in list(self.cases):
             self.decided(each, decide(each, now + 0.04, patience=600), now + 0.04)
+
+    def list(self, now):
         lists = [each for each in self.cases if need(each)[0] is Need.CALLS and need(each)[1] <= now]
         if lists and self.trouble():
             for each in lists:
@@ -366,7 +372,7 @@ class Client:
     troubles=[],
     single_use=True,
 )
-def test_never_wrong_never_twice(submissions, others, offset, clock, late, troubles, single_use):
+def test_never_wrong_never_twice(*, submissions, others, offset, clock, late, troubles, single_use):
     """Whatever became of the POSTs: no wrong call is adopted, nothing runs twice, and there is an end to it.
 
     Where nonces could be used twice, the settling time is what keeps a call from running twice: no POST is then longer
