@@ -114,7 +114,7 @@ class Doubts:
             known=known,
             patience=patience,
             under_way=lambda function: gate.breakers.breaker(function).under_way,
-            looked=gate.spacing.looked,
+            looked=self._looked,
         )
         self._searches: set[asyncio.Future[Outcome]] = set()
         self._timers: dict[Need, asyncio.TimerHandle] = {}
@@ -210,6 +210,12 @@ class Doubts:
                 search.set_exception(ClientClosed("the client was closed before it found out whether calls started"))
                 search.exception()
 
+    def _looked(self, case: Case) -> None:
+        """Let POSTs of a function begin again; one at a time, if answers get lost of calls that start."""
+        self._gate.spacing.looked(case.function_id)
+        if case.ready_at is None:
+            self._gate.spacing.started(case.function_id)
+
     def _case(self, attempt: Attempt) -> Case:
         """Open a case for the POST of an attempt."""
         now = _clock.monotonic()
@@ -238,7 +244,6 @@ class Doubts:
                 case.error = error
         case.failed_at = case.since = _clock.monotonic()
         case.retry_at = -math.inf
-        self._gate.spacing.doubted(case.function_id)
         self._gate.spacing.hold(case.function_id)
 
     def _interrupted(self, each: Interrupted, function_id: int) -> Case:
@@ -277,6 +282,7 @@ class Doubts:
             case Uncertain(candidates, reason):
                 record.uncertain(state.attempts, state.doubt, candidates, reason)
             case Resend():
+                self._recovering.keep(case)
                 self._requeue(record, state, state.doubt)
             case NotStarted():
                 record.case = None

@@ -384,16 +384,19 @@ class CallRecord:
             handle.set_exception(copied(error))
 
     def _tell_accepted(self, call: FunctionCall) -> None:
-        self.case = None
+        self._close_case()
         if not isinstance(self.retry, Retry):
             self.data, self.nonce, self.before_post = b"", None, None  # megabytes, perhaps
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 
+    def _close_case(self) -> None:
+        if self.case is not None:
+            self.case.closed, self.case = True, None
+
     def _leave(self) -> None:
         """Leave the queue, or the place that a call in doubt keeps."""
-        if self.case is not None:
-            self.case.closed = True
+        self._close_case()
         desk = self.shared.desk
         match self.state:
             case Queued(function_id=function_id) if desk is not None:
@@ -406,7 +409,8 @@ class CallRecord:
     def _end(self, event: Event, error: AiocdfError | None) -> list[CallHandle]:
         """Close the books and return the handles that are to be told."""
         self.move(event, Ended(self.live, event, self.shared.loop.time(), error))
-        self.data, self.nonce, self.case, self.before_post = b"", None, None, None
+        self._close_case()
+        self.data, self.nonce, self.before_post = b"", None, None
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

@@ -39,6 +39,8 @@ _CHUNK = 1000
 _AGAIN = 0.25
 # Seconds that a POST takes where none was answered yet, and by which the two clocks of the service may differ.
 _POST, _SKEW = 1.0, 2.0
+# Seconds until an answer must be there: the longer a session is not read, the wider is the window of its call.
+_SESSION_TIMEOUT, _LIST_TIMEOUT = 3.0, 10.0
 # Failed requests for a session after which other POSTs of the function no longer wait for it.
 _TRIES = 3
 # A loop may call a timer a clock tick too early.
@@ -118,7 +120,7 @@ class Recovering(Generic[T]):
         known: The calls of this client.
         patience: Seconds for which the service is asked; None for ever.
         under_way: Tells how many attempts of a function are under way.
-        looked: Told of a function when the session of one of its cases was looked at for the first time.
+        looked: Told of a case when its session was looked at for the first time, or cannot be.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class Recovering(Generic[T]):
         known: Known,
         patience: float | None,
         under_way: Callable[[int], int],
-        looked: Callable[[int], None],
+        looked: Callable[[Case], None],
     ) -> None:
         self._calls = calls
         self._sessions = sessions
@@ -140,6 +142,8 @@ class Recovering(Generic[T]):
         self._cases: dict[Case, T] = {}
         #: Cases whose session was not looked at yet.
         self._new: set[Case] = set()
+        #: Cases whose nonce is to be sent again: asked about along with others, for narrower windows.
+        self._kept: set[Case] = set()
         #: Calls of others, as the caller of a case knows.
         self._others: dict[Case, Collection[int]] = {}
         #: Lists that wait for POSTs under way, with the cases they are for, by function.
@@ -158,6 +162,7 @@ class Recovering(Generic[T]):
             others: Calls that are not this one.
         """
         self._cases[case] = owner
+        self._kept.discard(case)
         if others:
             self._others[case] = others
         if not self._readable or case.session_id is None:
@@ -166,6 +171,10 @@ class Recovering(Generic[T]):
             self._new.add(case)
             if case.session_id is None:
                 self._no_longer_new(case)
+
+    def keep(self, case: Case) -> None:
+        """Ask about a case along with others, until it is closed or comes back."""
+        self._kept.add(case)
 
     def due_at(self, what: Need) -> float | None:
         """Return when *what* is to be asked next; None where nothing is."""
@@ -207,8 +216,9 @@ class Recovering(Generic[T]):
 
     async def _read_sessions(self) -> None:
         due = [case for cases in self._due(Need.SESSION).values() for case in cases]
-        for first in range(0, len(due), _CHUNK):
-            await self._read_chunk(due[first : first + _CHUNK])
+        also = list(self._kept) if due else []
+        for first in range(0, len(due) + len(also), _CHUNK):
+            await self._read_chunk([*due, *also][first : first + _CHUNK])
         for case in [case for case in self._new if case in due and (not case.failures or case.failures > _TRIES)]:
             self._no_longer_new(case)
 
@@ -216,7 +226,7 @@ class Recovering(Generic[T]):
         asked_at = _clock.monotonic()
         ids = {case.session_id: case for case in cases if case.session_id is not None}
         try:
-            sessions, response = await self._sessions.by_ids(ids)
+            sessions, response = await self._sessions.by_ids(ids, within=_SESSION_TIMEOUT)
         except AiocdfError as error:
             self._not_read(cases, error)
             return
@@ -247,7 +257,7 @@ class Recovering(Generic[T]):
         """List the calls of a function that started in the time of these cases."""
         try:
             if math.isinf(self._known.clock()[0]):
-                _, response = await self._calls.started(function_id, 0.0, 0.0)  # for its date
+                _, response = await self._calls.started(function_id, 0.0, 0.0, within=_LIST_TIMEOUT)  # for its date
                 self._known.dated(response)
             clock = self._known.clock()
             for case in cases:
@@ -257,7 +267,7 @@ class Recovering(Generic[T]):
             latest = max(min(case.by, asked_at + clock[1]) for case in cases)
             if math.isinf(earliest) or math.isinf(latest):
                 raise DecodeError("list calls: no answer has a date, so their start times cannot be compared")
-            calls, response = await self._calls.started(function_id, earliest, latest)
+            calls, response = await self._calls.started(function_id, earliest, latest, within=_LIST_TIMEOUT)
         except AiocdfError as error:
             if isinstance(error, PermissionDenied):
                 return self._decided({case: Uncertain((), str(error)) for case in cases if case in self._cases})
@@ -307,6 +317,7 @@ class Recovering(Generic[T]):
     def _drop_closed(self) -> None:
         for case in [case for case in self._cases if case.closed]:
             self._forget(case)
+        self._kept = {case for case in self._kept if not case.closed}
 
     def _forget(self, case: Case) -> None:
         del self._cases[case]
@@ -316,4 +327,4 @@ class Recovering(Generic[T]):
     def _no_longer_new(self, case: Case) -> None:
         if case in self._new:
             self._new.discard(case)
-            self._looked(case.function_id)
+            self._looked(case)

@@ -56,8 +56,8 @@ __all__ = [
 SETTLING = 5.0
 #: Seconds of a nonce's age up to which it may be sent, and from which it is surely dead: the service gives it about a minute.
 FRESH, DEAD = 40.0, 120.0
-# Seconds from a call's start until the list of calls surely shows it, and by which the status of a session may be late.
-_VISIBLE, _LATE = 1.0, 1.0
+# Seconds from a call's start until the list of calls surely shows it.
+_VISIBLE = 1.0
 # So often the list is asked for a call that must be there.
 _LISTS = 4
 # Seconds that an ambiguous case waits for what becomes of other POSTs of the function.
@@ -174,7 +174,7 @@ class Case:
         self.timed(clock)
         if status == SessionStatus.READY:
             self.ready_at = asked_at
-            self.begun = max(self.begun, asked_at + clock[0] - _LATE)
+            self.begun = max(self.begun, asked_at + clock[0])
         elif status == SessionStatus.ACTIVE:
             self.active_at = answered_at if self.active_at is None else self.active_at
             self.by = min(self.by, min(answered_at + posts, self.dead_at) + clock[1])

@@ -1,8 +1,8 @@
 """How many POSTs of a function may be under way while answers to POSTs get lost.
 
 A call in doubt is found by when it started. Two calls that started at the same time, both in doubt, cannot be told apart. So
-after a POST in doubt the function's POSTs go one at a time, and none before the session of that POST was looked at: then its
-window is closed. After enough answers in a row that leave no doubt two may be under way, then four, and so on, until they go as
+after a POST in doubt none of the function begins before the session of that POST was looked at: then its window is closed. If it
+had started its call, the function's POSTs go one at a time. After enough answers in a row that leave no doubt two may be under way, then four, and so on, until they go as
 before. That takes more answers each time doubt comes back. A function that has not shown yet that its answers arrive does the same while those of others get lost.
 
 A POST that has no answer for long holds back no other: what starts after it is told apart by that.
@@ -72,11 +72,12 @@ class Spacing:
         """Note that a POST begins."""
         self._answers[function].began_at = now
 
-    def doubted(self, function: int) -> None:
-        """Note a POST in doubt: the function's next ones go one at a time."""
+    def started(self, function: int) -> None:
+        """Note that a POST in doubt started its call, or may have: the function's next ones go one at a time."""
         answers, self._calm = self._answers[function], 0
+        if answers.allowed > 1 or answers.clean:  # else it is of the same time as one before
+            answers.needed, answers.next = answers.next, min(2 * answers.next, _MOST)
         answers.allowed, answers.clean = 1, 0
-        answers.needed, answers.next = answers.next, min(2 * answers.next, _MOST)
 
     def hold(self, function: int) -> None:
         """Let no POST of *function* begin before the session of one in doubt was looked at."""

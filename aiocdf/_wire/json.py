@@ -46,6 +46,7 @@ def json_request(
     encoded: bytes | None = None,
     repeatable: bool = True,
     capability: str | None = None,
+    timeout: float | None = None,
 ) -> Request:
     """Build a request with a JSON body.
 
@@ -57,10 +58,19 @@ def json_request(
         encoded: The body as JSON text already.
         repeatable: Whether sending it twice does no more than sending it once.
         capability: The capability that the service asks for.
+        timeout: Seconds until the whole answer must be there; None for the transport's own limit.
     """
     if body is not None:
         encoded = json.dumps(body, separators=(",", ":"), default=Secret.reveal).encode()
-    return Request(name=name, method=method, url=url, body=encoded, repeatable=repeatable, capability=capability)
+    return Request(
+        name=name,
+        method=method,
+        url=url,
+        body=encoded,
+        repeatable=repeatable,
+        capability=capability,
+        timeout=timeout,
+    )
 
 
 def read_json(request: Request, response: Response) -> Any:

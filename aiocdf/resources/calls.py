@@ -85,13 +85,16 @@ class Calls:
         response = await self._sender.send(request, attempts=1)
         return member(request, read_json(request, response), "items", list), response
 
-    async def started(self, function_id: int, earliest: float, latest: float) -> tuple[list[FunctionCall], Response]:
+    async def started(
+        self, function_id: int, earliest: float, latest: float, *, within: float | None = None
+    ) -> tuple[list[FunctionCall], Response]:
         """Return the calls of a function that started in some time; each page is asked for once.
 
         Args:
             function_id: The function's numeric id.
             earliest: In the service's time, in seconds since 1970.
             latest: Also.
+            within: Seconds until the answer to a request must be there; None for the setting.
 
         Raises:
             DecodeError: There are more pages than anyone could look through.
@@ -106,6 +109,7 @@ class Calls:
                 f"{self._url}/{function_id}/calls/list",
                 {"filter": {"startTime": span}, "limit": _PAGE, **cursor},
                 capability=_READ,
+                timeout=within,
             )
             response = await self._sender.send(request, attempts=1)
             found += read_items(request, response, FunctionCall)

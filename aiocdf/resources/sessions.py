@@ -53,11 +53,12 @@ class Sessions:
             raise DecodeError(f"{request.name}: the answer has {len(sessions)} sessions", path="$.items")
         return sessions[0]
 
-    async def by_ids(self, ids: Collection[int]) -> tuple[list[Session], Response]:
+    async def by_ids(self, ids: Collection[int], *, within: float | None = None) -> tuple[list[Session], Response]:
         """Return sessions as they stand now, with one request, sent once.
 
         Args:
             ids: At most 1,000. If the service does not know one of them, it refuses to tell of any.
+            within: Seconds until the answer must be there; None for the setting.
 
         Raises:
             PermissionDenied: The caller lacks sessionsAcl:LIST.
@@ -69,6 +70,7 @@ class Sessions:
             f"{self._url}/byids",
             {"items": [{"id": session_id} for session_id in ids]},
             capability="sessionsAcl:LIST",
+            timeout=within,
         )
         response = await self._sender.send(request, attempts=1)
         return read_items(request, response, Session), response
