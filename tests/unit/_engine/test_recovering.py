@@ -293,12 +293,13 @@ class TestHandle:
 
 class TestSpacing:
     async def test_one_at_a_time(self, client, service):
-        """After a POST in doubt, the POSTs of its function go one after the other for a while; those of others do not."""
+        """After a POST that started its call in doubt, those of its function go one by one; those of others do not."""
         await asyncio.gather(*(client.call(n % 2 + 1) for n in range(60)))
-        service.fault("start", RESET)
+        service.fault("start", service.late(RESET))
         service.latency = 0.1
         doubtful = client.call(1)
-        await until(lambda: client.stats().recovering)
+        await until(lambda: service.count("sessions"))
+        await asyncio.sleep(0.2)
         begin = now()
         handles = [client.call(n % 2 + 1) for n in range(40)]
         await asyncio.gather(*handles, doubtful)
