@@ -6,7 +6,17 @@ import asyncio
 
 import pytest
 
-from aiocdf import CallFailed, CallStatus, CallTimedOut, ConfigError, InvalidArgument, InvalidType, ProtocolError, Retry
+from aiocdf import (
+    CallFailed,
+    CallStatus,
+    CallTimedOut,
+    ConfigError,
+    InvalidArgument,
+    InvalidType,
+    ProtocolError,
+    Retry,
+    Retrying,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -134,3 +144,12 @@ async def test_bad_arguments(client, service, arguments, error):
 def test_bad_settings(settings):
     with pytest.raises(ConfigError):
         Retry(**settings)
+
+
+async def test_moved_to_a_new_id(service):
+    """A call that moves to a function's new id has cost no attempt: its nonce may be refused once more, of two."""
+    async with service.client(retrying=Retrying(attempts=2)) as client:
+        await client.call("double")
+        service.fault("start", service.error(400, "no such function"), service.error(400, "invalid nonce"))
+        service.functions = {"double": 9}
+        assert (await client.call("double")).function_id == 9
