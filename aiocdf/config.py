@@ -13,7 +13,6 @@ import attrs
 from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
-from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +42,7 @@ _CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 SessionGrant = Literal["client_credentials", "token_exchange", "oneshot_token_exchange"]
 
 _DOMAIN = ".cognitedata.com"
+_FAILURES = ("Failed", "Timeout")
 
 # Bytes of `data` that a call may carry, by cloud (service documentation, "Functions: technical details").
 _GOOGLE, _AZURE, _AWS = 9_000_000, 36_000, 240_000
@@ -139,13 +139,13 @@ class Retrying:
     cap: float = attrs.field(default=60.0, validator=not_negative)
 
 
-def _statuses(value: Iterable[str] | str) -> tuple[CallStatus, ...]:
-    named = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
-    return tuple(CallStatus(each) for each in named if isinstance(each, str))
+def _statuses(value: Iterable[str] | str) -> tuple[str, ...]:
+    named = (value,) if isinstance(value, str) else value if isinstance(value, Iterable) else ()
+    return tuple(str(each) for each in named)
 
 
-def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[CallStatus, ...]) -> None:
-    if not value or not set(value) <= {CallStatus.Failed, CallStatus.Timeout}:
+def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    if not value or not set(value) <= set(_FAILURES):
         raise ConfigError(f"setting {setting.name} must be Failed, Timeout or both, not {value!r}")
 
 
@@ -156,9 +156,7 @@ class Retry:
     #: Calls in all, the first among them.
     attempts: int = attrs.field(default=3, validator=_count)
     #: The ends after which the function is called again.
-    on: tuple[CallStatus, ...] = attrs.field(
-        default=(CallStatus.Failed, CallStatus.Timeout), converter=_statuses, validator=_repeatable_ends
-    )
+    on: tuple[str, ...] = attrs.field(default=_FAILURES, converter=_statuses, validator=_repeatable_ends)
     #: Seconds from such an end until the call is queued again.
     wait: float = attrs.field(default=0.0, validator=not_negative)
 
