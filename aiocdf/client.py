@@ -225,14 +225,8 @@ class Client:
     ) -> CallHandle:
         """Call a function, as `call` does.
 
-        Args:
-            function: As of `call`.
-            data: As of `call`.
-            nonce: As of `call`.
-            timeout: As of `call`.
-            retry: As of `call`.
-            before_post: Awaited before each POST of the call, with the id of the session whose nonce it sends; None for a
-                nonce of the caller's own. If it raises, the POST is not sent, and the handle ends with the error.
+        Args of its own:
+            before_post: Awaited before each POST, with the id of its session if known; its error ends the call unsent.
         """
         engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)

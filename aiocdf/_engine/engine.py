@@ -86,8 +86,7 @@ class Engine:
         emit: Callable[[TelemetryEvent], None],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._emit = emit
+        self._settings, self._emit = settings, emit
         self._tasks = Tasks(loop)
         self._gate: Gate[CallRecord] = Gate(
             function_limit=settings.function_limit,
@@ -96,8 +95,8 @@ class Engine:
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
         self._ledger = Ledger()
-        desk = Desk(self._gate, self._ledger, Reader(calls, most=settings.max_concurrent_reads), self._wake)
-        self._shared = Shared(cluster, project, loop, desk)
+        reader = Reader(calls, most=settings.max_concurrent_reads)
+        self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
         self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
         self._nonces = Nonces(sessions, session_requests, self._tasks)
         self._schedule = Schedule(settings.polling)
@@ -115,20 +114,7 @@ class Engine:
             emit=emit,
         )
         known = Known(server_time)
-        self._doubts = Doubts(
-            gate=self._gate,
-            following=self._following,
-            calls=calls,
-            sessions=sessions,
-            known=known,
-            server_time=server_time,
-            attempts=settings.retrying.attempts,
-            patience=settings.patience,
-            request_timeout=settings.request_timeout,
-            emit=emit,
-            tasks=self._tasks,
-            changed=self._changed,
-        )
+        self._doubts = self._open_doubts(calls, sessions, known, server_time)
         self._starting = Starting(
             gate=self._gate,
             submitter=Submitter(calls, self._nonces, self._gate, attempts=settings.retrying.attempts),
@@ -143,11 +129,26 @@ class Engine:
         )
         #: Calls that wait for their function's id, by its external id.
         self._resolving: dict[str, deque[CallRecord]] = {}
-        self._workers = 0
-        self._waking = self._closed = False
+        self._workers, self._waking, self._closed = 0, False, False
         self._wake_timer: asyncio.TimerHandle | None = None
         self._poll_timer: asyncio.TimerHandle | None = None
         self._loop_end = self._until_the_loop_ends()
+
+    def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:
+        return Doubts(
+            gate=self._gate,
+            following=self._following,
+            calls=calls,
+            sessions=sessions,
+            known=known,
+            server_time=server_time,
+            attempts=self._settings.retrying.attempts,
+            patience=self._settings.patience,
+            request_timeout=self._settings.request_timeout,
+            emit=self._emit,
+            tasks=self._tasks,
+            changed=self._changed,
+        )
 
     async def start(self) -> None:
         """Note the end of the loop from now on: calls that are open then end with it."""
@@ -222,11 +223,10 @@ class Engine:
 
     def _resolve(self, name: str, record: CallRecord) -> None:
         """Have the call wait for its function's id, which is looked up once for all."""
-        waiting = self._resolving.get(name)
-        if waiting is None:
-            self._resolving[name] = waiting = deque()
+        if name not in self._resolving:
+            self._resolving[name] = deque()
             self._tasks.spawn(self._look_up(name))
-        waiting.append(record)
+        self._resolving[name].append(record)
 
     async def _look_up(self, name: str) -> None:
         try:
@@ -343,11 +343,10 @@ class Engine:
         """
         functions: dict[int | str, int] = {}
         for name in {each.function for each in interrupted}:
-            found = self._resolver.known(name)
-            looked_up = await self._resolver.look_up(str(name), _clock.monotonic()) if found is None else found
-            if isinstance(looked_up, AiocdfError):
-                raise looked_up
-            functions[name] = looked_up
+            found = self._resolver.known(name) or await self._resolver.look_up(str(name), _clock.monotonic())
+            if isinstance(found, AiocdfError):
+                raise found
+            functions[name] = found
         return await self._doubts.find(interrupted, functions, known)
 
     def _changed(self) -> None:

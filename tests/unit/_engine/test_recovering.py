@@ -333,6 +333,7 @@ class TestInterrupted:
         return max(service.sessions)
 
     async def test_started(self, service):
+        """A submission that started is found, and can be attached to."""
         session = await self.submit(service, done=True)
         async with service.client() as client:
             (found,) = await client._ready().engine.find([self.interrupted(session)])
@@ -340,6 +341,7 @@ class TestInterrupted:
             assert (await client.attach("double", found.call.id)).status == "Completed"
 
     async def test_not_started(self, service):
+        """One that did not start is known for that once its nonce is surely dead."""
         session = await self.submit(service, done=False)
         async with service.client() as client:
             assert await client._ready().engine.find([self.interrupted(session)]) == [NotStarted()]
@@ -369,6 +371,7 @@ class TestInterrupted:
             assert isinstance(found, Started)
 
     async def test_closed_meanwhile(self, service, reports):
+        """The closing of the client ends the search."""
         session = await self.submit(service, done=False)
         async with service.client() as client:
             search = asyncio.create_task(client._ready().engine.find([self.interrupted(session)]))

@@ -133,6 +133,7 @@ async def test_through_a_bound_function(client, service):
     ids=str,
 )
 async def test_bad_arguments(client, service, arguments, error):
+    """What cannot be a `retry`, or not with a nonce, is refused before anything is sent."""
     with pytest.raises(error):
         client.call(1, **arguments)
     assert not service.seen
@@ -142,6 +143,7 @@ async def test_bad_arguments(client, service, arguments, error):
     "settings", [{"attempts": 0}, {"on": ()}, {"on": "Completed"}, {"wait": -1}, {"attempts": "3"}, {"on": 5}], ids=str
 )
 def test_bad_settings(settings):
+    """Counts, ends and waits that cannot be are refused."""
     with pytest.raises(ConfigError):
         Retry(**settings)
 

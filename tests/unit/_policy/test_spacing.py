@@ -22,6 +22,7 @@ def spacing():
 
 
 def test_free_as_long_as_answers_arrive(spacing):
+    """Without doubt there is no bound, of functions that are known or new."""
     assert allowed(spacing) == allowed(spacing, 7) == 99
 
 
