@@ -27,7 +27,7 @@ from aiocdf.auth import (
 )
 from aiocdf.bound_function import BoundFunction
 from aiocdf.client import Client
-from aiocdf.config import Polling, Retrying, Settings
+from aiocdf.config import Polling, Retry, Retrying, Settings
 from aiocdf.errors import (
     AiocdfError,
     ApiError,
@@ -144,6 +144,7 @@ __all__ = [
     "ProtocolError",
     "RateLimited",
     "RequestDone",
+    "Retry",
     "Retrying",
     "Secret",
     "SecretInDataWarning",

@@ -11,6 +11,7 @@ from aiocdf.errors import InvalidType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiocdf.config import Retry
     from aiocdf.handle import CallHandle
     from aiocdf.secret import Secret
 
@@ -40,7 +41,7 @@ class BoundFunction(Generic[In, Out]):
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,
-        retry: bool = False,
+        retry: bool | Retry = False,
     ) -> CallHandle:
         """Call the function and return the handle; arguments as of `Client.call`.
 
@@ -59,7 +60,7 @@ class BoundFunction(Generic[In, Out]):
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - it bounds the call at the service, not this coroutine
-        retry: bool = False,
+        retry: bool | Retry = False,
     ) -> Out:
         """Call the function and return what it returned, as an `Output`; arguments as of `Client.call`."""
         handle = self.call(data, nonce=nonce, timeout=timeout, retry=retry)

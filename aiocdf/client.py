@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
-from aiocdf._connection_settings import connection_settings
-from aiocdf._environment import read_environment
+from aiocdf._from_env import client_arguments
 from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
@@ -18,15 +17,15 @@ from aiocdf._secret_check import SecretCheck
 from aiocdf._wire.arguments import CallSpec, check_call, check_max_pending, check_retry, check_timeout, nonce_fault
 from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
-from aiocdf.auth import Credentials, credentials_from
+from aiocdf.auth import Credentials
 from aiocdf.bound_function import BoundFunction
-from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
+from aiocdf.config import Retry, Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.secret import Secret, hide_arguments
 from aiocdf.telemetry import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -124,19 +123,7 @@ class Client:
                 file is not to be trusted.
             InvalidType: An argument is of the wrong kind.
         """
-        overrides["settings"] = connection_settings(overrides.get("settings"))
-        base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
-        address = None if base_url is None and cluster is None else address_of(base_url, cluster)
-        credentials = overrides.pop("credentials", None)
-        environment = read_environment(
-            project=overrides.pop("project", None), base_url=address, has_credentials=credentials is not None
-        )
-        return cls(
-            environment.project,
-            base_url=environment.base_url,
-            credentials=credentials_from(environment) if credentials is None else credentials,
-            **overrides,
-        )
+        return cls(**client_arguments(overrides))
 
     async def start(self) -> None:
         """Open the client on the running loop; `async with` does it too. No request is sent.
@@ -199,7 +186,7 @@ class Client:
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,
-        retry: bool = False,
+        retry: bool | Retry = False,
     ) -> CallHandle:
         """Call a function: the call starts now, awaited or not, and the handle is its future.
 
@@ -209,8 +196,8 @@ class Client:
                 may read the project's calls can read it, so secrets do not belong in it.
             nonce: Of a session of your own, made within the last minute; None to have one made.
             timeout: Seconds from its start at the service after which the handle ends with `WaitExpired`.
-            retry: The function may run twice without harm: when it is not known whether a POST started the call, send
-                it again instead of ending with `SubmissionUncertain`.
+            retry: `True` if the function may run twice without harm: when it is not known whether a POST started the
+                call, it is sent again at once. A `Retry` also calls the function again after it failed.
 
         Raises:
             UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
@@ -219,7 +206,20 @@ class Client:
         if fault := nonce_fault(nonce):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
-        nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, for the same reason
+        return self._call(function, data, nonce=nonce, timeout=timeout, retry=retry)
+
+    def _call(
+        self,
+        function: int | str | Function,
+        data: object = None,
+        *,
+        nonce: str | Secret | None = None,
+        timeout: float | None = None,
+        retry: bool | Retry = False,
+        before_post: Callable[[int | None], Awaitable[None]] | None = None,
+    ) -> CallHandle:
+        """Call a function as `call` does. *before_post* gets the id of each POST's session; its error ends the call."""
+        nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
         engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
@@ -229,7 +229,8 @@ class Client:
             data=encoded,
             nonce=nonce,
             timeout=check_timeout(timeout),
-            repeatable=check_retry(retry),
+            retry=check_retry(retry, nonce),
+            before_post=before_post,
         )
         return engine.call(spec)
 

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Polling",
+    "Retry",
     "Retrying",
     "SessionGrant",
     "Settings",
@@ -46,6 +48,7 @@ _CLUSTER = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 SessionGrant = Literal["client_credentials", "token_exchange", "oneshot_token_exchange"]
 
 _DOMAIN = ".cognitedata.com"
+_FAILURES = ("Failed", "Timeout")
 
 # Bytes of `data` that a call may carry, by cloud (service documentation, "Functions: technical details").
 _GOOGLE, _AZURE, _AWS = 9_000_000, 36_000, 240_000
@@ -144,6 +147,28 @@ class Retrying:
     base: float = attrs.field(default=0.5, validator=not_negative)
     #: Seconds that any wait takes at the most; a service that asks for more is given up on.
     cap: float = attrs.field(default=60.0, validator=not_negative)
+
+
+def _statuses(value: Iterable[str] | str) -> tuple[str, ...]:
+    named = (value,) if isinstance(value, str) else value if isinstance(value, Iterable) else ()
+    return tuple(str(each) for each in named)
+
+
+def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    if not value or not set(value) <= set(_FAILURES):
+        raise ConfigError(f"setting {setting.name} must be Failed, Timeout or both, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """What `client.call(..., retry=...)` does for a function that may run more than once without harm."""
+
+    #: Calls in all, the first among them.
+    attempts: int = attrs.field(default=3, validator=_count)
+    #: The ends after which the function is called again.
+    on: tuple[str, ...] = attrs.field(default=_FAILURES, converter=_statuses, validator=_repeatable_ends)
+    #: Seconds from such an end until the call is queued again.
+    wait: float = attrs.field(default=0.0, validator=not_negative)
 
 
 @attrs.frozen(kw_only=True)

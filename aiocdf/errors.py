@@ -297,7 +297,16 @@ class WaitExpired(CallLost, TimeoutError):
 
 
 class SubmissionUncertain(CallError):
-    """The POST may or may not have started the call, and sending it again could start it twice."""
+    """The POST may or may not have started the call, and sending it again could start it twice.
+
+    Args:
+        message: Which call, why it is not known, and what to do next.
+        candidates: Calls of the function that may be this one: look at them, and attach to the right one.
+    """
+
+    def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class ClientClosed(AiocdfError):

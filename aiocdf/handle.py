@@ -53,6 +53,10 @@ class Backend(Protocol):
     def ref(self) -> CallRef | None:
         """Where to find the call again, once it has an id."""
 
+    @property
+    def attempts(self) -> tuple[FunctionCall, ...]:
+        """The calls before this one that were repeated."""
+
     def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
         """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
 
@@ -177,6 +181,11 @@ class CallHandle(Awaited[FunctionCall]):
         if ref is None:
             raise WrongState(f"{self!r} has no id yet: await handle.submitted() first")
         return ref
+
+    @property
+    def attempts(self) -> tuple[FunctionCall, ...]:
+        """The earlier calls of the function that ended and were repeated, as `retry=Retry(...)` says; the first comes first."""
+        return self._call.attempts
 
     def follow(self, call: Backend) -> None:
         """Stand for another record of the same call from now on; for the engine."""

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from trouble.doubts import DOUBTS
 from trouble.parts import PARTS
 from trouble.polling import POLLING
 from trouble.running import run
@@ -21,7 +22,7 @@ from trouble.table import markdown, plain
 if TYPE_CHECKING:
     from trouble.scenario import Run
 
-SCENARIOS = WHOLE | POLLING | PARTS
+SCENARIOS = WHOLE | POLLING | PARTS | DOUBTS
 
 
 def measure(name: str, *, small: bool) -> Run:

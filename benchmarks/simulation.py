@@ -16,7 +16,7 @@ PER_FUNCTION = 100
 PER_PROJECT = 250
 NONCE_LIFE = 60.0
 
-_CALL = re.compile(r"functions/(\d+)/call(?:s/(byids|\d+)(?:/(response|logs))?)?")
+_CALL = re.compile(r"functions/(\d+)/call(?:s/(byids|list|\d+)(?:/(response|logs))?)?")
 
 
 @dataclass(kw_only=True)
@@ -83,6 +83,8 @@ class Project:
         self.calls: dict[int, Call] = {}
         self._tokens: dict[str, float] = {}
         self._nonces: dict[str, float] = {}
+        #: The nonce of each session.
+        self._sessions: dict[int, str] = {}
         self._issued = 0
         self._running: dict[int, list[float]] = defaultdict(list)
         self._all: list[float] = []
@@ -108,13 +110,8 @@ class Project:
         if self._tokens.get(token, 0.0) <= now:
             self.counts["unauthorized"] += 1
             return _refusal(401, "Unauthorized")
-        match method, path:
-            case "POST", "sessions":
-                return self._session(now)
-            case "POST", "functions/byids":
-                return self._functions(json.loads(body))
-            case "GET", "functions/limits":
-                return self._limits()
+        if (answer := self._of_project(method, path, body, now)) is not None:
+            return answer
         found = _CALL.fullmatch(path)
         if found is None:
             self.counts["unknown"] += 1
@@ -122,17 +119,50 @@ class Project:
         function, which, part = int(found[1]), found[2], found[3]
         if which is None:
             return self._start(function, json.loads(body), now)
+        if which == "list":
+            return self._list(function, json.loads(body)["filter"]["startTime"], now)
         if which == "byids":
             return self._poll(json.loads(body), now)
         return self._read(int(which), part, now)
+
+    def _of_project(self, method: str, path: str, body: bytes, now: float) -> Answer | None:
+        """Answer a request that is not for the calls of one function."""
+        match method, path:
+            case "POST", "sessions":
+                return self._session(now)
+            case "POST", "sessions/byids":
+                return self._session_states(json.loads(body))
+            case "POST", "functions/byids":
+                return self._functions(json.loads(body))
+            case "GET", "functions/limits":
+                return self._limits()
+        return None
 
     def _session(self, now: float) -> Answer:
         self.counts["sessions"] += 1
         self._issued += 1
         nonce = f"nonce-{self._issued}"
         self._nonces[nonce] = now + NONCE_LIFE
+        self._sessions[self._issued] = nonce
         session = {"id": self._issued, "nonce": nonce, "status": "READY", "type": "CLIENT_CREDENTIALS"}
         return Answer(body={"items": [session | {"clientId": "benchmark"}]})
+
+    def _session_states(self, body: Any) -> Answer:
+        """Tell which sessions are bound; one whose nonce was not used stays READY."""
+        self.counts["sessions read"] += 1
+        ids = [item["id"] for item in body["items"]]
+        states = {number: "READY" if self._sessions[number] in self._nonces else "ACTIVE" for number in ids}
+        return Answer(body={"items": [{"id": number, "status": state} for number, state in states.items()]})
+
+    def _list(self, function: int, span: Any, now: float) -> Answer:
+        """List the calls of a function that started in some time."""
+        self.counts["lists"] += 1
+        found = [
+            call
+            for call in self.calls.values()
+            if call.function == function and span["min"] <= int(call.start * 1000) <= span["max"]
+        ]
+        return Answer(body={"items": [call.shown(now) for call in found]})
 
     def _functions(self, body: Any) -> Answer:
         self.counts["functions"] += 1
@@ -169,9 +199,10 @@ class Project:
                 self.counts["throttled"] += 1
                 message = f"{owner} exceeded maximum number='{most}' of concurrent calls. Please try again later."
                 return _refusal(429, message, isAutoRetryable=True)
-        if self._nonces.pop(body["nonce"], 0.0) <= now:
+        if self._nonces.get(body["nonce"], 0.0) <= now:
             self.counts["nonces refused"] += 1
             return _refusal(400, f"Failed to bind session using nonce for: {function}")
+        del self._nonces[body["nonce"]]
         key = body["data"]["key"]
         call = Call(
             id=10**15 + len(self.calls), function=function, key=key, start=now, end=now + self.plan.durations[key]

@@ -13,13 +13,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
+from aiocdf._engine.doubts import Doubts, Interrupted
 from aiocdf._engine.following import Following
 from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.reader import Reader
-from aiocdf._engine.records import CallRecord, Desk, Shared
+from aiocdf._engine.records import CallRecord
+from aiocdf._engine.recovering import Known
 from aiocdf._engine.resolver import Resolver
+from aiocdf._engine.shared import Desk, Shared
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
 from aiocdf._engine.tasks import AFTER_CANCEL, Tasks, in_slices
@@ -36,9 +39,10 @@ from aiocdf.models.stats import Pause, Stats
 from aiocdf.telemetry import CallQueued
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
     from aiocdf._policy.lifecycle import Submitting
+    from aiocdf._policy.recovery import NotStarted, Started, Uncertain
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
     from aiocdf.resources import Calls, Functions, Sessions
@@ -82,8 +86,7 @@ class Engine:
         emit: Callable[[TelemetryEvent], None],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._emit = emit
+        self._settings, self._emit = settings, emit
         self._tasks = Tasks(loop)
         self._gate: Gate[CallRecord] = Gate(
             function_limit=settings.function_limit,
@@ -92,8 +95,8 @@ class Engine:
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
         self._ledger = Ledger()
-        desk = Desk(self._gate, self._ledger, Reader(calls, most=settings.max_concurrent_reads))
-        self._shared = Shared(cluster, project, loop, desk)
+        reader = Reader(calls, most=settings.max_concurrent_reads)
+        self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
         self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
         self._nonces = Nonces(sessions, session_requests, self._tasks)
         self._schedule = Schedule(settings.polling)
@@ -110,6 +113,8 @@ class Engine:
             server_time=server_time,
             emit=emit,
         )
+        known = Known(server_time)
+        self._doubts = self._open_doubts(calls, sessions, known, server_time)
         self._starting = Starting(
             gate=self._gate,
             submitter=Submitter(calls, self._nonces, self._gate, attempts=settings.retrying.attempts),
@@ -117,16 +122,33 @@ class Engine:
             functions=functions,
             resolver=self._resolver,
             server_time=server_time,
+            known=known,
+            doubts=self._doubts,
             patience=self._patience,
             emit=emit,
         )
         #: Calls that wait for their function's id, by its external id.
         self._resolving: dict[str, deque[CallRecord]] = {}
-        self._workers = 0
-        self._waking = self._closed = False
+        self._workers, self._waking, self._closed = 0, False, False
         self._wake_timer: asyncio.TimerHandle | None = None
         self._poll_timer: asyncio.TimerHandle | None = None
         self._loop_end = self._until_the_loop_ends()
+
+    def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:
+        return Doubts(
+            gate=self._gate,
+            following=self._following,
+            calls=calls,
+            sessions=sessions,
+            known=known,
+            server_time=server_time,
+            attempts=self._settings.retrying.attempts,
+            patience=self._settings.patience,
+            request_timeout=self._settings.request_timeout,
+            emit=self._emit,
+            tasks=self._tasks,
+            changed=self._changed,
+        )
 
     async def start(self) -> None:
         """Note the end of the loop from now on: calls that are open then end with it."""
@@ -183,6 +205,7 @@ class Engine:
     async def aclose(self) -> None:
         """End everything here; calls that run go on at the service, and their handles end with `ClientClosed`."""
         self._closed = True
+        self._doubts.close()
         for timer in (self._wake_timer, self._poll_timer):
             if timer is not None:
                 timer.cancel()
@@ -200,11 +223,10 @@ class Engine:
 
     def _resolve(self, name: str, record: CallRecord) -> None:
         """Have the call wait for its function's id, which is looked up once for all."""
-        waiting = self._resolving.get(name)
-        if waiting is None:
-            self._resolving[name] = waiting = deque()
+        if name not in self._resolving:
+            self._resolving[name] = deque()
             self._tasks.spawn(self._look_up(name))
-        waiting.append(record)
+        self._resolving[name].append(record)
 
     async def _look_up(self, name: str) -> None:
         try:
@@ -304,6 +326,33 @@ class Engine:
             self._workers -= 1
             self._wake()
 
+    # Calls that may have started
+
+    async def find(
+        self, interrupted: Sequence[Interrupted], *, known: Collection[int] = ()
+    ) -> list[NotStarted | Started | Uncertain]:
+        """Find out which submissions of another process started, that ended before it knew.
+
+        Args:
+            interrupted: All of them, for they are told apart together.
+            known: Calls that belong to others.
+
+        Raises:
+            ClientClosed: The client was closed meanwhile.
+            AiocdfError: A function's id could not be found.
+        """
+        functions: dict[int | str, int] = {}
+        for name in {each.function for each in interrupted}:
+            found = self._resolver.known(name) or await self._resolver.look_up(str(name), _clock.monotonic())
+            if isinstance(found, AiocdfError):
+                raise found
+            functions[name] = found
+        return await self._doubts.find(interrupted, functions, known)
+
+    def _changed(self) -> None:
+        self._arm_polls()
+        self._wake()
+
     # Calls that run
 
     def _arm_polls(self) -> None:
@@ -341,6 +390,7 @@ class Engine:
         finally:
             if not self._closed:
                 self._closed = True
+                self._doubts.close()
                 self._tasks.drop()
                 why = "the event loop ended before the client was closed; use `async with client` or `await client.aclose()`"
                 for record in list(self._ledger.open.values()):

@@ -131,7 +131,10 @@ class Following:
         if call.end_time is not None and self._server_time.offset is not None:
             lag = max(0.0, now - self._server_time.local(call.end_time.timestamp(), now))
             self._ledger.lagged(lag)
-        record.finish(call)
+        if record.repeats(call):
+            record.repeat(running, call)
+        else:
+            record.finish(call)
         self._emit(
             CallEnded(
                 function_id=call.function_id, call_id=call.id, status=str(call.status), runtime=call.runtime, lag=lag

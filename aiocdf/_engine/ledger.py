@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiocdf._policy.lifecycle import Ended, Event, Queued, Resolving, Running, Submitting
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, Submitting
 
 if TYPE_CHECKING:
     from aiocdf._engine.records import CallRecord
@@ -61,6 +61,7 @@ class Ledger:
             "made": self._made - by[Event.MERGED],
             "waiting": self._in[Resolving] + self._in[Queued],
             "submitting": self._in[Submitting],
+            "recovering": self._in[Recovering],
             "running": self._in[Running],
             "completed": by[Event.COMPLETED],
             "failed": by[Event.FAILED],

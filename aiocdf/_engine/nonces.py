@@ -29,10 +29,13 @@ _GOOD_FOR = 10.0
 
 @attrs.frozen
 class Nonce:
-    """A nonce, and until when it is good by our clock."""
+    """A nonce, and when it was asked for and was there, by our clock: it was made in between."""
 
     secret: Secret
-    good_until: float
+    made_at: float
+    made_by: float
+    #: Of its session; None for a nonce of the caller's own.
+    session_id: int | None = None
 
 
 class Nonces:
@@ -88,9 +91,8 @@ class Nonces:
 
     async def _make(self) -> None:
         """Make a nonce for the waiter who has waited longest, or to keep; a waiter also gets the error, if there is one."""
-        good_until = _clock.monotonic() + _GOOD_FOR
         try:
-            nonce = Nonce(await self._create(), good_until)
+            nonce = await self._create()
         except asyncio.CancelledError:
             if (waiter := self._next_waiter()) is not None:
                 waiter.cancel()
@@ -112,7 +114,7 @@ class Nonces:
     def _drop_old(self) -> None:
         """Forget what was made too long ago; such a session dies by itself."""
         now = _clock.monotonic()
-        while self._stock and self._stock[0].good_until <= now:
+        while self._stock and self._stock[0].made_at + _GOOD_FOR <= now:
             self._stock.popleft()
 
     def _next_waiter(self) -> asyncio.Future[Nonce] | None:
@@ -122,7 +124,7 @@ class Nonces:
                 return waiter
         return None
 
-    async def _create(self) -> Secret:
+    async def _create(self) -> Nonce:
         *others, last = self._session_requests
         for request in others:
             try:
@@ -131,10 +133,11 @@ class Nonces:
                 continue
         return await self._ask(last)
 
-    async def _ask(self, request: Mapping[str, Any]) -> Secret:
+    async def _ask(self, request: Mapping[str, Any]) -> Nonce:
         """Ask once: whoever waits for a nonce holds a place, so that back-off happens in the queue."""
+        made_at = _clock.monotonic()
         session = await self._sessions.create(request, attempts=1)
         if session.nonce is None:
             raise DecodeError("create a session: the answer holds no nonce", path="$.items[0].nonce")
         self._session_requests = [request]
-        return session.nonce
+        return Nonce(session.nonce, made_at, _clock.monotonic(), session.id)

@@ -10,62 +10,33 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiocdf import _clock
+from aiocdf._engine.view import CallView
 from aiocdf._policy import lifecycle
-from aiocdf._policy.lifecycle import Ended, Event, Queued, Resolving, Running, Submitting, after
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, Submitting, after
 from aiocdf._wire import endings
 from aiocdf._wire.problems import call_error
-from aiocdf.errors import ClientClosed, WrongState
+from aiocdf.config import Retry
+from aiocdf.errors import AiocdfError, WrongState
 from aiocdf.handle import Awaited, CallHandle
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from aiocdf._engine.ledger import Ledger
-    from aiocdf._engine.reader import Reader
-    from aiocdf._policy.gate import Gate
+    from aiocdf._engine.shared import Shared
     from aiocdf._policy.lifecycle import Live, State
+    from aiocdf._policy.recovery import Case
     from aiocdf._wire.arguments import CallSpec
-    from aiocdf.errors import AiocdfError
+    from aiocdf.errors import SubmissionUncertain
     from aiocdf.models.calls import LogEntry
 
-__all__ = ["CallRecord", "Desk", "Shared", "copied"]
+__all__ = ["CallRecord", "copied"]
 
 _ENDS = {CallStatus.Completed: Event.COMPLETED, CallStatus.Timeout: Event.TIMED_OUT}
 
 
-@attrs.define(eq=False)
-class Desk:
-    """What records use while their client is open."""
-
-    gate: Gate[CallRecord]
-    ledger: Ledger
-    reader: Reader
-
-
-@attrs.define(eq=False)
-class Shared:
-    """What all records of a client share: a handle that is kept after the client closed holds no more of it."""
-
-    cluster: str
-    project: str
-    #: Looked at also when it no longer runs: `repr` must work then.
-    loop: asyncio.AbstractEventLoop
-    desk: Desk | None
-
-    def open_desk(self) -> Desk:
-        """Return the desk.
-
-        Raises:
-            ClientClosed: The client was closed.
-        """
-        if self.desk is None:
-            raise ClientClosed("the client of this handle is closed: attach to its ref with another client")
-        return self.desk
-
-
-class CallRecord:
+class CallRecord(CallView):
     """A call from `client.call` or `client.attach` to its end.
 
     Args:
@@ -79,13 +50,16 @@ class CallRecord:
         "_acceptance",
         "_handle",
         "_other_handles",
+        "before_post",
+        "case",
         "created_at",
         "data",
+        "earlier",
         "function",
         "merged_into",
         "nonce",
         "number",
-        "repeatable",
+        "retry",
         "shared",
         "state",
         "timeout",
@@ -101,7 +75,12 @@ class CallRecord:
         self.data = spec.data
         self.nonce = spec.nonce
         self.timeout = spec.timeout
-        self.repeatable = spec.repeatable
+        self.retry = spec.retry
+        #: The calls before this one that ended otherwise than wanted.
+        self.earlier: tuple[FunctionCall, ...] = ()
+        self.before_post = spec.before_post
+        #: What is known of a POST that may have started the call; None while there is no such doubt.
+        self.case: Case | None = None
         self.state: State = state
         self.created_at = _clock.monotonic()
         #: The last handle was cancelled, not detached: if the call has not started, it need not.
@@ -114,72 +93,6 @@ class CallRecord:
         self._other_handles: dict[CallHandle, None] | None = None
         self._acceptance: Awaited[FunctionCall] | None = None
         ledger.opened(self, state)
-
-    @property
-    def name(self) -> str:
-        """What the caller called the function."""
-        return repr(self.function) if isinstance(self.function, str) else str(self.function)
-
-    @property
-    def which(self) -> str:
-        """The call in words, for messages."""
-        return f"call {'' if self.call_id is None else f'{self.call_id} '}of function {self.name}"
-
-    @property
-    def live(self) -> Live:
-        """The state; of a call that has ended, the one before."""
-        return self.state.last if isinstance(self.state, Ended) else self.state
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether nothing is done for the call any more."""
-        return isinstance(self.state, Ended)
-
-    @property
-    def function_id(self) -> int | None:
-        """The function's id; None until it has been looked up."""
-        return None if isinstance(self.live, Resolving) else self.live.function_id
-
-    @property
-    def call_id(self) -> int | None:
-        """The call's id; None until the service has accepted it."""
-        return self.live.call_id if isinstance(self.live, Resolving | Running) else None
-
-    @property
-    def status(self) -> str:
-        """Where the call stands, as far as we know."""
-        return lifecycle.status(self.state)
-
-    @property
-    def reason(self) -> str | None:
-        """Why the call waits, if that is trouble."""
-        desk, now = self.shared.desk, self.shared.loop.time()
-        match self.state:
-            case Resolving() if desk:
-                return desk.gate.breakers.reason(None, now)
-            case Queued(function_id=function_id) if desk:
-                return desk.gate.breakers.reason(function_id, now)
-            case _:
-                return None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds the call has run, or has waited if it does not run yet."""
-        live = self.live
-        if isinstance(live, Running) and live.call is not None and live.call.runtime is not None:
-            return live.call.runtime
-        until = self.state.at if isinstance(self.state, Ended) else self.shared.loop.time()
-        return until - (live.since if isinstance(live, Running) else self.created_at)
-
-    @property
-    def ref(self) -> CallRef | None:
-        """Where to find the call again, once it has ids."""
-        function_id, call_id = self.function_id, self.call_id
-        if function_id is None or call_id is None:
-            return None
-        return CallRef(
-            cluster=self.shared.cluster, project=self.shared.project, function_id=function_id, call_id=call_id
-        )
 
     def handle(self) -> CallHandle:
         """Make one more handle on this call."""
@@ -209,10 +122,10 @@ class CallRecord:
             case state:
                 raise LookupError(f"{self.which} is {state}, not queued")
 
-    def accept(self, submitting: Submitting, call: FunctionCall, since: float) -> Running:
-        """Note that the service accepted the call, which started at *since* by our clock."""
-        running = Running(submitting.function_id, call.id, since, call, call)
-        self.move(Event.ACCEPTED, running)
+    def accept(self, before: Submitting | Recovering, call: FunctionCall, since: float) -> Running:
+        """Note that the service has the call, which started at *since* by our clock."""
+        running = Running(before.function_id, call.id, since, call, call)
+        self.move(Event.ACCEPTED if isinstance(before, Submitting) else Event.FOUND, running)
         self._tell_accepted(call)
         return running
 
@@ -238,6 +151,31 @@ class CallRecord:
             else:
                 handle.set_exception(error)
 
+    def repeats(self, call: FunctionCall) -> bool:
+        """Tell whether the function is to be called again after *call*, because its caller says so and still waits."""
+        retry = self.retry
+        return (
+            isinstance(retry, Retry)
+            and call.status in retry.on
+            and len(self.earlier) + 1 < retry.attempts
+            and bool(self._handles())
+        )
+
+    def repeat(self, running: Running, call: FunctionCall) -> None:
+        """Queue the call again after *call*, which has ended."""
+        self.earlier = (*self.earlier, call)
+        self.move(Event.RETRIED, Queued(running.function_id))
+        if self.timer is not None:
+            self.timer.cancel()
+        wait = self.retry.wait if isinstance(self.retry, Retry) else 0.0
+        self.timer = self.shared.loop.call_at(_clock.monotonic() + wait, self._enqueue, context=Context())
+
+    def _enqueue(self) -> None:
+        desk, self.timer = self.shared.desk, None
+        if isinstance(self.state, Queued) and desk is not None:
+            desk.gate.admission.enqueue(self.state.function_id, self.number, self)
+            desk.wake()
+
     def fail(self, event: Event, error: AiocdfError, *, quietly: bool = False) -> None:
         """End every handle with *error*: a copy each, for each waiter adds to its traceback.
 
@@ -254,6 +192,24 @@ class CallRecord:
             self._acceptance.set_exception(copied(error))
             self._acceptance.exception()
 
+    def uncertain(
+        self, attempts: int, doubt: AiocdfError, candidates: Sequence[FunctionCall] = (), why: str = ""
+    ) -> SubmissionUncertain:
+        """End every handle because it is not known whether the call started, and return the error.
+
+        Args:
+            attempts: POSTs that were sent.
+            doubt: How the one ended that may have started it.
+            candidates: Calls that may be this one.
+            why: Why it could not be found out.
+        """
+        error = endings.uncertain(
+            self.which, attempts, doubt, repeatable=self.repeatable, candidates=candidates, why=why
+        )
+        self._leave()
+        self.fail(Event.UNCERTAIN, error)
+        return error
+
     def drop(self, event: Event) -> None:
         """End a call without handles that did not start."""
         self._end(event, None)
@@ -268,10 +224,19 @@ class CallRecord:
 
     def close(self, why: str) -> None:
         """End every handle because the client was closed."""
-        if not self.ended:
-            error = endings.closed(self.which, why, lifecycle.prospect(self.state))
-            self._leave_queue()
-            self.fail(Event.CLOSED, error, quietly=True)
+        match self.state:
+            case Ended():
+                return
+            case Recovering(attempts=attempts, doubt=doubt):
+                handles = self._handles()
+                self.uncertain(attempts, doubt, why=why)
+                for handle in handles:
+                    handle.exception()
+            case _:
+                prospect = lifecycle.prospect(self.state) if not self.earlier else "It was to be called again."
+                error = endings.closed(self.which, why, prospect)
+                self._leave()
+                self.fail(Event.CLOSED, error, quietly=True)
 
     def merge_into(self, other: CallRecord) -> None:
         """Give our handles to *other*, which follows the same call."""
@@ -298,15 +263,13 @@ class CallRecord:
                 return f"stopped following {self.which}, which will start when its turn comes"
             case Submitting():
                 return f"stopped following {self.which} while it was being submitted: it may start"
-            case Queued(doubt=doubt) if doubt is not None:
-                self._leave_queue()
-                error = endings.uncertain(self.which, self.state.attempts, doubt, repeatable=self.repeatable)
-                self.fail(Event.UNCERTAIN, error)
-                return f"{self.which} was cancelled in the queue, but an earlier attempt may have started it: {doubt}"
+            case Queued(attempts=attempts, doubt=AiocdfError() as doubt) | Recovering(attempts=attempts, doubt=doubt):
+                self.uncertain(attempts, doubt)
+                return f"{self.which} was cancelled, but an earlier attempt may have started it: {doubt}"
             case _:
-                self._leave_queue()
+                self._leave()
                 self.drop(Event.WITHDRAWN)
-                return f"{self.which} was cancelled in the queue and never started"
+                return f"{self.which} was cancelled in the queue and {'not called again' if self.earlier else 'never started'}"
 
     async def accepted(self) -> FunctionCall:
         """Return the call as the service accepted it."""
@@ -346,18 +309,33 @@ class CallRecord:
             handle.set_exception(copied(error))
 
     def _tell_accepted(self, call: FunctionCall) -> None:
-        self.data, self.nonce = b"", None  # megabytes, perhaps
+        self._close_case()
+        if not isinstance(self.retry, Retry):
+            self.data, self.nonce, self.before_post = b"", None, None  # megabytes, perhaps
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 
-    def _leave_queue(self) -> None:
-        if isinstance(self.state, Queued) and self.shared.desk is not None:
-            self.shared.desk.gate.admission.withdraw(self.state.function_id, self.number)
+    def _close_case(self) -> None:
+        if self.case is not None:
+            self.case.closed, self.case = True, None
+
+    def _leave(self) -> None:
+        """Leave the queue, or the place that a call in doubt keeps."""
+        self._close_case()
+        desk = self.shared.desk
+        match self.state:
+            case Queued(function_id=function_id) if desk is not None:
+                desk.gate.admission.withdraw(function_id, self.number)
+            case Recovering(function_id=function_id) if desk is not None:
+                desk.gate.admission.put_back(function_id)
+            case _:
+                pass
 
     def _end(self, event: Event, error: AiocdfError | None) -> list[CallHandle]:
         """Close the books and return the handles that are to be told."""
         self.move(event, Ended(self.live, event, self.shared.loop.time(), error))
-        self.data, self.nonce = b"", None
+        self._close_case()
+        self.data, self.nonce, self.before_post = b"", None, None
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -365,9 +343,13 @@ class CallRecord:
 
     def _take_handles(self) -> list[CallHandle]:
         """Forget the handles, so that one that is not kept elsewhere is freed, and its error reported, at once."""
+        handles = self._handles()
+        self._handle = self._other_handles = None
+        return handles
+
+    def _handles(self) -> list[CallHandle]:
         handles = [] if self._handle is None else [self._handle]
         handles += self._other_handles or ()
-        self._handle = self._other_handles = None
         return [handle for handle in handles if not handle.done()]
 
     def _check_loop(self) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from aiocdf import _clock
-from aiocdf._engine.submitter import Accepted, Again, Attempt, GivenUp, Questioned
+from aiocdf._engine.submitter import Accepted, Again, Attempt, GivenUp, InDoubt, Questioned
 from aiocdf._engine.tasks import in_slices
 from aiocdf._policy.lifecycle import Event, Queued
 from aiocdf._policy.patience import passing, span
@@ -22,8 +22,10 @@ from aiocdf.telemetry import CallAccepted, CallsThrottled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiocdf._engine.doubts import Doubts
     from aiocdf._engine.following import Following
     from aiocdf._engine.records import CallRecord
+    from aiocdf._engine.recovering import Known
     from aiocdf._engine.resolver import Resolver
     from aiocdf._engine.submitter import Outcome, Submitter
     from aiocdf._policy.gate import Gate
@@ -51,6 +53,8 @@ class Starting:
         functions: Asked why the service refuses calls.
         resolver: Learns a function's new id.
         server_time: Learns the service's clock.
+        known: Learns which calls are ours.
+        doubts: Takes over the calls that may have started.
         patience: How long calls wait for trouble to pass.
         emit: Told of what happens.
     """
@@ -64,6 +68,8 @@ class Starting:
         functions: Functions,
         resolver: Resolver,
         server_time: ServerTime,
+        known: Known,
+        doubts: Doubts,
         patience: Patience,
         emit: Callable[[TelemetryEvent], None],
     ) -> None:
@@ -73,6 +79,8 @@ class Starting:
         self._functions = functions
         self._resolver = resolver
         self._server_time = server_time
+        self._known = known
+        self._doubts = doubts
         self._patience = patience
         self._emit = emit
         #: Calls that were refused, by function as they name it, while the service is asked why.
@@ -90,6 +98,7 @@ class Starting:
             return None
         submitting = record.admit()
         self._gate.breakers.began(submitting.function_id)
+        self._gate.spacing.began(submitting.function_id, now)
         return record, submitting
 
     async def submit(self, record: CallRecord, submitting: Submitting) -> None:
@@ -101,23 +110,25 @@ class Starting:
             repeatable=record.repeatable,
             attempts=submitting.attempts,
             doubt=submitting.doubt,
+            case=record.case,
+            before_post=record.before_post,
             wanted=lambda: not record.unwanted,
         )
         try:
             outcome = await self._submitter.submit(attempt)
         except BaseException as error:
-            self._apply(record, submitting, self._submitter.cut_short(attempt, error))
+            self._apply(record, submitting, attempt, self._submitter.cut_short(attempt, error))
             raise
         self._patience.answered |= attempt.own_nonce is None and attempt.step is Step.POST  # the session was made
         if isinstance(outcome, Questioned):
             await self._question(record, submitting, outcome.error)
         else:
-            self._apply(record, submitting, outcome)
+            self._apply(record, submitting, attempt, outcome)
         if isinstance(outcome, GivenUp) and outcome.error is not None and not passing(outcome.error):
             await self._end_all(outcome.error)
         await self.expire()
 
-    def _apply(self, record: CallRecord, submitting: Submitting, outcome: Outcome) -> None:
+    def _apply(self, record: CallRecord, submitting: Submitting, attempt: Attempt, outcome: Outcome) -> None:
         """Move a call on, by what came of an attempt; one that the client's closing has ended stays as it is."""
         function = submitting.function_id
         if record.ended:
@@ -129,8 +140,10 @@ class Starting:
                 record.move(Event.REQUEUED, Queued(function, attempts, doubt) if attempts else self.queued(function))
                 self._gate.admission.enqueue(function, record.number, record)
                 self._report(function, outcome)
+            case InDoubt(attempts, error):
+                self._doubts.open(record, attempt, attempts, error)
             case GivenUp(attempts, AiocdfError() as doubt):
-                self._uncertain(record, attempts, doubt)
+                record.uncertain(attempts, doubt)
             case GivenUp(error=None, posted=posted):
                 record.drop(Event.CANCELLED if posted else Event.WITHDRAWN)
             case GivenUp(error=AiocdfError() as error) | Questioned(error):
@@ -142,16 +155,13 @@ class Starting:
         self._server_time.observe(
             call.start_time.timestamp(), sent_at=response.sent_at, received_at=response.received_at, resolution=0.001
         )
+        self._known.accepted(call, response)
         running = record.accept(submitting, call, response.sent_at)
         waited = response.received_at - record.created_at
         self._emit(CallAccepted(function_id=call.function_id, call_id=call.id, waited=waited))
         if not call.ended:
             record.expire_after(response.received_at)
         self._following.accepted(record, running, call)
-
-    def _uncertain(self, record: CallRecord, attempts: int, doubt: AiocdfError) -> None:
-        error = endings.uncertain(record.which, attempts, doubt, repeatable=record.repeatable)
-        record.fail(Event.UNCERTAIN, error)
 
     def _report(self, function: int, outcome: Again) -> None:
         """Tell why a call went back into the queue: observers each time, the log now and then."""
@@ -204,7 +214,7 @@ class Starting:
         if isinstance(found, Function) and found.id != function and isinstance(name, str):
             self._resolver.learn(name, found.id)
             for record, submitting, _ in questioned:
-                self._move(record, Event.REQUEUED, Queued(found.id, submitting.attempts + 1, submitting.doubt))
+                self._move(record, Event.REQUEUED, Queued(found.id, submitting.attempts, submitting.doubt))
             await in_slices(queued, partial(self._move_queued, to=found.id))
             return
         verdict = _verdict(name, found, questioned[0][2])
@@ -225,7 +235,7 @@ class Starting:
             self._gate.admission.enqueue(state.function_id, record.number, record)
 
     def _move_queued(self, record: CallRecord, to: int) -> None:
-        if isinstance(record.state, Queued):
+        if isinstance(record.state, Queued) and record.case is None:
             self._gate.admission.withdraw(record.state.function_id, record.number)
             self._move(record, Event.MOVED, Queued(to, record.state.attempts, record.state.doubt))
 
@@ -237,7 +247,7 @@ class Starting:
                 if doubt is None:
                     record.fail(Event.REFUSED, error)
                 else:
-                    self._uncertain(record, attempts, doubt)
+                    record.uncertain(attempts, doubt)
 
     async def _end_all(self, error: AiocdfError) -> None:
         """End all queued calls: what befell one here, as a wrong secret, would befall each."""

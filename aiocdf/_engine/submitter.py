@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,22 +10,23 @@ import attrs
 from aiocdf import _clock
 from aiocdf._engine.nonces import Nonce
 from aiocdf._engine.tasks import AFTER_CANCEL
-from aiocdf._policy.submission import Step, Verdict, judge, repeats, spends
+from aiocdf._policy.submission import Next, Step, Verdict, follows, judge, spends
 from aiocdf._wire.endings import bug
 from aiocdf.errors import AiocdfError, AuthError, BadRequest, ConnectError, NotFound, ProtocolError, RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from aiocdf._engine.nonces import Nonces
     from aiocdf._policy.gate import Gate
+    from aiocdf._policy.recovery import Case
     from aiocdf._policy.throttling import Cause
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
     from aiocdf.resources.calls import Calls
     from aiocdf.secret import Secret
 
-__all__ = ["Accepted", "Again", "Attempt", "GivenUp", "Outcome", "Questioned", "Submitter"]
+__all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Questioned", "Submitter"]
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -44,8 +44,14 @@ class Attempt:
     attempts: int
     #: Why an earlier POST may have started the call.
     doubt: AiocdfError | None
+    #: What is known of an earlier POST that may have started the call, whose nonce is sent again.
+    case: Case | None = None
+    #: Awaited before the POST, with the id of its session.
+    before_post: Callable[[int | None], Awaitable[None]] | None = None
     #: Tells whether the call is still wanted.
     wanted: Callable[[], bool]
+    #: What this attempt sends.
+    nonce: Nonce | None = None
     step: Step = Step.SESSION
     #: When this step began.
     sent_at: float = attrs.field(factory=_clock.monotonic)
@@ -79,6 +85,15 @@ class Questioned:
 
 
 @attrs.frozen
+class InDoubt:
+    """The POST may have started the call: whether it did has to be found out. The call keeps its place."""
+
+    attempts: int
+    #: How the POST ended; None where the nonce of an earlier one is too old to be sent again.
+    error: AiocdfError | None
+
+
+@attrs.frozen
 class GivenUp:
     """The call ends here: in doubt after so many POSTs, refused, or not wanted any more."""
 
@@ -90,7 +105,7 @@ class GivenUp:
     posted: bool
 
 
-Outcome = Accepted | Again | Questioned | GivenUp
+Outcome = Accepted | Again | InDoubt | Questioned | GivenUp
 
 
 class Submitter:
@@ -112,11 +127,14 @@ class Submitter:
     async def submit(self, attempt: Attempt) -> Outcome:
         """Get a nonce, send the POST once, and say what follows."""
         try:
-            nonce = await self._nonce(attempt)
-            if not attempt.wanted():
-                self._give_back(nonce)
+            if attempt.case is not None and not attempt.case.resendable(_clock.monotonic()):
+                return InDoubt(attempt.attempts, None)
+            attempt.nonce = nonce = await self._nonce(attempt)
+            failure = await self._prepare(attempt, nonce)
+            if failure is not None or not attempt.wanted():
+                self._give_back(attempt, nonce)
                 self._gate.admission.put_back(attempt.function_id)
-                return GivenUp(attempt.attempts, attempt.doubt, None, posted=False)
+                return GivenUp(attempt.attempts, attempt.doubt, failure, posted=False)
             attempt.step, attempt.sent_at = Step.POST, _clock.monotonic()
             return await self._post(attempt, nonce)
         except AiocdfError as error:
@@ -127,30 +145,45 @@ class Submitter:
     def cut_short(self, attempt: Attempt, error: BaseException) -> Outcome:
         """Say what follows from an attempt that a bug or a stray cancellation cut short."""
         now = _clock.monotonic()
-        self._gate.admission.put_back(attempt.function_id)
         if isinstance(error, asyncio.CancelledError):
             cause: AiocdfError = ProtocolError("the task that submitted it was cancelled")
             self._gate.breakers.project.pause(cause, now, AFTER_CANCEL)
             verdict = Verdict.TROUBLE
         else:
             cause, verdict = bug(error), Verdict.REFUSED
-        return self._next(attempt, cause, Verdict.DOUBT if attempt.step is Step.POST else verdict)
+        return self._placed(
+            attempt, self._next(attempt, cause, Verdict.DOUBT if attempt.step is Step.POST else verdict)
+        )
 
     async def _nonce(self, attempt: Attempt) -> Nonce:
         if attempt.own_nonce is not None:
-            return Nonce(attempt.own_nonce, math.inf)
+            return Nonce(attempt.own_nonce, attempt.sent_at, attempt.sent_at)
+        case = attempt.case
+        if case is not None and case.nonce is not None:
+            return Nonce(case.nonce, case.made_at, case.made_by, case.session_id)
         return await self._nonces.fresh()
 
-    def _give_back(self, nonce: Nonce) -> None:
-        """Keep a nonce that was not spent; one of the caller's stays with its call."""
-        if nonce.good_until < math.inf:
+    async def _prepare(self, attempt: Attempt, nonce: Nonce) -> AiocdfError | None:
+        """Let the caller prepare for the POST; what it raises ends the call."""
+        if attempt.before_post is not None and attempt.wanted():
+            try:
+                await attempt.before_post(nonce.session_id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
+                failure = error if isinstance(error, AiocdfError) else AiocdfError(f"not sent: {error!r}")
+                failure.__cause__ = failure.__cause__ if failure is error else error
+                return failure
+        return None
+
+    def _give_back(self, attempt: Attempt, nonce: Nonce) -> None:
+        """Keep a nonce that was not spent; one of the caller's, or one in doubt, stays with its call."""
+        if attempt.own_nonce is None and attempt.case is None:
             self._nonces.give_back(nonce)
 
     async def _post(self, attempt: Attempt, nonce: Nonce) -> Outcome:
         try:
             call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret)
         except (RateLimited, ConnectError):
-            self._give_back(nonce)
+            self._give_back(attempt, nonce)
             raise
         self._gate.accepted(attempt.function_id, _clock.monotonic(), attempt.sent_at)
         return Accepted(call, response)
@@ -166,7 +199,6 @@ class Submitter:
                 cause = gate.too_fast(function, error, now, attempt.sent_at)
             return self._next(attempt, error, verdict, cause)
         jitter = _clock.jitter(0.9, 1.1)
-        gate.admission.put_back(function)
         in_doubt = verdict is Verdict.DOUBT
         if attempt.step is Step.SESSION or isinstance(error, AuthError | ConnectError):
             if verdict is Verdict.TROUBLE:
@@ -175,23 +207,32 @@ class Submitter:
             gate.breakers.post_failed(function, error, now, attempt.sent_at, in_doubt=in_doubt, jitter=jitter)
         else:
             gate.breakers.post_answered(function, now, attempt.sent_at)
-        return self._next(attempt, error, verdict)
+        return self._placed(attempt, self._next(attempt, error, verdict))
+
+    def _placed(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        """Give the place of a call back that did not start; one that may have started keeps it."""
+        if not isinstance(outcome, InDoubt):
+            self._gate.admission.put_back(attempt.function_id)
+        return outcome
 
     def _next(self, attempt: Attempt, error: AiocdfError, verdict: Verdict, cause: Cause | None = None) -> Outcome:
         """Say what follows: doubt stays, whatever this attempt adds."""
         posted = attempt.step is Step.POST
         attempts = attempt.attempts + (posted and spends(verdict, error))
         doubt = error if verdict is Verdict.DOUBT else attempt.doubt
-        again = repeats(
+        following = follows(
             verdict,
             error,
             attempts=attempts,
             most=self._attempts,
             repeatable=attempt.repeatable,
             own_nonce=attempt.own_nonce is not None,
+            in_doubt=attempt.case is not None,
         )
-        if again and attempt.wanted():
+        if following is Next.AGAIN and attempt.wanted():
             return Again(attempts, doubt, error, cause)
+        if following is Next.RECOVER and attempt.wanted():
+            return InDoubt(attempts, error)
         if (
             doubt is None
             and verdict is Verdict.REFUSED
@@ -199,4 +240,4 @@ class Submitter:
             and isinstance(error, BadRequest | NotFound)
         ):
             return Questioned(error)
-        return GivenUp(attempts, doubt, None if again else error, posted=posted)
+        return GivenUp(attempts, doubt, None if following is Next.AGAIN else error, posted=posted)

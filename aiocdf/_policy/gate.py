@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from aiocdf._policy.admission import Admission
 from aiocdf._policy.breaker import Breakers
 from aiocdf._policy.rate import Rate
+from aiocdf._policy.spacing import Spacing
 from aiocdf._policy.throttling import Cause, cause_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Gate(Generic[T]):
     def __init__(self, *, function_limit: int, project_limit: int, workers: int) -> None:
         self.admission: Admission[T] = Admission(function_limit=function_limit, project_limit=project_limit)
         self.breakers = Breakers(workers)
+        self.spacing = Spacing()
         self._rate = Rate()
         #: Functions of which it is being asked why the service refused a call.
         self._held: set[int] = set()
@@ -75,8 +77,9 @@ class Gate(Generic[T]):
             return self.breakers.project.opens_at()
         if self._rate.ready_at() > now:
             return self._rate.ready_at()
-        times = (self.admission.reopens_at(now), self.breakers.opens_at(now))
-        return min((time for time in times if time is not None), default=None)
+        times = [self.admission.reopens_at(now), self.breakers.opens_at(now)]
+        times += [self.spacing.opens_at(function) for function in self.admission.functions]
+        return min((time for time in times if time is not None and time > now), default=None)
 
     def paused(self, now: float) -> bool:
         """Tell whether nothing may be submitted for a reason of the whole project."""
@@ -99,6 +102,7 @@ class Gate(Generic[T]):
         self._rate.passed(now)
         self.admission.accepted(function, now, sent_at)
         self.breakers.post_answered(function, now, sent_at)
+        self.spacing.answered(function)
         self._accepted_at.pop(function, None)
         self._accepted_at[function] = now
         while now - self._accepted_at[first := next(iter(self._accepted_at))] > _LATELY:
@@ -170,7 +174,9 @@ class Gate(Generic[T]):
 
     def _permits(self, function: int, now: float) -> bool:
         alone = self.admission.busy == 1
-        return function not in self._held and self.breakers.permits(function, now, alone=alone)
+        if function in self._held or not self.breakers.permits(function, now, alone=alone):
+            return False
+        return self.spacing.permits(function, self.breakers.breaker(function).under_way, now)
 
     def _alone(self, function: int, now: float) -> bool:
         """Tell whether only this function's calls are turned away, and all of them."""

@@ -1,12 +1,12 @@
 """The life of a call: its states, the events that move it between them, and what is known in each.
 
-A call that `client.call` makes goes from Resolving through Queued and Submitting to Running, and ends. One that
-`client.attach` makes goes from Resolving to Running. The rules:
+A call that `client.call` makes goes from Resolving through Queued and Submitting to Running, and ends. One whose POST had no
+usable answer goes through Recovering. One that `client.attach` makes goes from Resolving to Running. The rules:
 
 - `TABLE` has every move there is. An event that has no row for a state is a bug, and `after` raises.
 - What is known in a state only exists in it: there is no id that may be missing where the call must have one.
 - Doubt is sticky. A call whose POST may have started it once ends neither as withdrawn nor as refused, whatever
-  later attempts bring. It ends as uncertain, unless a later attempt starts it or the client closes.
+  later attempts bring. It ends as uncertain, unless a later attempt starts it, or recovery finds out what the POST did.
 
 The form is that of h11's `_state.py`: a table that can be read, tested and drawn.
 """
@@ -31,6 +31,7 @@ __all__ = [
     "Event",
     "Live",
     "Queued",
+    "Recovering",
     "Resolving",
     "Running",
     "State",
@@ -70,6 +71,15 @@ class Submitting:
 
 
 @attrs.frozen
+class Recovering:
+    """A POST may have started the call, and the service is asked whether it did."""
+
+    function_id: int
+    attempts: int
+    doubt: AiocdfError
+
+
+@attrs.frozen
 class Running:
     """The call runs at the service, as far as is known, and is polled."""
 
@@ -87,7 +97,7 @@ class Ended:
     """Nothing is done for the call any more."""
 
     #: Where it was before.
-    last: Resolving | Queued | Submitting | Running
+    last: Resolving | Queued | Submitting | Recovering | Running
     #: How it ended.
     event: Event
     #: When, by our clock.
@@ -96,7 +106,7 @@ class Ended:
     error: AiocdfError | None = None
 
 
-Live = Resolving | Queued | Submitting | Running
+Live = Resolving | Queued | Submitting | Recovering | Running
 State = Live | Ended
 
 
@@ -109,7 +119,11 @@ class Event(StrEnum):
     ADMITTED = "may start"
     REQUEUED = "not started, or in doubt and safe to repeat"
     ACCEPTED = "service accepted it"
+    DOUBTED = "in doubt"
+    CLEARED = "not started"
+    FOUND = "found at the service"
     SEEN = "poll describes it"
+    RETRIED = "ended, and is repeated"
     COMPLETED = "completed"
     FAILED = "failed"
     TIMED_OUT = "timed out at the service"
@@ -138,10 +152,17 @@ _BY_STATE: dict[type[State], dict[type[State], tuple[Event, ...]]] = {
     Submitting: {
         Running: (Event.ACCEPTED,),
         Queued: (Event.REQUEUED,),
+        Recovering: (Event.DOUBTED,),
         Ended: (Event.REFUSED, Event.UNCERTAIN, Event.CANCELLED, Event.WITHDRAWN, Event.CLOSED),
+    },
+    Recovering: {
+        Running: (Event.FOUND,),
+        Queued: (Event.CLEARED,),
+        Ended: (Event.REFUSED, Event.UNCERTAIN),
     },
     Running: {
         Running: (Event.SEEN,),
+        Queued: (Event.RETRIED,),
         Ended: (*_FINISHES, Event.LOST, Event.MERGED, Event.CLOSED),
     },
     Ended: {},
@@ -180,6 +201,8 @@ def status(state: State) -> str:
             return "Queued"
         case Submitting():
             return "Submitting"
+        case Recovering():
+            return "Recovering"
         case Running(call=call) | Ended(last=Running(call=call)) if call is not None:
             return str(call.status)
         case _:

@@ -11,6 +11,8 @@ import attrs
 __all__ = ["ServerTime"]
 
 _NARROWEST = 0.001
+# Seconds a second by which two clocks drift apart at most.
+_DRIFT = 1e-4
 
 
 @attrs.define
@@ -19,6 +21,7 @@ class ServerTime:
 
     _low: float = float("-inf")
     _high: float = float("inf")
+    _observed_at: float = float("-inf")
 
     def observe(self, stamp: float, *, sent_at: float, received_at: float, resolution: float = 0.0) -> None:
         """Take note of a time that the service stamped on an answer.
@@ -33,6 +36,7 @@ class ServerTime:
         narrowed = max(self._low, low), min(self._high, high)
         # Bounds that do not meet mean that a clock was set: what was known before is worth nothing.
         self._low, self._high = narrowed if narrowed[1] - narrowed[0] >= -_NARROWEST else (low, high)
+        self._observed_at = received_at
 
     @property
     def offset(self) -> float | None:
@@ -40,6 +44,13 @@ class ServerTime:
         if self._high == float("inf"):
             return None
         return (self._low + self._high) / 2
+
+    def bounds(self, now: float) -> tuple[float, float] | None:
+        """Return between what the service's clock minus ours lies, in seconds; None before the first answer."""
+        if self._high == float("inf"):
+            return None
+        drift = _NARROWEST + _DRIFT * max(0.0, now - self._observed_at)
+        return self._low - drift, self._high + drift
 
     def local(self, stamp: float, default: float) -> float:
         """Return our clock's time at the service's time *stamp*, or *default* before the first answer."""

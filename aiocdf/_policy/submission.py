@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.errors import (
+    ApiError,
     AuthError,
     BadRequest,
     Conflict,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from aiocdf.errors import AiocdfError
 
-__all__ = ["RULES", "Rule", "Step", "Verdict", "judge", "repeats", "spends"]
+__all__ = ["RULES", "Next", "Rule", "Step", "Verdict", "follows", "judge", "spends"]
 
 
 class Step(StrEnum):
@@ -47,6 +48,14 @@ class Verdict(StrEnum):
     REFUSED = "not started, refused"
     TROUBLE = "not started, trouble of the service"
     DOUBT = "in doubt"
+
+
+class Next(StrEnum):
+    """What is done with a call after an attempt that did not start it for certain."""
+
+    AGAIN = "another attempt"
+    RECOVER = "find out whether it started"
+    END = "none"
 
 
 @attrs.frozen
@@ -114,10 +123,10 @@ def spends(verdict: Verdict, error: AiocdfError) -> bool:
     return verdict is Verdict.DOUBT or (verdict is Verdict.AGAIN and not isinstance(error, RateLimited))
 
 
-def repeats(
-    verdict: Verdict, error: AiocdfError, *, attempts: int, most: int, repeatable: bool, own_nonce: bool
-) -> bool:
-    """Tell whether the call goes back into the queue for another attempt.
+def follows(
+    verdict: Verdict, error: AiocdfError, *, attempts: int, most: int, repeatable: bool, own_nonce: bool, in_doubt: bool
+) -> Next:
+    """Return what is done with the call.
 
     Args:
         verdict: Of the last attempt.
@@ -126,11 +135,13 @@ def repeats(
         most: POSTs that may be sent where an attempt can have been the fault of its own.
         repeatable: The caller says that the function may run twice.
         own_nonce: The nonce is the caller's, so there is no other.
+        in_doubt: The attempt sent the nonce of one before that may have started the call.
     """
-    match verdict:
-        case Verdict.DOUBT:
-            return repeatable and attempts < most
-        case Verdict.AGAIN if not isinstance(error, RateLimited):
-            return not own_nonce and attempts < most
-        case _:
-            return verdict in (Verdict.AGAIN, Verdict.TROUBLE)
+    refused_nonce = verdict is Verdict.AGAIN and not isinstance(error, RateLimited)
+    if verdict is Verdict.DOUBT:
+        return (Next.AGAIN if attempts < most else Next.END) if repeatable else Next.RECOVER
+    if in_doubt and (refused_nonce or (verdict is Verdict.REFUSED and isinstance(error, ApiError))):
+        return Next.RECOVER
+    if refused_nonce:
+        return Next.AGAIN if not own_nonce and attempts < most else Next.END
+    return Next.AGAIN if verdict in (Verdict.AGAIN, Verdict.TROUBLE) else Next.END

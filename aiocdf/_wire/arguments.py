@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf._wire.identifiers import check_function, check_id, parse_ref
+from aiocdf.config import Retry
 from aiocdf.errors import InvalidArgument, InvalidType
 from aiocdf.models.call_ref import CallRef
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiocdf.models.functions import Function
 
 __all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
@@ -29,8 +32,10 @@ class CallSpec:
     nonce: Secret | None = None
     #: Seconds from its start that the caller wants to follow the call.
     timeout: float | None = None
-    #: The function may run twice without harm.
-    repeatable: bool = False
+    #: The function may run twice without harm; a `Retry` says after which ends it is called again.
+    retry: bool | Retry = False
+    #: Awaited before each POST, with the id of its session.
+    before_post: Callable[[int | None], Awaitable[None]] | None = None
 
 
 def check_timeout(timeout: object) -> float | None:
@@ -49,14 +54,19 @@ def check_timeout(timeout: object) -> float | None:
     return timeout
 
 
-def check_retry(retry: object) -> bool:
-    """Return *retry* if it is a truth.
+def check_retry(retry: object, nonce: object) -> bool | Retry:
+    """Return *retry* if it is a truth or a `Retry`.
 
     Raises:
         InvalidType: It is something else, such as a number of attempts.
+        InvalidArgument: It is a `Retry`, and *nonce* is not None: a nonce is good for one call.
     """
-    if not isinstance(retry, bool):
-        raise InvalidType(f"retry is {retry!r}; it must be True or False: whether the function may run twice")
+    if not isinstance(retry, bool | Retry):
+        raise InvalidType(
+            f"retry is {retry!r}; it must be True, False or Retry(...): whether the function may run twice"
+        )
+    if isinstance(retry, Retry) and nonce is not None:
+        raise InvalidArgument("give either nonce or retry=Retry(...): a nonce is good for one call")
     return retry
 
 

@@ -9,12 +9,18 @@ from aiocdf._wire.problems import note_trace
 from aiocdf.errors import AiocdfError, CallLost, ClientClosed, FunctionNotReady, SubmissionUncertain, WaitExpired
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiocdf.errors import ApiError
     from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
     from aiocdf.models.functions import Function
 
-__all__ = ["bug", "closed", "expired", "lost", "not_ready", "uncertain", "waited_out"]
+__all__ = ["bug", "closed", "expired", "lost", "not_ready", "not_started", "uncertain", "waited_out"]
+
+
+# Candidates that a message names.
+_SHOWN = 5
 
 
 def bug(error: BaseException) -> AiocdfError:
@@ -80,7 +86,15 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
     return failure
 
 
-def uncertain(which: str, attempts: int, error: AiocdfError, *, repeatable: bool) -> SubmissionUncertain:
+def uncertain(
+    which: str,
+    attempts: int,
+    error: AiocdfError,
+    *,
+    repeatable: bool,
+    candidates: Sequence[FunctionCall] = (),
+    why: str = "",
+) -> SubmissionUncertain:
     """Return the error of a call that may have started.
 
     Args:
@@ -88,12 +102,28 @@ def uncertain(which: str, attempts: int, error: AiocdfError, *, repeatable: bool
         attempts: POSTs that were sent.
         error: How the one ended that may have started it.
         repeatable: The caller allowed it to run twice.
+        candidates: Calls that may be this one.
+        why: Why it could not be found out.
     """
     sent = f"It was sent {attempts} times." if attempts > 1 else "It was not sent again because it could run twice."
+    reason = f" It could not be found out: {why.rstrip('.')}." if why else ""
+    if candidates:
+        shown = ", ".join(str(call.id) for call in candidates[:_SHOWN]) + (", ..." if len(candidates) > _SHOWN else "")
+        look = f"Look at the calls that may be it ({shown}; all are in `candidates`) and attach to the right one"
+    else:
+        look = "Look for it among the function's calls"
     advice = "" if repeatable else ", or pass retry=True if the function may run twice"
     failure = SubmissionUncertain(
-        f"{which} may or may not have started: {error} {sent} Look for it among the function's calls{advice}."
+        f"{which} may or may not have started: {error} {sent}{reason} {look}{advice}.", candidates=candidates
     )
+    failure.__cause__ = error
+    return failure
+
+
+def not_started(which: str, error: AiocdfError) -> AiocdfError:
+    """Return the error of a call that did not start and is not sent again, of the type of *error*."""
+    failure = copy.copy(error)
+    failure.args = (f"{which} did not start, as the service says: {error}",)
     failure.__cause__ = error
     return failure
 

@@ -48,6 +48,7 @@ def json_request(
     secrets: tuple[Secret, ...] = (),
     repeatable: bool = True,
     capability: str | None = None,
+    timeout: float | None = None,
 ) -> Request:
     """Build a request with a JSON body.
 
@@ -60,6 +61,7 @@ def json_request(
         secrets: What *encoded* holds that no error may repeat.
         repeatable: Whether sending it twice does no more than sending it once.
         capability: The capability that the service asks for.
+        timeout: Seconds until the whole answer must be there; None for the transport's own limit.
     """
     found = list(secrets)
 
@@ -76,6 +78,7 @@ def json_request(
         body=encoded,
         repeatable=repeatable,
         capability=capability,
+        timeout=timeout,
         secrets=tuple(found),
     )
 

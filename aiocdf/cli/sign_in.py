@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf._connection_settings import connection_settings
 from aiocdf._environment import read_environment
+from aiocdf._from_env import connection_settings
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
 from aiocdf.cli.console import open_console

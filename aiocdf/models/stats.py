@@ -29,7 +29,7 @@ class Pause:
 class Stats:
     """Counts of one client since it started, and where its calls stand now.
 
-    `made` is the sum of `waiting`, `submitting`, `running` and the eight ways in which a call ends.
+    `made` is the sum of `waiting`, `submitting`, `recovering`, `running` and the eight ways in which a call ends.
     """
 
     #: Calls made or attached to; two that turn out to be the same count once.
@@ -38,6 +38,8 @@ class Stats:
     waiting: int = 0
     #: Calls whose POST is prepared or under way.
     submitting: int = 0
+    #: Calls whose POST had no usable answer, while it is found out whether they started.
+    recovering: int = 0
     #: Calls that run at the service and are polled.
     running: int = 0
     completed: int = 0
@@ -61,7 +63,7 @@ class Stats:
     throttled: int = 0
     #: Status requests; each may ask for many calls.
     polls: int = 0
-    #: Places that count as taken in the project: running calls, and those whose POST is prepared or under way.
+    #: Places that count as taken in the project: running calls, and those being submitted or recovered.
     places: int = 0
     #: How many calls may run at once now: in the project, and in each function that was called lately.
     project_window: int = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from aiocdf._wire.json import json_request, member, read_items, read_json, read_value
+from aiocdf.errors import DecodeError
 from aiocdf.models.calls import FunctionCall, LogEntry
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 _READ = "functionsAcl:READ"
+# Calls on a page of a list, and pages that are read.
+_PAGE, _MOST_PAGES = 1000, 20
 
 
 class Calls:
@@ -81,6 +85,40 @@ class Calls:
         )
         response = await self._sender.send(request, attempts=1)
         return member(request, read_json(request, response), "items", list), response
+
+    async def started(
+        self, function_id: int, earliest: float, latest: float, *, within: float | None = None
+    ) -> tuple[list[FunctionCall], Response]:
+        """Return the calls of a function that started in some time; each page is asked for once.
+
+        Args:
+            function_id: The function's numeric id.
+            earliest: In the service's time, in seconds since 1970.
+            latest: Also.
+            within: Seconds until the answer to a request must be there; None for the setting.
+
+        Raises:
+            DecodeError: There are more pages than anyone could look through.
+        """
+        span = {"min": max(0, int(earliest * 1000)), "max": math.ceil(latest * 1000)}
+        found: list[FunctionCall] = []
+        cursor: dict[str, str] = {}
+        for _ in range(_MOST_PAGES):
+            request = json_request(
+                f"list calls of function {function_id}",
+                "POST",
+                f"{self._url}/{function_id}/calls/list",
+                {"filter": {"startTime": span}, "limit": _PAGE, **cursor},
+                capability=_READ,
+                timeout=within,
+            )
+            response = await self._sender.send(request, attempts=1)
+            found += read_items(request, response, FunctionCall)
+            following = read_json(request, response).get("nextCursor")
+            if not isinstance(following, str):
+                return found, response
+            cursor = {"cursor": following}
+        raise DecodeError(f"{request.name}: more than {_MOST_PAGES} pages of calls", path="$.nextCursor")
 
     async def response(self, function_id: int, call_id: int) -> Any:
         """Return what a completed call returned; None where it returned nothing."""

@@ -9,15 +9,16 @@ from aiocdf.errors import DecodeError
 from aiocdf.models.sessions import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from aiocdf._http.sender import Sender
+    from aiocdf._wire.http import Response
 
 __all__ = ["Sessions"]
 
 
 class Sessions:
-    """Makes sessions.
+    """Makes and reads sessions.
 
     Args:
         sender: What sends the requests.
@@ -51,3 +52,25 @@ class Sessions:
         if len(sessions) != 1:
             raise DecodeError(f"{request.name}: the answer has {len(sessions)} sessions", path="$.items")
         return sessions[0]
+
+    async def by_ids(self, ids: Collection[int], *, within: float | None = None) -> tuple[list[Session], Response]:
+        """Return sessions as they stand now, with one request, sent once.
+
+        Args:
+            ids: At most 1,000. If the service does not know one of them, it refuses to tell of any.
+            within: Seconds until the answer must be there; None for the setting.
+
+        Raises:
+            PermissionDenied: The caller lacks sessionsAcl:LIST.
+            ApiError: An id is unknown; `missing` names it.
+        """
+        request = json_request(
+            f"read {len(ids)} sessions",
+            "POST",
+            f"{self._url}/byids",
+            {"items": [{"id": session_id} for session_id in ids]},
+            capability="sessionsAcl:LIST",
+            timeout=within,
+        )
+        response = await self._sender.send(request, attempts=1)
+        return read_items(request, response, Session), response

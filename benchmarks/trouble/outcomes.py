@@ -27,9 +27,19 @@ def unavailable() -> Outcome:
     return lambda _visit, _process: Reply(status=503, body=page, headers={"content-type": "text/html"})
 
 
-def garbage() -> Outcome:
-    """Answer with success and nothing that can be read."""
-    return lambda _visit, _process: Reply(status=200, body="\ufffd no JSON {")
+def garbage(*, done: bool = False) -> Outcome:
+    """Answer with success and nothing that can be read.
+
+    Args:
+        done: The service has done what was asked.
+    """
+
+    def outcome(_visit: Visit, process: Process) -> Answer:
+        if done:
+            process()
+        return Reply(status=200, body="\ufffd no JSON {")
+
+    return outcome
 
 
 def unreachable() -> Outcome:
@@ -40,6 +50,21 @@ def unreachable() -> Outcome:
 def no_answer() -> Outcome:
     """Let the client wait until it gives up; the service has done nothing."""
     return lambda visit, _process: TransportTimeout(f"{visit.kind}: no answer in time")
+
+
+def hangs_after() -> Outcome:
+    """Do what was asked, and let the client wait for an answer until it gives up."""
+
+    def outcome(visit: Visit, process: Process) -> Exception:
+        process()
+        return TransportTimeout(f"{visit.kind}: no answer in time")
+
+    return outcome
+
+
+def lost_request() -> Outcome:
+    """Break the connection before the service has read the request."""
+    return lambda visit, _process: ProtocolError(f"{visit.kind}: the connection broke")
 
 
 def lost_answer() -> Outcome:

@@ -29,7 +29,7 @@ def run(scenario: Scenario) -> Run:
 async def _play(scenario: Scenario) -> Run:
     told: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(_text(context)))
-    line = Line([seconds for _, seconds in scenario.calls], seed="outages")
+    line = Line([seconds for _, seconds in scenario.calls], seed=scenario.seed)
     ends: dict[int, End] = {}
     async with open_client(line, warn_secrets=False, **scenario.settings) as client:
         if scenario.warm:
@@ -68,7 +68,8 @@ def _note(handle: CallHandle, key: int, line: Line, ends: dict[int, End]) -> Non
             error = future.exception()
         except asyncio.CancelledError as cancelled:
             error = cancelled
-        ends[key] = End(at=line.now(), error=error)
+        call_id = handle.call_id
+        ends[key] = End(at=line.now(), error=error, key=None if call_id is None else line.key(call_id))
 
     handle.add_done_callback(ended)
 

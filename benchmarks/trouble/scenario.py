@@ -51,6 +51,7 @@ class Scenario:
         retry: Calls may run twice.
         settings: The client's settings that are not the usual ones.
         limit: Seconds after which a run has stuck.
+        seed: For the faults that hit a part of the requests.
     """
 
     calls: Sequence[tuple[int, float]]
@@ -67,6 +68,7 @@ class Scenario:
     retry: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
     limit: float = 3600.0
+    seed: str = "outages"
 
     @property
     def ideal(self) -> float:
@@ -89,6 +91,8 @@ class End:
     at: float
     #: None for a call that completed.
     error: BaseException | None
+    #: The key of the call that the handle stands for in the end, if it has one.
+    key: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -152,6 +156,11 @@ class Run:
     def twice(self) -> int:
         """How many starts there were of calls that had been started before."""
         return len(self.started) - len({call.key for call in self.started})
+
+    @property
+    def wrong(self) -> int:
+        """How many handles ended with another's call."""
+        return sum(end.key not in (None, key) for key, end in self.ends.items())
 
     @property
     def makespan(self) -> float:

@@ -38,9 +38,11 @@ _OTHERS_EACH = 80
 _KINDS = {
     "token": re.compile(r"/token$"),
     "session": re.compile(r"/sessions$"),
+    "sessions": re.compile(r"/sessions/byids$"),
     "lookup": re.compile(r"/functions/byids$"),
     "limits": re.compile(r"/functions/limits$"),
     "start": re.compile(r"/functions/(\d+)/call$"),
+    "list": re.compile(r"/functions/(\d+)/calls/list$"),
     "poll": re.compile(r"/functions/(\d+)/calls/byids$"),
     "read": re.compile(r"/functions/(\d+)/calls/\d+"),
 }
@@ -116,6 +118,8 @@ class Line:
         self.project = Project(Plan(durations=list(seconds), token_life=_EVER))
         self.visits: list[Visit] = []
         self.began = 0.0
+        #: Calls with this key and more are somebody else's.
+        self._ours = len(seconds)
         self._faults: Sequence[Fault] = ()
         self._random = random.Random(seed)
 
@@ -151,19 +155,26 @@ class Line:
         return [
             replace(call, start=call.start - zero, end=call.end - zero, seen=call.seen and call.seen - zero)
             for call in self.project.calls.values()
-            if call.function < _OTHERS and call.start >= zero
+            if call.function < _OTHERS and call.start >= zero and call.key < self._ours
         ]
 
     def occupy(self, places: int, seconds: float) -> None:
         """Let somebody else start calls that run for *seconds*."""
+        for place in range(places):
+            self.start(_OTHERS + place // _OTHERS_EACH, seconds)
+
+    def start(self, function: int, seconds: float) -> None:
+        """Let somebody else start a call of *function* that runs for *seconds*, if there is a place."""
         key = len(self.project.plan.durations)
         self.project.plan.durations.append(seconds)
         token = self.project.token(self._time()).body["access_token"]
-        for place in range(places):
-            session = self.project.answer("POST", "sessions", b"", token, self._time())
-            body = {"nonce": session.body["items"][0]["nonce"], "data": {"key": key}}
-            path = f"functions/{_OTHERS + place // _OTHERS_EACH}/call"
-            self.project.answer("POST", path, json.dumps(body).encode(), token, self._time())
+        session = self.project.answer("POST", "sessions", b"", token, self._time())
+        body = {"nonce": session.body["items"][0]["nonce"], "data": {"key": key}}
+        self.project.answer("POST", f"functions/{function}/call", json.dumps(body).encode(), token, self._time())
+
+    def key(self, call_id: int) -> int:
+        """Return the key of a call."""
+        return self.project.calls[call_id].key
 
     async def send(self, request: Request) -> Response:
         """Answer as the service would, or as a fault says."""

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 import aiocdf
-from aiocdf import _connection_settings, _environment, errors, local, resources
+from aiocdf import _environment, _from_env, errors, local, resources
 from aiocdf.cli.app import app
 from aiocdf.local.runtime import function_settings
 
@@ -146,7 +146,7 @@ def test_it_names_all_events_with_their_fields() -> None:
 
 def test_it_names_all_environment_variables() -> None:
     """Each variable that is read for a client is in the section on the environment, and no other."""
-    sources = inspect.getsource(_environment) + inspect.getsource(_connection_settings)
+    sources = inspect.getsource(_environment) + inspect.getsource(_from_env)
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', sources))
 
     rows = [line.split("|")[1] for line in _section("Environment variables").splitlines() if line.startswith("| `")]

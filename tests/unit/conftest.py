@@ -33,10 +33,12 @@ FUNCTION = re.compile(r"/functions/(\d+)/call")
 KINDS = {
     "token": r"/token$",
     "session": r"/sessions$",
+    "sessions": r"/sessions/byids$",
     "lookup": r"/functions/byids$",
     "limits": r"/functions/limits$",
     "start": r"/functions/\d+/call$",
     "poll": r"/functions/\d+/calls/byids$",
+    "list": r"/functions/\d+/calls/list$",
     "retrieve": r"/functions/\d+/calls/\d+$",
     "response": r"/calls/\d+/response$",
     "logs": r"/calls/\d+/logs$",
@@ -71,6 +73,9 @@ class Call:
     function: int
     data: dict[str, Any]
     started: float
+    schedule: int | None = None
+    #: The service's clock, ahead of ours.
+    ahead: float = 0.0
 
     @property
     def ends(self) -> float:
@@ -83,11 +88,14 @@ class Call:
     @property
     def wire(self) -> dict[str, Any]:
         """The call as the service tells of it."""
-        seen = {"id": self.id, "functionId": self.function, "status": "Running", "startTime": _ms(self.started)}
+        started = _ms(self.started + self.ahead)
+        seen = {"id": self.id, "functionId": self.function, "status": "Running", "startTime": started}
+        if self.schedule is not None:
+            seen["scheduleId"] = self.schedule
         if self.running:
             return seen
         status = "Failed" if "error" in self.data else "Timeout" if "timeout" in self.data else "Completed"
-        seen |= {"status": status, "endTime": _ms(self.ends)}
+        seen |= {"status": status, "endTime": _ms(self.ends + self.ahead)}
         if "error" in self.data:
             seen["error"] = self.data["error"]
         seen |= self.data.get("fields", {})
@@ -117,6 +125,8 @@ class Service:
     function_limit: int = 100
     project_limit: int = 250
     nonce_life: float = 60.0
+    #: Its clock is ahead of ours by so many seconds.
+    ahead: float = 0.0
     #: Places that somebody else's calls take.
     others: Counter[int] = attrs.field(factory=Counter)
     refused_grants: set[str] = attrs.field(factory=set)
@@ -127,6 +137,8 @@ class Service:
     #: When each nonce was made, and which have been used.
     nonces: dict[str, float] = attrs.field(factory=dict)
     bound: set[str] = attrs.field(factory=set)
+    #: The session of each nonce.
+    sessions: dict[int, str] = attrs.field(factory=dict)
     _running: list[Call] = attrs.field(factory=list)
     _faults: dict[str, deque[Any]] = attrs.field(factory=lambda: defaultdict(deque))
     _always: dict[str, Any] = attrs.field(factory=dict)
@@ -162,7 +174,8 @@ class Service:
 
     def start(self, function: int = 1, **data: Any) -> Call:
         """Somebody else starts a call."""
-        call = Call(next(self._ids), function, data, now())
+        schedule = data.pop("schedule", None)
+        call = Call(next(self._ids), function, data, now(), schedule, self.ahead)
         self.calls[call.id] = call
         self._running.append(call)
         return call
@@ -190,7 +203,7 @@ class Service:
         if isinstance(answer, Exception):
             raise answer
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-        date = format_datetime(datetime.fromtimestamp(EPOCH + now(), UTC), usegmt=True)
+        date = format_datetime(datetime.fromtimestamp(EPOCH + self.ahead + now(), UTC), usegmt=True)
         headers = {"date": date, "content-type": "application/json"} | answer.headers
         return Response(status=answer.status, headers=headers, body=text.encode(), sent_at=sent_at, received_at=now())
 
@@ -203,7 +216,16 @@ class Service:
             return error(400, "this grant is not for you")
         nonce = f"nonce-{next(self._ids)}"
         self.nonces[nonce] = now()
-        return items({"id": next(self._ids), "status": "READY", "nonce": nonce})
+        session = next(self._ids)
+        self.sessions[session] = nonce
+        return items({"id": session, "status": "READY", "nonce": nonce})
+
+    def _sessions(self, seen: Seen) -> Answer:
+        wanted = [item["id"] for item in seen.body["items"]]
+        if missing := [{"id": number} for number in wanted if number not in self.sessions]:
+            return error(400, "unknown sessions", missing=missing)
+        bound = {number: self.sessions[number] in self.bound for number in wanted}
+        return items(*({"id": number, "status": "ACTIVE" if active else "READY"} for number, active in bound.items()))
 
     def _lookup(self, seen: Seen) -> Answer:
         (item,) = seen.body["items"]
@@ -237,6 +259,12 @@ class Service:
         wanted = [item["id"] for item in seen.body["items"]]
         known = [call for call in map(self.calls.get, wanted) if call and call.id not in self.forgotten]
         return items(*(call.wire for call in known if call.function == seen.function))
+
+    def _list(self, seen: Seen) -> Answer:
+        function = int(seen.url.split("/")[-3])
+        span = seen.body["filter"]["startTime"]
+        wires = [call.wire for call in self.calls.values() if call.function == function]
+        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span["max"]))
 
     def _retrieve(self, seen: Seen) -> Answer:
         number = int(seen.url.rpartition("/")[2])

@@ -418,7 +418,7 @@ def fault(service, name):
 
 def adds_up(stats):
     """Every call that was made is somewhere, and once."""
-    here = stats.waiting + stats.submitting + stats.running
+    here = stats.waiting + stats.submitting + stats.recovering + stats.running
     seen = stats.completed + stats.failed + stats.timed_out
     unseen = stats.lost + stats.uncertain + stats.refused + stats.cancelled + stats.withdrawn
     return stats.made == here + seen + unseen and stats.ended == seen
@@ -428,7 +428,7 @@ async def watch(client):
     """Places are those of the calls that may run."""
     while True:
         stats = client.stats()
-        assert stats.places == stats.submitting + stats.running, stats
+        assert stats.places == stats.submitting + stats.recovering + stats.running, stats
         await asyncio.sleep(0.77)
 
 

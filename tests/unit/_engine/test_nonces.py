@@ -232,9 +232,11 @@ class TestStock:
         nonces.give_back(old)
         assert await take(nonces) == "nonce-2"
 
-    async def test_how_long_it_is_good(self, nonces):
-        """A nonce tells until when it is good: ten seconds from its request."""
-        assert (await nonces.fresh()).good_until == pytest.approx(10.0)
+    async def test_how_old_it_is(self, nonces):
+        """A nonce tells between which times it was made."""
+        nonce = await nonces.fresh()
+        assert nonce.made_at == 0.0
+        assert nonce.made_by == now()
 
     async def test_nothing_before_the_first(self, sessions, tasks):
         """Until somebody has asked, nothing is made ahead: calls may all have nonces of their caller's."""

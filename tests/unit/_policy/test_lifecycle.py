@@ -8,20 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocdf._policy.lifecycle import ENDINGS, TABLE, Ended, Event, Queued, Resolving, Running, Submitting, after
+from aiocdf._policy.lifecycle import (
+    ENDINGS,
+    TABLE,
+    Ended,
+    Event,
+    Queued,
+    Recovering,
+    Resolving,
+    Running,
+    Submitting,
+    after,
+)
 from aiocdf.errors import AiocdfError
 
 _SPEC = importlib.util.spec_from_file_location("draw_lifecycle", Path(__file__).parent / "draw_lifecycle.py")
 draw_lifecycle = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(draw_lifecycle)
 
-STATES = (Resolving, Queued, Submitting, Running, Ended)
+STATES = (Resolving, Queued, Submitting, Recovering, Running, Ended)
 DOUBT = AiocdfError("the answer got lost")
 #: A state of each kind.
 SAMPLES = {
     Resolving: Resolving(),
     Queued: Queued(7),
     Submitting: Submitting(7),
+    Recovering: Recovering(7, 1, DOUBT),
     Running: Running(7, 12, 0.0),
     Ended: Ended(Running(7, 12, 0.0), Event.COMPLETED, 1.0),
 }
@@ -44,12 +56,18 @@ MOVES = {
     (Queued, Event.CLOSED, Ended),
     (Submitting, Event.ACCEPTED, Running),
     (Submitting, Event.REQUEUED, Queued),
+    (Submitting, Event.DOUBTED, Recovering),
     (Submitting, Event.REFUSED, Ended),
     (Submitting, Event.UNCERTAIN, Ended),
     (Submitting, Event.CANCELLED, Ended),
     (Submitting, Event.WITHDRAWN, Ended),
     (Submitting, Event.CLOSED, Ended),
+    (Recovering, Event.FOUND, Running),
+    (Recovering, Event.CLEARED, Queued),
+    (Recovering, Event.REFUSED, Ended),
+    (Recovering, Event.UNCERTAIN, Ended),
     (Running, Event.SEEN, Running),
+    (Running, Event.RETRIED, Queued),
     (Running, Event.COMPLETED, Ended),
     (Running, Event.FAILED, Ended),
     (Running, Event.TIMED_OUT, Ended),
@@ -124,7 +142,7 @@ def test_every_state_is_reached() -> None:
 def test_every_state_can_end(state) -> None:
     """There is no state from which a call cannot end; in each of them the closing of the client ends it at once."""
     assert Ended in reachable(state)
-    assert TABLE[state, Event.CLOSED] is Ended
+    assert TABLE[state, Event.UNCERTAIN if state is Recovering else Event.CLOSED] is Ended
 
 
 def test_every_event_has_a_row() -> None:
@@ -138,7 +156,7 @@ def test_an_event_ends_calls_or_does_not() -> None:
     assert {event for (_, event), to in TABLE.items() if to is Ended} == ENDINGS
 
 
-def step(state, event, data):
+def step(state, event, data):  # noqa: C901, PLR0911, PLR0912 - a case for each move
     """Make the state that follows as the engine does: what is known is carried along, and doubt with it."""
     match after(state, event), state:
         case kind, Resolving(call_id=call_id) if kind is Running:
@@ -152,8 +170,15 @@ def step(state, event, data):
         case kind, Submitting() if kind is Queued:
             doubt = DOUBT if data.draw(st.booleans(), label="in doubt") else state.doubt
             return Queued(state.function_id, state.attempts + 1, doubt)
-        case kind, Submitting() if kind is Running:
+        case kind, Submitting() if kind is Recovering:
+            return Recovering(state.function_id, state.attempts + 1, DOUBT)
+        case kind, Recovering() if kind is Queued:
+            doubt = DOUBT if data.draw(st.booleans(), label="same nonce") else None
+            return Queued(state.function_id, state.attempts, doubt)
+        case kind, Submitting() | Recovering() if kind is Running:
             return Running(state.function_id, 12, 0.0)
+        case kind, Running() if kind is Queued:
+            return Queued(state.function_id)
         case kind, Running() if kind is Running:
             return state
         case _:
@@ -162,7 +187,7 @@ def step(state, event, data):
 
 @given(st.data())
 def test_random_walk(data) -> None:
-    """Whatever happens to a call in whatever order: it never ends as not started once it may have started."""
+    """Whatever happens to a call in whatever order: it never ends as not started while it may have started."""
     state, doubt = Resolving(), False
     for _ in range(30):
         if isinstance(state, Ended):
@@ -174,9 +199,11 @@ def test_random_walk(data) -> None:
                 after(state, event)
             continue
         state = step(state, event, data)
-        doubt = doubt or (isinstance(state, Queued) and state.doubt is not None)
+        doubt = (
+            state.doubt is not None if isinstance(state, Queued | Submitting) else doubt and isinstance(state, Ended)
+        )
     else:
-        state = step(state, Event.CLOSED, data)
+        state = step(state, Event.UNCERTAIN if isinstance(state, Recovering) else Event.CLOSED, data)
     assert isinstance(state, Ended)
     assert not (doubt and state.event in NOT_STARTED)
 

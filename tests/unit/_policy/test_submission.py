@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiocdf._policy.submission import RULES, Step, Verdict, judge, repeats
+from aiocdf._policy.submission import RULES, Next, Step, Verdict, follows, judge
 from aiocdf.errors import (
     AuthError,
     BadRequest,
@@ -25,6 +25,7 @@ from aiocdf.errors import (
 )
 
 STARTED, AGAIN, REFUSED, TROUBLE, DOUBT = Verdict
+SEND, RECOVER, END = Next
 
 ENGINE = Path(__file__).parents[3] / "docs" / "explanation" / "engine.md"
 
@@ -99,35 +100,58 @@ FAULT = ServerError("", status=500)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "error", "repeatable", "own_nonce", "attempts", "again"),
+    ("verdict", "error", "repeatable", "own_nonce", "attempts", "following"),
     [
-        # In doubt: only what may run twice, and only so often.
-        (DOUBT, FAULT, False, False, 1, False),
-        (DOUBT, FAULT, True, False, 1, True),
-        (DOUBT, FAULT, True, False, 2, True),
-        (DOUBT, FAULT, True, False, 3, False),
-        (DOUBT, FAULT, True, True, 1, True),
+        # In doubt: only what may run twice is sent again, and only so often; for the rest it is found out what the POST did.
+        (DOUBT, FAULT, False, False, 1, RECOVER),
+        (DOUBT, FAULT, False, False, 1000, RECOVER),
+        (DOUBT, FAULT, False, True, 1, RECOVER),
+        (DOUBT, FAULT, True, False, 1, SEND),
+        (DOUBT, FAULT, True, False, 2, SEND),
+        (DOUBT, FAULT, True, False, 3, END),
+        (DOUBT, FAULT, True, True, 1, SEND),
         # Turned away: as often as it takes, whoever the nonce is from, for it was not spent.
-        (AGAIN, RATE, False, False, 1, True),
-        (AGAIN, RATE, False, False, 1000, True),
-        (AGAIN, RATE, False, True, 1000, True),
+        (AGAIN, RATE, False, False, 1, SEND),
+        (AGAIN, RATE, False, False, 1000, SEND),
+        (AGAIN, RATE, False, True, 1000, SEND),
         # The nonce was bad: another, if there is one, and only so often.
-        (AGAIN, NONCE, False, False, 1, True),
-        (AGAIN, NONCE, False, False, 2, True),
-        (AGAIN, NONCE, False, False, 3, False),
-        (AGAIN, NONCE, True, True, 1, False),
+        (AGAIN, NONCE, False, False, 1, SEND),
+        (AGAIN, NONCE, False, False, 2, SEND),
+        (AGAIN, NONCE, False, False, 3, END),
+        (AGAIN, NONCE, True, True, 1, END),
         # Trouble started nothing and is not the call's own: how long it is waited out, others decide.
-        (TROUBLE, FAULT, False, False, 0, True),
-        (TROUBLE, FAULT, False, False, 1000, True),
-        (TROUBLE, FAULT, False, True, 1, True),
+        (TROUBLE, FAULT, False, False, 0, SEND),
+        (TROUBLE, FAULT, False, False, 1000, SEND),
+        (TROUBLE, FAULT, False, True, 1, SEND),
         # A refusal is final, and so is a start.
-        (REFUSED, NONCE, True, False, 0, False),
-        (STARTED, RATE, True, False, 0, False),
+        (REFUSED, NONCE, True, False, 0, END),
+        (STARTED, RATE, True, False, 0, END),
     ],
 )
-def test_repeats(verdict, error, *, repeatable, own_nonce, attempts, again) -> None:
+def test_follows(verdict, error, *, repeatable, own_nonce, attempts, following) -> None:
     """Whether there is another attempt, of three, by the verdict on the last and by what the caller allows."""
-    assert repeats(verdict, error, attempts=attempts, most=3, repeatable=repeatable, own_nonce=own_nonce) is again
+    limits = {"attempts": attempts, "most": 3, "repeatable": repeatable, "own_nonce": own_nonce}
+    assert follows(verdict, error, in_doubt=False, **limits) is following
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error", "following"),
+    [
+        (DOUBT, FAULT, RECOVER),
+        # Perhaps the first POST bound the nonce.
+        (AGAIN, NONCE, RECOVER),
+        # The first may be refused as well, or it has started the call.
+        (REFUSED, NotFound("", status=404), RECOVER),
+        (AGAIN, RATE, SEND),
+        (TROUBLE, FAULT, SEND),
+        # Nothing can be asked without a token.
+        (REFUSED, AuthError("no secret"), END),
+    ],
+)
+def test_follows_in_doubt(verdict, error, following) -> None:
+    """An answer to a nonce that was sent before says nothing of the POST that sent it first."""
+    limits = {"attempts": 1, "most": 3, "repeatable": False, "own_nonce": False}
+    assert follows(verdict, error, in_doubt=True, **limits) is following
 
 
 def test_explanation_shows_the_rules() -> None:

@@ -16,7 +16,8 @@ def _short(scenario: Scenario) -> list[str]:
     return [f"{check.what} {check.reached:.2f} > {check.most:.2f}" for check in came_to.checks if not check.holds]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+# The other seeds are for measuring.
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if not name.endswith(("-2", "-3"))])
 def test_trouble(name) -> None:
     """The client comes through every trouble as it should, also with fewer calls than are measured."""
     make, _, few = SCENARIOS[name]

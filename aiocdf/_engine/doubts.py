@@ -1,0 +1,318 @@
+"""Calls in doubt: opens a case for each, and applies what recovery finds.
+
+`Doubts.find` answers the same question for submissions of another process, which ended before it knew: an `Interrupted` says
+what was written down of each, and the outcome is `NotStarted`, `Started` or `Uncertain`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf._engine.nonces import Nonce
+from aiocdf._engine.recovering import Recovering
+from aiocdf._engine.tasks import AFTER_CANCEL
+from aiocdf._policy import lifecycle
+from aiocdf._policy.lifecycle import Event, Queued
+from aiocdf._policy.recovery import Case, Need, NotStarted, Resend, Started, Uncertain
+from aiocdf._policy.submission import Step, Verdict, judge
+from aiocdf._wire import endings
+from aiocdf.errors import ClientClosed, ProtocolError
+from aiocdf.secret import Secret
+from aiocdf.telemetry import CallAccepted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from aiocdf._engine.following import Following
+    from aiocdf._engine.records import CallRecord
+    from aiocdf._engine.recovering import Known
+    from aiocdf._engine.submitter import Attempt
+    from aiocdf._engine.tasks import Tasks
+    from aiocdf._policy.gate import Gate
+    from aiocdf._policy.recovery import Decision
+    from aiocdf._policy.servertime import ServerTime
+    from aiocdf.errors import AiocdfError
+    from aiocdf.models.calls import FunctionCall
+    from aiocdf.resources import Calls, Sessions
+    from aiocdf.telemetry import Event as TelemetryEvent
+
+    Outcome = NotStarted | Started | Uncertain
+
+__all__ = ["Doubts", "Interrupted"]
+
+
+@attrs.frozen(kw_only=True)
+class Interrupted:
+    """A submission of which it was written down that it began, and not how it ended."""
+
+    #: As it was called.
+    function: int | str
+    #: The session whose nonce it sent; None where that is not known.
+    session_id: int | None
+    #: By this computer's clock: before its POST was sent, and after; None where only the first is known.
+    sent_from: datetime
+    sent_until: datetime | None = None
+    #: Seconds by which this computer's clock may have been set since then.
+    clock_error: float = 5.0
+    #: By the service's clock: the call cannot have started before; None where only *sent_from* says so.
+    starts_after: datetime | None = None
+
+
+class Doubts:
+    """Finds out which calls started whose POST had no usable answer.
+
+    Args:
+        gate: Where their places count.
+        following: Takes over the calls that are found.
+        calls: The resource.
+        sessions: The resource.
+        known: The calls of this client.
+        server_time: What is known of the service's clock.
+        attempts: POSTs that a call may cost where its end can have been the call's fault.
+        patience: Seconds for which the service is asked; None for ever.
+        request_timeout: Seconds after which a request has no answer.
+        emit: Told of what happens.
+        tasks: What the asking runs in.
+        changed: Called when places are free, or calls may start, or new ones run.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate[CallRecord],
+        following: Following,
+        calls: Calls,
+        sessions: Sessions,
+        known: Known,
+        server_time: ServerTime,
+        attempts: int,
+        patience: float | None,
+        request_timeout: float,
+        emit: Callable[[TelemetryEvent], None],
+        tasks: Tasks,
+        changed: Callable[[], None],
+    ) -> None:
+        self._gate = gate
+        self._following = following
+        self._known = known
+        self._server_time = server_time
+        self._attempts = attempts
+        self._request_timeout = request_timeout
+        self._emit = emit
+        self._tasks = tasks
+        self._changed = changed
+        self._recovering: Recovering[CallRecord | asyncio.Future[Outcome]] = Recovering(
+            calls=calls,
+            sessions=sessions,
+            known=known,
+            patience=patience,
+            under_way=lambda function: gate.breakers.breaker(function).under_way,
+            looked=self._looked,
+        )
+        self._searches: set[asyncio.Future[Outcome]] = set()
+        self._timers: dict[Need, asyncio.TimerHandle] = {}
+        self._asking: set[Need] = set()
+        self._closed = False
+
+    def open(self, record: CallRecord, attempt: Attempt, attempts: int, error: AiocdfError | None) -> None:
+        """Ask about a call from now on.
+
+        Args:
+            record: The call.
+            attempt: The attempt that left the doubt.
+            attempts: POSTs so far that count.
+            error: How the POST ended; None where the nonce of an earlier one is too old to be sent again.
+        """
+        case = record.case or self._case(attempt)
+        record.case = case
+        if error is not None:
+            self._failed(case, error)
+        record.move(Event.DOUBTED, lifecycle.Recovering(case.function_id, attempts, case.error))
+        self._recovering.add(case, record, new=error is not None)
+        self.arm()
+
+    def arm(self, not_before: float = 0.0) -> None:
+        """Set a timer for the sessions, and one for the lists of calls, that are to be asked for next."""
+        for what in Need:
+            if self._closed or what in self._asking:
+                continue
+            if (timer := self._timers.pop(what, None)) is not None:
+                timer.cancel()
+            if (due := self._recovering.due_at(what)) is not None:
+                when = max(due, not_before, _clock.monotonic())
+                self._timers[what] = self._tasks.at(when, partial(self._due, what))
+
+    def _due(self, what: Need) -> None:
+        self._asking.add(what)
+        self._tasks.spawn(self._recover(what))
+
+    async def _recover(self, what: Need) -> None:
+        """Ask about calls in doubt; what is found may free places, or put calls into the queue."""
+        not_before = _clock.monotonic() + AFTER_CANCEL
+        try:
+            await self._ask(what)
+            not_before = 0.0
+        finally:
+            self._asking.discard(what)
+            self.arm(not_before)
+            self._changed()
+
+    async def _ask(self, what: Need) -> None:
+        for found in await self._recovering.ask(what):
+            if isinstance(found.owner, asyncio.Future):
+                self._tell(found.owner, found.decision)
+            elif isinstance(found.owner.state, lifecycle.Recovering):
+                self._apply(found.owner, found.owner.state, found.case, found.decision)
+
+    async def find(
+        self, interrupted: Sequence[Interrupted], functions: Mapping[int | str, int], known: Collection[int]
+    ) -> list[Outcome]:
+        """Find out which submissions of another process started.
+
+        Args:
+            interrupted: All of them, for they are told apart together.
+            functions: The ids of their functions.
+            known: Calls that belong to others.
+
+        Raises:
+            ClientClosed: The client was closed meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        searches: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in interrupted]
+        self._searches.update(searches)
+        cases = [self._interrupted(each, functions[each.function]) for each in interrupted]
+        for case, search in zip(cases, searches, strict=True):
+            self._gate.spacing.hold(case.function_id)
+            self._recovering.add(case, search, new=True, others=known)
+        self.arm()
+        try:
+            return [await search for search in searches]
+        finally:
+            self._searches.difference_update(searches)
+            for case, search in zip(cases, searches, strict=True):
+                case.closed = True
+                search.cancel()
+
+    def close(self) -> None:
+        """Ask no more, and end what is looked for."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        for search in self._searches:
+            if not search.done():
+                search.set_exception(ClientClosed("the client was closed before it found out whether calls started"))
+                search.exception()
+
+    def _looked(self, case: Case) -> None:
+        """Let POSTs of a function begin again; one at a time, if answers get lost of calls that start."""
+        self._gate.spacing.looked(case.function_id)
+        if case.ready_at is None:
+            self._gate.spacing.started(case.function_id)
+
+    def _case(self, attempt: Attempt) -> Case:
+        """Open a case for the POST of an attempt."""
+        now = _clock.monotonic()
+        nonce = attempt.nonce or Nonce(Secret(""), now, now)
+        return Case(
+            function_id=attempt.function_id,
+            error=ProtocolError("the POST had no answer"),
+            session_id=nonce.session_id,
+            nonce=nonce.secret if nonce.session_id is not None else None,
+            made_at=nonce.made_at,
+            made_by=nonce.made_by,
+            sent_at=attempt.sent_at,
+            failed_at=now,
+            since=now,
+            begun=attempt.sent_at + self._known.clock()[0],
+        )
+
+    def _failed(self, case: Case, error: AiocdfError) -> None:
+        """Note how a POST ended, and keep the function's next ones apart from it."""
+        match judge(error, Step.POST):
+            case Verdict.REFUSED:
+                case.refusal = error
+            case Verdict.AGAIN:
+                case.nonce = None  # the service does not take it
+            case _:
+                case.error = error
+        case.failed_at = case.since = _clock.monotonic()
+        case.retry_at = -math.inf
+        self._gate.spacing.hold(case.function_id)
+
+    def _interrupted(self, each: Interrupted, function_id: int) -> Case:
+        now = _clock.monotonic()
+        zero = now - _clock.wall()
+        sent_at = zero + each.sent_from.timestamp() - each.clock_error
+        if each.sent_until is None:
+            until = min(now, zero + each.sent_from.timestamp() + self._request_timeout + each.clock_error)
+        else:
+            until = min(now, zero + each.sent_until.timestamp() + each.clock_error)
+        starts_after = -math.inf if each.starts_after is None else each.starts_after.timestamp()
+        return Case(
+            function_id=function_id,
+            error=ProtocolError("the process that sent it ended"),
+            session_id=each.session_id,
+            nonce=None,
+            made_at=-math.inf,
+            made_by=until,
+            sent_at=sent_at,
+            failed_at=until,
+            since=now,
+            begun=max(sent_at + self._known.clock()[0], starts_after),
+        )
+
+    def _tell(self, search: asyncio.Future[Outcome], decision: Decision) -> None:
+        if isinstance(decision, Started):
+            self._known.add(decision.call)
+        if not search.done() and not isinstance(decision, Resend):
+            search.set_result(decision)
+
+    def _apply(self, record: CallRecord, state: lifecycle.Recovering, case: Case, decision: Decision) -> None:
+        """Move a call on, by what was found out about it."""
+        match decision:
+            case Started(call):
+                self._started(record, state, case, call)
+            case Uncertain(candidates, reason):
+                record.uncertain(state.attempts, state.doubt, candidates, reason)
+            case Resend():
+                self._recovering.keep(case)
+                self._requeue(record, state, state.doubt)
+            case NotStarted():
+                record.case = None
+                self._not_started(record, state, case)
+
+    def _started(self, record: CallRecord, state: lifecycle.Recovering, case: Case, call: FunctionCall) -> None:
+        """Have a call followed that was found."""
+        now = _clock.monotonic()
+        since = self._server_time.local(call.start_time.timestamp(), now)
+        self._known.add(call)
+        self._gate.admission.accepted(state.function_id, now, case.failed_at)
+        running = record.accept(state, call, since)
+        self._emit(CallAccepted(function_id=call.function_id, call_id=call.id, waited=now - record.created_at))
+        if not call.ended:
+            record.expire_after(since)
+        self._following.accepted(record, running, call)
+
+    def _not_started(self, record: CallRecord, state: lifecycle.Recovering, case: Case) -> None:
+        """Queue a call anew that did not start, unless it was refused, or has cost as many attempts as it may."""
+        healthy = self._gate.breakers.breaker(state.function_id).since is None
+        error = case.refusal
+        if error is None and (record.nonce is not None or (state.attempts >= self._attempts and healthy)):
+            error = case.error
+        if error is None:
+            self._requeue(record, state, None)
+        else:
+            self._gate.admission.put_back(state.function_id)
+            record.fail(Event.REFUSED, endings.not_started(record.which, error))
+
+    def _requeue(self, record: CallRecord, state: lifecycle.Recovering, doubt: AiocdfError | None) -> None:
+        self._gate.admission.put_back(state.function_id)
+        record.move(Event.CLEARED, Queued(state.function_id, state.attempts, doubt))
+        self._gate.admission.enqueue(state.function_id, record.number, record)
