@@ -137,29 +137,31 @@ def run(name: str, mix: Mix, contender: str, python: str, count: int) -> Tally:
         told = json.loads(hear(client))
         with urllib.request.urlopen(f"{url}/stats") as answer:
             stats = json.load(answer)
-    return _tally(name, mix, contender, count, told, stats)
-
-
-def _tally(name: str, mix: Mix, contender: str, count: int, told: dict[str, Any], stats: dict[str, Any]) -> Tally:
-    """Put together what the contender and the service say."""
-    executed = Counter(key for key, *_ in stats["calls"] if key >= 0)
-    names = Counter(told["ends"].values())
-    failed = [int(key) for key, end in told["ends"].items() if end not in {"wrong", "SubmissionUncertain"}]
     return Tally(
         mix=name,
         contender=contender,
         seed=mix.seed,
         calls=count,
         faults=sum(number for fault, number in stats["faults"].items() if fault != "none"),
-        twice=sum(times > 1 for times in executed.values()),
-        wrong=names["wrong"],
-        uncertain=names["SubmissionUncertain"],
-        errors=len(failed),
-        errors_executed=sum(key in executed for key in failed),
-        names=dict(names),
         makespan=told["wall"],
         requests=stats["requests"] / count,
+        **_ends(told, stats),
     )
+
+
+def _ends(told: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
+    """Compare how the calls ended for the contender with what the service executed."""
+    executed = Counter(key for key, *_ in stats["calls"] if key >= 0)
+    names = Counter(told["ends"].values())
+    failed = [int(key) for key, end in told["ends"].items() if end not in {"wrong", "SubmissionUncertain"}]
+    return {
+        "twice": sum(times > 1 for times in executed.values()),
+        "wrong": names["wrong"],
+        "uncertain": names["SubmissionUncertain"],
+        "errors": len(failed),
+        "errors_executed": sum(key in executed for key in failed),
+        "names": dict(names),
+    }
 
 
 def chosen(asked: argparse.Namespace) -> Iterable[tuple[str, Mix, str]]:

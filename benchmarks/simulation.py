@@ -134,10 +134,13 @@ class Project:
                 return self._functions(json.loads(body))
             case "GET", "functions/limits":
                 return self._limits()
-        found = _CALL.fullmatch(path)
-        if found is None:
-            self.counts["unknown"] += 1
-            return _refusal(404, f"{method} {path} is not part of the simulation")
+        if found := _CALL.fullmatch(path):
+            return self._of_calls(found, body, now)
+        self.counts["unknown"] += 1
+        return _refusal(404, f"{method} {path} is not part of the simulation")
+
+    def _of_calls(self, found: re.Match[str], body: bytes, now: float) -> Answer:
+        """Answer a request about the calls of a function."""
         function, which, part = int(found[1]), found[2], found[3]
         if which is None:
             return self._start(function, json.loads(body), now)

@@ -39,10 +39,12 @@ def start_process(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def tell(whom: subprocess.Popen[str], what: Any) -> None:
+    """Send a process one line of JSON."""
     print(json.dumps(what), file=whom.stdin, flush=True)
 
 
 def hear(whom: subprocess.Popen[str]) -> str:
+    """Return the next line that a process prints."""
     line = whom.stdout.readline() if whom.stdout else ""
     if not line:
         sys.exit(f"{whom.args!r} ended without an answer")

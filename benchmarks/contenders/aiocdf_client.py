@@ -32,9 +32,9 @@ class Caller:
 
 
 @asynccontextmanager
-async def client(timeout: float, url: str) -> AsyncIterator[Caller]:
+async def client(seconds: float, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
-    settings = aiocdf.Settings(request_timeout=timeout)
+    settings = aiocdf.Settings(request_timeout=seconds)
     credentials = aiocdf.ClientCredentials(token_url=f"{url}/token", client_id="benchmark", client_secret="secret")
     async with aiocdf.Client("benchmark", base_url=url, credentials=credentials, settings=settings) as opened:
         yield Caller(opened)

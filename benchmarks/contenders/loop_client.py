@@ -77,10 +77,10 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(longest_wait: float, timeout: float | None, url: str) -> AsyncIterator[Caller]:
+async def client(longest_wait: float, seconds: float | None, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=timeout)) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=seconds)) as session:
         yield Caller(url, session, longest_wait)
 
 

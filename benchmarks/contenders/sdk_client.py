@@ -28,7 +28,7 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(leeway: int, timeout: int | None, url: str) -> AsyncIterator[Caller]:
+async def client(leeway: int, seconds: int | None, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     credentials = OAuthClientCredentials(
         token_url=f"{url}/token",
@@ -37,7 +37,7 @@ async def client(leeway: int, timeout: int | None, url: str) -> AsyncIterator[Ca
         scopes=["benchmark"],
         token_expiry_leeway_seconds=leeway,
     )
-    config = ClientConfig("benchmark", "benchmark", credentials, base_url=url, timeout=timeout)
+    config = ClientConfig("benchmark", "benchmark", credentials, base_url=url, timeout=seconds)
     yield Caller(AsyncCogniteClient(config))
 
 
