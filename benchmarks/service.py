@@ -141,13 +141,15 @@ class Connection(asyncio.Protocol):
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         method, path, _ = first.split(" ")
-        token = headers.get("authorization", "").removeprefix("Bearer ")
+        self._handle(method, path, body, headers.get("authorization", "").removeprefix("Bearer "))
+
+    def _handle(self, method: str, path: str, body: bytes, token: str) -> None:
         self._service.handle(method, path, body, token, self._send)
 
     def _send(self, status: int, body: bytes) -> None:
         head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %s\r\n\r\n" % (
             status,
-            _REASONS[status].encode(),
+            _REASONS.get(status, "Error").encode(),
             len(body),
             self._service.date(),
         )

@@ -58,6 +58,22 @@ class Call:
 
 
 @dataclass(kw_only=True, slots=True)
+class Session:
+    """A session, and how long its nonce is good for."""
+
+    id: int
+    nonce: str
+    expires: float
+    #: A call was started with its nonce.
+    active: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """Return the session as the API shows it after it was created."""
+        status = "ACTIVE" if self.active else "READY"
+        return {"id": self.id, "status": status, "type": "CLIENT_CREDENTIALS", "clientId": "benchmark"}
+
+
+@dataclass(kw_only=True, slots=True)
 class Answer:
     """An answer to a request, and the calls whose end it tells."""
 
@@ -82,10 +98,9 @@ class Project:
         self.counts: Counter[str] = Counter()
         self.calls: dict[int, Call] = {}
         self._tokens: dict[str, float] = {}
-        self._nonces: dict[str, float] = {}
-        #: The nonce of each session.
-        self._sessions: dict[int, str] = {}
-        self._issued = 0
+        self._sessions: dict[int, Session] = {}
+        self._by_nonce: dict[str, Session] = {}
+        self._started: dict[int, list[Call]] = defaultdict(list)
         self._running: dict[int, list[float]] = defaultdict(list)
         self._all: list[float] = []
 
@@ -110,59 +125,44 @@ class Project:
         if self._tokens.get(token, 0.0) <= now:
             self.counts["unauthorized"] += 1
             return _refusal(401, "Unauthorized")
-        if (answer := self._of_project(method, path, body, now)) is not None:
-            return answer
-        found = _CALL.fullmatch(path)
-        if found is None:
-            self.counts["unknown"] += 1
-            return _refusal(404, f"{method} {path} is not part of the simulation")
-        function, which, part = int(found[1]), found[2], found[3]
-        if which is None:
-            return self._start(function, json.loads(body), now)
-        if which == "list":
-            return self._list(function, json.loads(body)["filter"]["startTime"], now)
-        if which == "byids":
-            return self._poll(json.loads(body), now)
-        return self._read(int(which), part, now)
-
-    def _of_project(self, method: str, path: str, body: bytes, now: float) -> Answer | None:
-        """Answer a request that is not for the calls of one function."""
         match method, path:
             case "POST", "sessions":
                 return self._session(now)
             case "POST", "sessions/byids":
-                return self._session_states(json.loads(body))
+                return self._statuses(json.loads(body))
             case "POST", "functions/byids":
                 return self._functions(json.loads(body))
             case "GET", "functions/limits":
                 return self._limits()
-        return None
+        if found := _CALL.fullmatch(path):
+            return self._of_calls(found, body, now)
+        self.counts["unknown"] += 1
+        return _refusal(404, f"{method} {path} is not part of the simulation")
+
+    def _of_calls(self, found: re.Match[str], body: bytes, now: float) -> Answer:
+        """Answer a request about the calls of a function."""
+        function, which, part = int(found[1]), found[2], found[3]
+        if which is None:
+            return self._start(function, json.loads(body), now)
+        if which == "byids":
+            return self._poll(json.loads(body), now)
+        if which == "list":
+            return self._list(function, json.loads(body), now)
+        return self._read(int(which), part, now)
 
     def _session(self, now: float) -> Answer:
         self.counts["sessions"] += 1
-        self._issued += 1
-        nonce = f"nonce-{self._issued}"
-        self._nonces[nonce] = now + NONCE_LIFE
-        self._sessions[self._issued] = nonce
-        session = {"id": self._issued, "nonce": nonce, "status": "READY", "type": "CLIENT_CREDENTIALS"}
-        return Answer(body={"items": [session | {"clientId": "benchmark"}]})
+        number = len(self._sessions) + 1
+        session = Session(id=number, nonce=f"nonce-{number}", expires=now + NONCE_LIFE)
+        self._sessions[number] = self._by_nonce[session.nonce] = session
+        return Answer(body={"items": [session.shown() | {"nonce": session.nonce}]})
 
-    def _session_states(self, body: Any) -> Answer:
-        """Tell which sessions are bound; one whose nonce was not used stays READY."""
-        self.counts["sessions read"] += 1
+    def _statuses(self, body: Any) -> Answer:
+        self.counts["session statuses"] += 1
         ids = [item["id"] for item in body["items"]]
-        states = {number: "READY" if self._sessions[number] in self._nonces else "ACTIVE" for number in ids}
-        return Answer(body={"items": [{"id": number, "status": state} for number, state in states.items()]})
-
-    def _list(self, function: int, span: Any, now: float) -> Answer:
-        """List the calls of a function that started in some time."""
-        self.counts["lists"] += 1
-        found = [
-            call
-            for call in self.calls.values()
-            if call.function == function and span["min"] <= int(call.start * 1000) <= span["max"]
-        ]
-        return Answer(body={"items": [call.shown(now) for call in found]})
+        if unknown := [{"id": number} for number in ids if number not in self._sessions]:
+            return _refusal(400, "Session ids not found", missing=unknown)
+        return Answer(body={"items": [self._sessions[number].shown() for number in ids]})
 
     def _functions(self, body: Any) -> Answer:
         self.counts["functions"] += 1
@@ -199,18 +199,38 @@ class Project:
                 self.counts["throttled"] += 1
                 message = f"{owner} exceeded maximum number='{most}' of concurrent calls. Please try again later."
                 return _refusal(429, message, isAutoRetryable=True)
-        if self._nonces.get(body["nonce"], 0.0) <= now:
+        session = self._by_nonce.get(body["nonce"])
+        if session is None or session.active or session.expires <= now:
             self.counts["nonces refused"] += 1
             return _refusal(400, f"Failed to bind session using nonce for: {function}")
-        del self._nonces[body["nonce"]]
+        session.active = True
         key = body["data"]["key"]
-        call = Call(
-            id=10**15 + len(self.calls), function=function, key=key, start=now, end=now + self.plan.durations[key]
-        )
+        call = self.start(function, key, now, now + self.plan.durations[key])
+        return Answer(status=201, body=call.shown(now))
+
+    def start(self, function: int, key: int, now: float, end: float) -> Call:
+        """Start a call whatever the limits are; a key below 0 marks the call of another client."""
+        call = Call(id=10**15 + len(self.calls), function=function, key=key, start=now, end=end)
         self.calls[call.id] = call
+        self._started[function].append(call)
         heapq.heappush(self._running[function], call.end)
         heapq.heappush(self._all, call.end)
-        return Answer(status=201, body=call.shown(now))
+        return call
+
+    def count_running(self, function: int, now: float) -> int:
+        """Return how many calls of a function run."""
+        return _still(self._running[function], now)
+
+    def _list(self, function: int, body: Any, now: float) -> Answer:
+        """List the calls of a function that started within a range, the newest first."""
+        self.counts["lists"] += 1
+        started = body.get("filter", {}).get("startTime", {})
+        least, most = started.get("min", 0), started.get("max", 1 << 60)
+        skipped, limit = int(body.get("cursor") or 0), body.get("limit", 100)
+        found = [call for call in reversed(self._started[function]) if least <= int(call.start * 1000) <= most]
+        page = found[skipped : skipped + limit]
+        more = {"nextCursor": str(skipped + limit)} if len(found) > skipped + limit else {}
+        return Answer(body={"items": [call.shown(now) for call in page], **more})
 
     def _poll(self, body: Any, now: float) -> Answer:
         self.counts["polls"] += 1

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 
 @contextmanager
-def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
+def start_process(*command: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process to talk with, and end it on leaving; its script finds its neighbours whatever we were told."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     with subprocess.Popen(
@@ -38,11 +38,13 @@ def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
             started.kill()
 
 
-def _tell(whom: subprocess.Popen[str], what: Any) -> None:
+def tell(whom: subprocess.Popen[str], what: Any) -> None:
+    """Send a process one line of JSON."""
     print(json.dumps(what), file=whom.stdin, flush=True)
 
 
-def _hear(whom: subprocess.Popen[str]) -> str:
+def hear(whom: subprocess.Popen[str]) -> str:
+    """Return the next line that a process prints."""
     line = whom.stdout.readline() if whom.stdout else ""
     if not line:
         sys.exit(f"{whom.args!r} ended without an answer")
@@ -61,17 +63,17 @@ def measure(workload: Workload, python: str, script: str, *options: str) -> dict
     plan = {name: getattr(workload, name) for name in ("durations", "token_life", "token_delay")}
     task = {name: getattr(workload, name) for name in ("hold", "freeze", "fresh", "gaps")}
     with ExitStack() as stack:
-        service = stack.enter_context(_process(sys.executable, str(HERE / "service.py")))
-        _tell(service, plan)
-        url = f"http://127.0.0.1:{_hear(service).strip()}"
+        service = stack.enter_context(start_process(sys.executable, str(HERE / "service.py")))
+        tell(service, plan)
+        url = f"http://127.0.0.1:{hear(service).strip()}"
         command = (python, str(HERE / "contenders" / script), *options)
-        clients = [stack.enter_context(_process(*command)) for _ in range(workload.clients)]
+        clients = [stack.enter_context(start_process(*command)) for _ in range(workload.clients)]
         for client in clients:
-            _hear(client)  # it has done its imports
+            hear(client)  # it has done its imports
         began = time.time()
         for number, client in enumerate(clients):
-            _tell(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
-        told = [json.loads(_hear(client)) for client in clients]
+            tell(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
+        told = [json.loads(hear(client)) for client in clients]
         wall = time.time() - began if workload.clients > 1 else told[0]["wall"]
         with urllib.request.urlopen(f"{url}/stats") as answer:
             stats = json.load(answer)

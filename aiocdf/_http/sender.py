@@ -8,6 +8,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
+from aiocdf._wire.http import is_object
 from aiocdf._wire.problems import api_error
 from aiocdf._wire.redaction import redact_error
 from aiocdf.errors import ApiError, ConnectError, TransportError
@@ -65,7 +66,9 @@ class Sender:
         self._emit = emit
 
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
-        """Send *request* and return the answer of success.
+        """Send *request* and return the answer of success; its body is a JSON object as far as its ends tell.
+
+        Where the body is something else after the last attempt, it is returned for the reader to say so.
 
         Args:
             request: What to send.
@@ -76,25 +79,32 @@ class Sender:
             TransportError: There was no answer.
             ApiError: The answer was an error.
         """
-        attempt = 1
+        attempt, most = 1, attempts or self._retry.attempts
         while True:
             try:
-                return await self._send_authorized(request, attempt)
+                response = await self._send_authorized(request, attempt)
             except (TransportError, ApiError) as error:
-                wait = self._wait(request, attempt, error, attempts or self._retry.attempts)
+                wait = self._wait(request, attempt, error, most)
                 if wait is None:
                     raise
+            else:
+                wait = None if is_object(response) else self._wait(request, attempt, None, most)
+                if wait is None:
+                    return response
             await _clock.sleep(wait)
             attempt += 1
 
-    def _wait(self, request: Request, attempt: int, error: TransportError | ApiError, attempts: int) -> float | None:
-        """Ask the policy how long to wait, or whether to give up."""
+    def _wait(
+        self, request: Request, attempt: int, error: TransportError | ApiError | None, attempts: int
+    ) -> float | None:
+        """Ask the policy how long to wait, or whether to give up; without an error, the answer was garbled."""
         answer = error if isinstance(error, ApiError) else None
         return retrying.delay(
             retrying.Outcome(
                 attempt=attempt,
                 repeatable=request.repeatable,
                 status=answer.status if answer else None,
+                garbled=error is None,
                 unsent=isinstance(error, ConnectError),
                 retryable=answer.retryable if answer else None,
                 retry_after=answer.retry_after if answer else None,

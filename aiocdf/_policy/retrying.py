@@ -10,7 +10,9 @@ import attrs
 
 __all__ = ["Outcome", "delay"]
 
-_TRANSIENT = frozenset({408, 429, 502, 503, 504})
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+#: Attempts that a request whose answers are not JSON gets: such answers mostly come from a wrong address.
+_GARBLED_ATTEMPTS = 3
 #: Beyond any cap, and short of what a float can hold.
 _DOUBLINGS = 64
 
@@ -25,6 +27,8 @@ class Outcome:
     repeatable: bool
     #: The HTTP status; None when there was no answer.
     status: int | None = None
+    #: The status is one of success, and the body is not what the service sends.
+    garbled: bool = False
     #: No byte left, so the service has seen nothing.
     unsent: bool = False
     #: What the service says of sending again.
@@ -59,4 +63,6 @@ def _again(outcome: Outcome) -> bool:
         return outcome.retryable
     if outcome.unsent:
         return True
+    if outcome.garbled:
+        return outcome.repeatable and outcome.attempt < _GARBLED_ATTEMPTS
     return outcome.repeatable and (outcome.status is None or outcome.status in _TRANSIENT)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aiocdf.secret import Secret
 
-__all__ = ["Request", "Response", "http_date", "is_html", "one_line", "retry_after"]
+__all__ = ["Request", "Response", "http_date", "is_html", "is_object", "one_line", "retry_after"]
 
 _LONGEST_LINE = 1000
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
@@ -72,6 +72,11 @@ def http_date(text: str | None) -> datetime | None:
 def is_html(response: Response) -> bool:
     """Tell whether an answer says that it is a web page."""
     return "html" in response.headers.get("content-type", "").lower()
+
+
+def is_object(response: Response) -> bool:
+    """Tell whether the body begins and ends as a JSON object does, without reading what may be megabytes."""
+    return response.body.lstrip()[:1] == b"{" and response.body.rstrip()[-1:] == b"}"
 
 
 def retry_after(response: Response) -> float | None:

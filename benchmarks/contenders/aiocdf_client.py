@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contender import contend
@@ -30,12 +32,15 @@ class Caller:
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[Caller]:
+async def client(seconds: float, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
+    settings = aiocdf.Settings(request_timeout=seconds)
     credentials = aiocdf.ClientCredentials(token_url=f"{url}/token", client_id="benchmark", client_secret="secret")
-    async with aiocdf.Client("benchmark", base_url=url, credentials=credentials) as opened:
+    async with aiocdf.Client("benchmark", base_url=url, credentials=credentials, settings=settings) as opened:
         yield Caller(opened)
 
 
 if __name__ == "__main__":
-    contend(client)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds until a request's answer must be there")
+    contend(partial(client, parser.parse_args().timeout))

@@ -114,8 +114,9 @@ async def _all(client: Callable[[str], AbstractAsyncContextManager[Caller]], tas
         values = await asyncio.gather(*(timed(*call) for call in task["calls"]), return_exceptions=True)
         wall = time.perf_counter() - began
         found = heart.stop() if heart else {}
-    wrong = [value for value, call in zip(values, task["calls"], strict=True) if not _is_right(value, call[1])]
-    return {"wall": wall, "wrong": len(wrong), "example": repr(wrong[:1]), **found}
+    ends = {call[1]: _end(value, call[1]) for value, call in zip(values, task["calls"], strict=True)}
+    wrong = {key: end for key, end in ends.items() if end != "right"}
+    return {"wall": wall, "wrong": len(wrong), "ends": wrong, "example": repr(list(wrong.items())[:1]), **found}
 
 
 async def _one_by_one(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
@@ -157,6 +158,13 @@ def _resident() -> int:
     """Return how many bytes of memory the process holds."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
+
+
+def _end(value: Any, key: int) -> str:
+    """Name how a call ended: `right`, `wrong`, or the type of its error."""
+    if isinstance(value, BaseException):
+        return type(value).__name__
+    return "right" if _is_right(value, key) else "wrong"
 
 
 def _is_right(value: Any, key: int) -> bool:

@@ -77,14 +77,16 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(longest_wait: float, url: str) -> AsyncIterator[Caller]:
+async def client(longest_wait: float, seconds: float | None, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=seconds)) as session:
         yield Caller(url, session, longest_wait)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--longest-wait", type=float, required=True, help="seconds between two tries to start a call")
-    contend(partial(client, parser.parse_args().longest_wait))
+    parser.add_argument("--timeout", type=float, help="seconds until a request's answer must be there")
+    asked = parser.parse_args()
+    contend(partial(client, asked.longest_wait, asked.timeout))

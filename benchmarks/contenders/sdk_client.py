@@ -28,7 +28,7 @@ class Caller(Concurrent):
 
 
 @asynccontextmanager
-async def client(leeway: int, url: str) -> AsyncIterator[Caller]:
+async def client(leeway: int, seconds: int | None, url: str) -> AsyncIterator[Caller]:
     """Open a client."""
     credentials = OAuthClientCredentials(
         token_url=f"{url}/token",
@@ -37,7 +37,8 @@ async def client(leeway: int, url: str) -> AsyncIterator[Caller]:
         scopes=["benchmark"],
         token_expiry_leeway_seconds=leeway,
     )
-    yield Caller(AsyncCogniteClient(ClientConfig("benchmark", "benchmark", credentials, base_url=url)))
+    config = ClientConfig("benchmark", "benchmark", credentials, base_url=url, timeout=seconds)
+    yield Caller(AsyncCogniteClient(config))
 
 
 if __name__ == "__main__":
@@ -47,6 +48,7 @@ if __name__ == "__main__":
         "--leeway", type=int, default=30, help="seconds before a token's end from which a new one is fetched"
     )
     parser.add_argument("--longest-backoff", type=int, help="seconds between two tries, as often as it takes")
+    parser.add_argument("--timeout", type=int, help="seconds until a request's answer must be there")
     asked = parser.parse_args()
     global_config.disable_pypi_version_check = True
     if asked.concurrency:
@@ -56,4 +58,4 @@ if __name__ == "__main__":
     if asked.longest_backoff:
         global_config.max_retry_backoff = asked.longest_backoff
         global_config.max_retries = 100
-    contend(partial(client, asked.leeway))
+    contend(partial(client, asked.leeway, asked.timeout))

@@ -51,6 +51,8 @@ class Script:
             await asyncio.Event().wait()
         if isinstance(outcome, Exception):
             raise outcome
+        if isinstance(outcome, bytes):
+            return Response(status=200, headers={}, body=outcome, sent_at=self.times[-1], received_at=loop.time())
         status, headers = outcome if isinstance(outcome, tuple) else (outcome, {})
         body = json.dumps(self.body or {"error": {"code": status, "message": "sorry"}}).encode()
         return Response(status=status, headers=headers, body=body, sent_at=self.times[-1], received_at=loop.time())
@@ -138,6 +140,20 @@ async def test_retries(rig) -> None:
     assert it.seen == [(503, 1), (None, 2), (None, 3), (200, 4)]
 
 
+async def test_garbled_answers(rig) -> None:
+    """An answer of success that is not JSON is asked for again, and returned when it stays so; never for a call."""
+    healed = rig(b"<html>", b'{"items": [', b' {"items": []} ')
+    assert (await healed.sender.send(READ)).body == b' {"items": []} '
+
+    wrong = rig(b"<html>")
+    assert (await wrong.sender.send(READ)).body == b"<html>"
+    assert len(wrong.script.requests) == 3
+
+    call = rig(b"<html>")
+    assert (await call.sender.send(CALL)).body == b"<html>"
+    assert len(call.script.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("outcome", "kind"), [(503, ServerError), (ProtocolError("broken"), ProtocolError), (429, RateLimited)]
 )
@@ -151,7 +167,7 @@ async def test_gives_up(rig, outcome, kind) -> None:
     assert asyncio.get_running_loop().time() == 11.0
 
 
-@pytest.mark.parametrize("status", [302, 400, 403, 404, 409, 500])
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 409, 501])
 async def test_final_answers(rig, status) -> None:
     """What would come out the same is raised at once."""
     it = rig(status)

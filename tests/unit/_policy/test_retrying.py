@@ -11,6 +11,7 @@ outcomes = st.builds(
     attempt=st.integers(1, 5000),
     repeatable=st.booleans(),
     status=st.none() | st.integers(100, 599),
+    garbled=st.booleans(),
     unsent=st.booleans(),
     retryable=st.none() | st.booleans(),
     retry_after=st.none() | st.floats(0.0, 1e9),
@@ -22,14 +23,14 @@ def again(**facts) -> bool:
     return delay(outcome, attempts=6, base=0.5, cap=60.0, jitter=1.0) is not None
 
 
-@pytest.mark.parametrize("status", [408, 429, 502, 503, 504, None])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, None])
 def test_transient(status) -> None:
     """No answer, and what passes by itself, is tried again if doing it twice does no more than once; else never."""
     assert again(status=status)
     assert not again(status=status, repeatable=False)
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 413, 422, 500, 501])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 413, 422, 501])
 def test_final(status) -> None:
     """What would come out the same is not tried again."""
     assert not again(status=status)
@@ -41,6 +42,12 @@ def test_the_service_knows_best(status, repeatable) -> None:
     """`cdf-is-auto-retryable` decides for itself, in both directions."""
     assert again(status=status, repeatable=repeatable, retryable=True)
     assert not again(status=status, repeatable=repeatable, retryable=False)
+
+
+def test_garbled_answers() -> None:
+    """An answer that is not the service's own is asked for again twice: after that, it is the address that is wrong."""
+    assert [again(attempt=attempt, garbled=True) for attempt in (1, 2, 3)] == [True, True, False]
+    assert not again(garbled=True, repeatable=False)
 
 
 def test_what_was_never_sent() -> None:
