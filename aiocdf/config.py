@@ -14,6 +14,7 @@ import attrs
 from attrs.validators import optional
 
 from aiocdf.errors import ConfigError
+from aiocdf.secret import hide_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,6 +258,7 @@ def payload_limit(cluster: str) -> int | None:
     return _CLOUD_NAMES.get(cluster) or next(by_prefix, None)
 
 
+@hide_arguments
 def check_url(url: str, *, what: str, query: bool = False) -> str:
     """Return *url* in its normal form, without a trailing slash, if secrets may be sent to it.
 

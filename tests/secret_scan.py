@@ -36,8 +36,18 @@ HARMLESS = {"later", "other", "simulated", "token", "wrong", *os.environ.values(
 #: Tests that make errors or secrets in thousands are looked at by their latest.
 MOST_ERRORS = 50
 MOST_SECRETS = 2_000
-#: The frames of these files hold the secrets that tests are made with.
-OWN_FRAMES = (str(Path(__file__).parent), "/_pytest/", "/pluggy/", "/hypothesis/", "/pytest_asyncio/", "/looptime/")
+#: The frames of these files hold the secrets that tests and documents are made with.
+OWN_FRAMES = (
+    str(Path(__file__).parent),
+    ".md",
+    "/_pytest/",
+    "/pluggy/",
+    "/hypothesis/",
+    "/pytest_asyncio/",
+    "/looptime/",
+)
+#: The log of servers that tests run, which holds the state of sign-ins.
+SERVER_LOG = "aiohttp.access"
 #: The frame of aiohttp's server that has read the request, with the token that a client sent in it.
 SERVER_FRAMES = ("/aiohttp/web_protocol.py",)
 ALWAYS_IN_RECORDS = vars(logging.makeLogRecord({})).keys()
@@ -67,6 +77,8 @@ class Scan:
 
     def note_record(self, record: logging.LogRecord) -> None:
         """Remember a log record."""
+        if record.name == SERVER_LOG:
+            return
         where = f"log record of {record.name} ({record.filename}:{record.lineno})"
         self._texts.add((where, record.getMessage()))
         extra = {name: value for name, value in vars(record).items() if name not in ALWAYS_IN_RECORDS}
