@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import json
 from typing import IO, TYPE_CHECKING, Any
 
@@ -116,9 +115,13 @@ def _csv_records(file: IO[bytes]) -> Iterator[Record]:
 
 
 def _rows(file: IO[bytes]) -> Any:
-    # What is not UTF-8 is told of the record that has it; the others are as they are.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return csv.reader(text, strict=True)
+    return csv.reader(_decoded(file), strict=True)
+
+
+def _decoded(file: IO[bytes]) -> Iterator[str]:
+    """Give the lines of a file as text; what is not UTF-8 is told of the record that has it, and the others are as they are."""
+    for number, raw in enumerate(file):
+        yield (raw.removeprefix(codecs.BOM_UTF8) if number == 0 else raw).decode("utf-8", "surrogateescape")
 
 
 def _is_text(value: str) -> bool:
