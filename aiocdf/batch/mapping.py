@@ -11,6 +11,7 @@ from aiocdf import _clock
 from aiocdf._wire.identifiers import check_function
 from aiocdf.batch.inputs import Source
 from aiocdf.batch.journal import Holder, Identity, Journal, holder_of
+from aiocdf.batch.pacing import Pacing
 from aiocdf.batch.progress import Progress, Speed, Summary, Tally
 from aiocdf.batch.results import check_place, write_results
 from aiocdf.batch.run import Run
@@ -89,6 +90,7 @@ async def map_inputs(
             source=source,
             journal=opened,
             tally=tally,
+            pacing=Pacing(await opened.delays()),
             stop=stop or asyncio.Event(),
         )
         await _work(run, on_progress)

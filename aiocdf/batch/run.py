@@ -12,7 +12,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf.batch import outcomes, submitting
 from aiocdf.batch.inputs import BadRecord
-from aiocdf.batch.journal import Outcome
+from aiocdf.batch.journal import Outcome, Sending
 from aiocdf.batch.statuses import RETRIED_AS_FAILED, InputStatus
 from aiocdf.errors import AiocdfError, CallError, ClientClosed
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from aiocdf.batch.inputs import Record, Source
     from aiocdf.batch.journal import Entry, Journal
+    from aiocdf.batch.pacing import Pacing
     from aiocdf.batch.progress import Tally
     from aiocdf.batch.settings import MapSettings
     from aiocdf.client import Client
@@ -45,6 +46,8 @@ class _Input:
     key: str | None
     status: InputStatus | None
     data: Any = None
+    #: When its POST was to be sent, if this run sent it.
+    sent_from: float | None = None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -57,6 +60,7 @@ class Run:
     source: Source
     journal: Journal
     tally: Tally
+    pacing: Pacing
     #: Once set, no input is begun, and those that run are waited for.
     stop: asyncio.Event
     #: What ended the run before its end.
@@ -232,9 +236,19 @@ class Run:
                 self._queued.discard(handle)
 
     async def _before_post(self, each: _Input, session: int | None) -> None:
-        """Put on disk that a POST may be sent from now on."""
-        await self.journal.submitting(each.line, each.key, session, _clock.wall())
+        """Put on disk that a POST may be sent from now on, and wait for its moment."""
+        now = _clock.wall()
+        slot = self.pacing.next(now)
+        each.sent_from = slot.at
+        await _clock.sleep(max(0.0, slot.at - now - self.pacing.commit))
+        began = _clock.monotonic()
+        sending = Sending(
+            session=session, sent_from=slot.at, starts_after=slot.starts_after, clock=_clock.wall() - _clock.uptime()
+        )
+        await self.journal.submitting(each.line, each.key, sending)
         self._move(each, InputStatus.Submitting)
+        self.pacing.committed(_clock.monotonic() - began)
+        await _clock.sleep(min(max(0.0, slot.at - _clock.wall()), self.pacing.commit))
 
     def _let_go(self, each: _Input, handle: CallHandle | None) -> None:
         """Stop with an input whose call may be in the queue; what may have been sent stays in the journal as it is."""
@@ -259,7 +273,10 @@ class Run:
             self._move(each, outcome.status)
 
     def _accepted(self, each: _Input, call: FunctionCall) -> None:
-        self.journal.running(each.line, call.function_id, call.id, call.start_time.timestamp())
+        started = call.start_time.timestamp()
+        if each.sent_from is not None:
+            self.pacing.accepted(each.sent_from, started)
+        self.journal.running(each.line, call.function_id, call.id, started)
         self._move(each, InputStatus.Running)
 
     async def _follow(self, each: _Input, handle: CallHandle) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Entry", "Journal", "Outcome"]
+__all__ = ["Entry", "Journal", "Outcome", "Sending"]
 
 # Results that are read at a time.
 _AT_ONCE = 200
@@ -36,13 +36,17 @@ class Entry:
     """What the journal has of an input, without its outcome."""
 
     line: int
-    status: InputStatus
+    status: InputStatus = attrs.field(converter=InputStatus)
     #: As JSON; None for the line number.
     key: str | None
     #: Seconds since 1970 by this computer's clock, between which the last POST was sent, if it was; the end is known only
     #: once another process has opened the journal.
     sent_from: float | None
     sent_until: float | None
+    #: Seconds since 1970 by the service's clock, before which the call cannot have started, where that is known.
+    starts_after: float | None
+    #: This computer's clock minus its uptime then: another value means that the clock was set.
+    clock: float | None
     #: Whose nonce that POST had, where that is known.
     session: int | None
     function: int | None
@@ -52,6 +56,20 @@ class Entry:
     ended: float | None
     #: Grows from outcome to outcome.
     outcome: int | None
+
+
+# The columns of the table, in their order.
+_FIELDS = tuple(field.name for field in attrs.fields(Entry))
+
+
+@attrs.frozen(kw_only=True)
+class Sending:
+    """A POST that is about to be sent; the fields are those of `Entry`."""
+
+    session: int | None
+    sent_from: float
+    starts_after: float | None
+    clock: float
 
 
 @attrs.frozen(kw_only=True)
@@ -168,6 +186,13 @@ class Journal:
         )
         return frozenset(call for (call,) in await cursor.fetchall())
 
+    async def delays(self) -> list[float]:
+        """Return how long after it was sent each of the last calls started, by two clocks."""
+        sql = """SELECT started - sent_from FROM input WHERE started IS NOT NULL AND sent_from IS NOT NULL
+            ORDER BY line DESC LIMIT 200"""
+        cursor = await self._database.execute(sql)
+        return [delay for (delay,) in reversed(list(await cursor.fetchall()))]
+
     async def results(self, *, ordered: bool) -> AsyncIterator[Sequence[tuple[Entry, str | None, str | None]]]:
         """Give all inputs that have an outcome with response and error as JSON, some at a time.
 
@@ -197,10 +222,12 @@ class Journal:
         owners: dict[str, int] = dict(await cursor.fetchall())  # type: ignore[arg-type]  # rows of two
         return {line: owners[key] for line, key in keys.items() if owners[key] != line}
 
-    async def submitting(self, line: int, key: str | None, session: int | None, sent_from: float) -> None:
-        """Note that a POST may be sent now; it is on disk when this returns."""
+    async def submitting(self, line: int, key: str | None, sending: Sending) -> None:
+        """Note that a POST may be sent from now on; it is on disk when this returns."""
         self._write.add(schema.FORGET_OUTCOME, (line,))
-        self._write.add(schema.SUBMIT, (line, key, sent_from, session))
+        self._write.add(
+            schema.SUBMIT, (line, key, sending.sent_from, sending.starts_after, sending.clock, sending.session)
+        )
         await self._write.committed()
 
     def running(self, line: int, function: int, call: int, started: float) -> None:
@@ -238,20 +265,7 @@ class Journal:
 
 
 def _entry(row: Any) -> Entry:
-    line, status, key, sent_from, sent_until, session, function, call, started, ended, outcome = row
-    return Entry(
-        line=line,
-        status=InputStatus(status),
-        key=key,
-        sent_from=sent_from,
-        sent_until=sent_until,
-        session=session,
-        function=function,
-        call=call,
-        started=started,
-        ended=ended,
-        outcome=outcome,
-    )
+    return Entry(**dict(zip(_FIELDS, row, strict=True)))
 
 
 async def _one(database: aiosqlite.Connection, sql: str) -> Any:

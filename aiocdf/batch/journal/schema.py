@@ -34,6 +34,8 @@ CREATE TABLE input (
   key TEXT,
   sent_from REAL,
   sent_until REAL,
+  starts_after REAL,
+  clock REAL,
   session INTEGER,
   function INTEGER,
   call INTEGER,
@@ -51,7 +53,7 @@ PRAGMA user_version = {VERSION};
 KEY: Final = "INSERT INTO key VALUES (?, ?) ON CONFLICT DO NOTHING"
 #: What an earlier attempt came to counts no more once another is made.
 FORGET_OUTCOME: Final = "DELETE FROM outcome WHERE id = (SELECT outcome FROM input WHERE line = ?)"
-SUBMIT: Final = "REPLACE INTO input (line, status, key, sent_from, session) VALUES (?, 'Submitting', ?, ?, ?)"
+SUBMIT: Final = "REPLACE INTO input (line, status, key, sent_from, starts_after, clock, session) VALUES (?, 'Submitting', ?, ?, ?, ?, ?)"
 END_UNSENT: Final = "REPLACE INTO input (line, status, key, outcome) VALUES (?, ?, ?, ?)"
 RUN: Final = "UPDATE input SET status = 'Running', function = ?, call = ?, started = ? WHERE line = ?"
 OUTCOME: Final = "INSERT INTO outcome VALUES (?, ?, ?, ?)"

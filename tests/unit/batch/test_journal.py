@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiocdf.batch.inputs import Fingerprint
-from aiocdf.batch.journal import Identity, Journal, Outcome, holder_of
+from aiocdf.batch.journal import Identity, Journal, Outcome, Sending, holder_of
 from aiocdf.batch.statuses import ENDED, InputStatus
 from aiocdf.errors import AiocdfError, InvalidArgument, WrongState
 
@@ -39,6 +39,10 @@ async def journal(path, identity=IDENTITY):
         yield opened
 
 
+def sending(sent_from=1.0, session=None):
+    return Sending(session=session, sent_from=sent_from, starts_after=None, clock=0.0)
+
+
 async def results(opened, *, ordered=False):
     return [(entry.line, entry.status) async for rows in opened.results(ordered=ordered) for entry, _, _ in rows]
 
@@ -46,16 +50,20 @@ async def results(opened, *, ordered=False):
 async def test_knows_after_reopening_where_inputs_stand(tmp_path):
     """What was noted is there in the next run, with ids, times and response."""
     async with journal(tmp_path / "j") as opened:
-        await opened.submitting(1, None, 77, 100.0)
-        await opened.submitting(2, None, 78, 101.0)
+        await opened.submitting(1, None, sending(100.0, 77))
+        await opened.submitting(2, None, sending(101.0, 78))
         opened.running(2, 5, 1234, 101.5)
-        await opened.submitting(3, None, None, 102.0)
+        await opened.submitting(3, None, sending(102.0))
         opened.running(3, 5, 1235, 102.5)
         opened.ended(3, DONE)
 
     async with journal(tmp_path / "j") as opened:
         entries = await opened.entries(1, 10)
-        assert {line: entry.status for line, entry in entries.items()} == {1: "Submitting", 2: "Running", 3: "Completed"}
+        assert {line: entry.status for line, entry in entries.items()} == {
+            1: "Submitting",
+            2: "Running",
+            3: "Completed",
+        }
         assert (entries[1].session, entries[1].sent_from) == (77, 100.0)
         assert (entries[2].function, entries[2].call, entries[2].started) == (5, 1234, 101.5)
         assert await opened.counts() == {"Submitting": 1, "Running": 1, "Completed": 1}
@@ -67,7 +75,7 @@ async def test_knows_after_reopening_where_inputs_stand(tmp_path):
 async def test_next_run_tells_when_nothing_was_sent_any_more(tmp_path):
     """A submission that was cut short has an end of its window: once, when the next process opens the journal."""
     async with journal(tmp_path / "j") as opened:
-        await opened.submitting(1, None, None, 100.0)
+        await opened.submitting(1, None, sending(100.0))
     async with journal(tmp_path / "j") as opened:
         first = (await opened.entries(1, 1))[1].sent_until
     async with journal(tmp_path / "j") as opened:
@@ -78,9 +86,9 @@ async def test_another_attempt_replaces_the_outcome(tmp_path):
     """An input that is submitted again has one outcome, the last, and its place is that of the last."""
     async with journal(tmp_path / "j") as opened:
         for line in (1, 2):
-            await opened.submitting(line, None, None, 1.0)
+            await opened.submitting(line, None, sending())
             opened.ended(line, Outcome(status=InputStatus.Failed, error={"message": "no"}))
-        await opened.submitting(1, None, None, 2.0)
+        await opened.submitting(1, None, sending(2.0))
         opened.ended(1, DONE)
         await opened.flush()
 
@@ -91,7 +99,7 @@ async def test_another_attempt_replaces_the_outcome(tmp_path):
 async def test_what_was_not_submitted_leaves_no_trace(tmp_path):
     """An input that was taken back is as if it had never been there."""
     async with journal(tmp_path / "j") as opened:
-        await opened.submitting(1, None, None, 1.0)
+        await opened.submitting(1, None, sending())
         opened.withdrawn(1)
         await opened.flush()
         assert await opened.counts() == {}
@@ -119,7 +127,7 @@ async def test_many_rows_share_a_commit(tmp_path):
     """Rows that come at the same time go to disk together, and each waits until its own are there."""
     async with journal(tmp_path / "j") as opened:
         before = opened._commits.commits
-        await asyncio.gather(*(opened.submitting(line, None, None, 1.0) for line in range(1, 101)))
+        await asyncio.gather(*(opened.submitting(line, None, sending()) for line in range(1, 101)))
 
         assert opened._commits.commits - before <= 2
         with sqlite3.connect(tmp_path / "j") as other:
@@ -130,7 +138,7 @@ async def test_many_rows_share_a_commit(tmp_path):
 async def test_cancelled_wait_harms_no_one(tmp_path):
     """Rows of others are committed when the task of one is cancelled in the midst."""
     async with journal(tmp_path / "j") as opened:
-        tasks = [asyncio.create_task(opened.submitting(line, None, None, 1.0)) for line in range(1, 11)]
+        tasks = [asyncio.create_task(opened.submitting(line, None, sending())) for line in range(1, 11)]
         await asyncio.sleep(0)
         tasks[3].cancel()
         done = await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,13 +156,13 @@ async def test_disk_that_is_full_is_told_and_nothing_more_is_written(tmp_path):
                 opened.ended(line, Outcome(status=InputStatus.Completed, response="x" * 5000))
                 await opened.flush()
         with pytest.raises(AiocdfError):
-            await opened.submitting(1000, None, None, 1.0)
+            await opened.submitting(1000, None, sending())
 
 
 async def test_only_its_owner_can_read_it(tmp_path):
     """Journal and side files have mode 0600, whatever the umask."""
     async with journal(tmp_path / "j") as opened:
-        await opened.submitting(1, None, None, 1.0)
+        await opened.submitting(1, None, sending())
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
 
     assert modes == dict.fromkeys(["j", "j-wal", "j-shm", "j.lock"], 0o600)
@@ -164,7 +172,7 @@ async def test_only_its_owner_can_read_it(tmp_path):
 async def test_can_be_looked_at_while_it_is_written(tmp_path):
     """A reader sees what is committed, and is told of a holder."""
     async with journal(tmp_path / "j") as opened:
-        await opened.submitting(1, None, None, 1.0)
+        await opened.submitting(1, None, sending())
         async with Journal.open_to_read(tmp_path / "j") as reader:
             assert await reader.counts() == {InputStatus.Submitting: 1}
             assert (reader.identity, reader.total) == (IDENTITY, 10)
@@ -246,6 +254,7 @@ def test_identity_tells_changed_inputs():
 EVENTS = st.lists(st.tuples(st.integers(1, 5), st.sampled_from(["submit", "run", "end", "unsent", "withdraw"])))
 
 
+@settings(max_examples=40)
 @given(EVENTS, st.integers(0, 100))
 def test_replay_stands_where_the_events_led(tmp_path_factory, events, cut):
     """Whatever happens to inputs, in which groups it is committed, a run that ends anywhere leaves what was committed."""
@@ -257,7 +266,7 @@ def test_replay_stands_where_the_events_led(tmp_path_factory, events, cut):
             for number, (line, event) in enumerate(events):
                 before = model.get(line)
                 if event == "submit" and before is None:
-                    await opened.submitting(line, None, None, 1.0)
+                    await opened.submitting(line, None, sending())
                     model[line] = InputStatus.Submitting
                 elif event == "run" and before is InputStatus.Submitting:
                     opened.running(line, 1, 100 + line, 1.0)

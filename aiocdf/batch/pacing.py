@@ -1,0 +1,91 @@
+"""When POSTs are sent, so that after a crash each call that started is found by its start time.
+
+Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
+until the end of the process, so what tells them apart is when each was sent. POSTs are therefore sent a little apart: by as
+much as the way to the service takes longer at times.
+
+How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
+clocks too, so that neither has to be known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Pacing", "Slot"]
+
+# Delays that are remembered, and from how many on they say anything.
+_REMEMBERED, _ENOUGH = 200, 10
+# Seconds between two POSTs, at most and at least.
+_MOST, _LEAST = 0.020, 0.002
+# A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
+_FASTER, _SOMEWHAT = 0.25, 0.003
+# The part of the delays that the distance between two POSTs covers.
+_COVERED = 0.95
+# Seconds that a commit takes, to begin with; and what of a slow one is remembered at the next.
+_COMMIT, _KEPT = 0.003, 0.9
+
+
+@attrs.frozen
+class Slot:
+    """When a POST is sent, and before which time by the service's clock its call cannot start; None if that is not known."""
+
+    at: float
+    starts_after: float | None
+
+
+class Pacing:
+    """Gives each POST its moment.
+
+    Args:
+        delays: Seconds between sending and start of earlier calls, the oldest first.
+    """
+
+    def __init__(self, delays: Iterable[float] = ()) -> None:
+        self._delays: deque[float] = deque(delays, maxlen=_REMEMBERED)
+        self._last = 0.0
+        #: Seconds that it takes to put on disk that a POST is sent.
+        self.commit = _COMMIT
+
+    def next(self, now: float) -> Slot:
+        """Return when to send the next POST.
+
+        Args:
+            now: Seconds since 1970 by this computer's clock.
+        """
+        if self._last > now + 1.0:
+            self._last = now  # the clock was set back
+        self._last = at = max(now + self.commit, self._last + self.interval)
+        if len(self._delays) < _ENOUGH:
+            return Slot(at, None)
+        return Slot(at, at + min(self._delays) - self._slack)
+
+    def committed(self, seconds: float) -> None:
+        """Learn how long it took until a POST could be sent."""
+        self.commit = min(max(seconds, _KEPT * self.commit), _MOST)
+
+    def accepted(self, sent_from: float, started: float) -> None:
+        """Learn when the call started whose slot was at *sent_from*."""
+        self._delays.append(started - sent_from)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two POSTs."""
+        if len(self._delays) < _ENOUGH:
+            return _MOST
+        return min(max(self._spread + self._slack, _LEAST), _MOST)
+
+    @property
+    def _spread(self) -> float:
+        ordered = sorted(self._delays)
+        return ordered[int(_COVERED * (len(ordered) - 1))] - ordered[0]
+
+    @property
+    def _slack(self) -> float:
+        return max(_FASTER * self._spread, _SOMEWHAT)
