@@ -4,6 +4,9 @@ Calls that were being submitted when the process was killed are told apart by wh
 until the end of the process, so what tells them apart is when each was sent. POSTs are therefore sent a little apart: by as
 much as the way to the service takes longer at times.
 
+That costs no throughput. The distance stays below the time that passes from one call to the next anyway, so that what limits
+the calls is what limited them before; where they follow one another closely, fewer can be told apart.
+
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
 clocks too, so that neither has to be known.
 """
@@ -22,8 +25,10 @@ __all__ = ["Pacing", "Slot"]
 
 # Delays that are remembered, and from how many on they say anything.
 _REMEMBERED, _ENOUGH = 200, 10
-# Seconds between two POSTs, at most and at least.
-_MOST, _LEAST = 0.020, 0.002
+# Seconds between two POSTs, at most.
+_MOST = 0.020
+# So many calls tell how fast they follow one another, and what part of the time between two POSTs is kept apart at most.
+_LATELY, _SHARE = 50, 0.7
 # A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
 # The part of the delays that the distance between two POSTs covers.
@@ -49,6 +54,7 @@ class Pacing:
 
     def __init__(self, delays: Iterable[float] = ()) -> None:
         self._delays: deque[float] = deque(delays, maxlen=_REMEMBERED)
+        self._sent: deque[float] = deque(maxlen=_LATELY)
         self._last = 0.0
         #: Seconds that it takes to put on disk that a POST is sent.
         self.commit = _COMMIT
@@ -72,14 +78,17 @@ class Pacing:
 
     def accepted(self, sent_from: float, started: float) -> None:
         """Learn when the call started whose slot was at *sent_from*."""
+        self._sent.append(sent_from)
         self._delays.append(started - sent_from)
 
     @property
     def interval(self) -> float:
         """Seconds between two POSTs."""
-        if len(self._delays) < _ENOUGH:
-            return _MOST
-        return min(max(self._spread + self._slack, _LEAST), _MOST)
+        wanted = _MOST if len(self._delays) < _ENOUGH else min(self._spread + self._slack, _MOST)
+        if len(self._sent) < _LATELY:
+            return wanted
+        usual = (max(self._sent) - min(self._sent)) / (_LATELY - 1)
+        return min(wanted, _SHARE * usual)
 
     @property
     def _spread(self) -> float:
