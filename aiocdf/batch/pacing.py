@@ -26,7 +26,7 @@ __all__ = ["Pacing", "Slot"]
 # Delays that are remembered, and from how many on they say anything.
 _REMEMBERED, _ENOUGH = 200, 10
 # Seconds between two POSTs, at most.
-_MOST = 0.020
+_MOST = 0.050
 # So many calls tell how fast they follow one another, and what part of the time between two POSTs is kept apart at most.
 _LATELY, _SHARE = 50, 0.7
 # A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
@@ -34,7 +34,7 @@ _FASTER, _SOMEWHAT = 0.25, 0.003
 # The part of the delays that the distance between two POSTs covers.
 _COVERED = 0.95
 # Seconds that a commit takes, to begin with; and what of a slow one is remembered at the next.
-_COMMIT, _KEPT = 0.003, 0.9
+_COMMIT, _KEPT = 0.005, 0.95
 
 
 @attrs.frozen

@@ -33,6 +33,9 @@ __all__ = ["Run"]
 # Seconds by which the clocks of the service and of this computer may differ.
 _CLOCKS_APART = 300.0
 
+# Seconds by which a POST is sent in any case.
+_LATEST = 1.0
+
 # Seconds between two looks at the queue of a run that is to stop.
 _LOOK_AGAIN = 0.25
 
@@ -248,7 +251,8 @@ class Run:
         await self.journal.submitting(each.line, each.key, sending)
         self._move(each, InputStatus.Submitting)
         self.pacing.committed(_clock.monotonic() - began)
-        await _clock.sleep(min(max(0.0, slot.at - _clock.wall()), self.pacing.commit))
+        # Never before its moment: the journal has that as a bound. The limit is for a clock that was set back meanwhile.
+        await _clock.sleep(min(max(0.0, slot.at - _clock.wall()), _LATEST))
 
     def _let_go(self, each: _Input, handle: CallHandle | None) -> None:
         """Stop with an input whose call may be in the queue; what may have been sent stays in the journal as it is."""
