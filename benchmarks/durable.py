@@ -117,6 +117,8 @@ def measure_kills(inputs: int, kills: int, seconds: float, seed: int) -> None:
         wall = time.monotonic() - began
     by_key = Counter(result["key"] - 1 for result in results)
     uncertain = {result["key"] - 1 for result in results if result["status"] == "Uncertain"}
+    for reason, count in Counter(result["error"]["message"][:60] for result in results if result["error"]).items():
+        print(f"{count} x {reason}", file=sys.stderr)
     wrong = sum(
         result["status"] == "Completed" and result["response"]["key"] != result["key"] - 1 for result in results
     )
