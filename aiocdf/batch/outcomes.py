@@ -52,7 +52,8 @@ def not_started(error: AiocdfError) -> Outcome | None:
 
 def completed(call: FunctionCall, response: Any) -> Outcome:
     """Return the outcome of a call that completed and returned *response*."""
-    text = json.dumps(response, ensure_ascii=False, separators=(",", ":"))
+    # In ASCII: some programs take U+2028 for the end of a line.
+    text = json.dumps(response, separators=(",", ":"))
     return Outcome(status=InputStatus.Completed, response=text, ended=_ended(call))
 
 

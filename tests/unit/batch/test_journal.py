@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import attrs
 import pytest
@@ -41,6 +41,16 @@ async def journal(path, identity=IDENTITY):
 
 def sending(sent_from=1.0, session=None):
     return Sending(session=session, sent_from=sent_from, starts_after=None, clock=0.0)
+
+
+@contextmanager
+def holding(path):
+    """Have another process hold the journal."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        yield other
 
 
 async def results(opened, *, ordered=False):
@@ -151,10 +161,10 @@ async def test_disk_that_is_full_is_told_and_nothing_more_is_written(tmp_path):
     """When a commit fails, whoever waits for it hears of it, and so does everyone later: no POST may go."""
     async with journal(tmp_path / "j") as opened:
         await opened._database.execute("PRAGMA max_page_count = 8")
+        for line in range(1, 100):
+            opened.ended(line, Outcome(status=InputStatus.Completed, response="x" * 5000))
         with pytest.raises(AiocdfError):
-            for line in range(1, 1000):
-                opened.ended(line, Outcome(status=InputStatus.Completed, response="x" * 5000))
-                await opened.flush()
+            await opened.flush()
         with pytest.raises(AiocdfError):
             await opened.submitting(1000, None, sending())
 
@@ -183,10 +193,7 @@ async def test_can_be_looked_at_while_it_is_written(tmp_path):
 async def test_second_process_is_refused_with_who_has_it(tmp_path):
     """While another process holds a journal it cannot be opened; when that is killed, it can."""
     path = tmp_path / "j"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout.readline() == "held\n"
+    with holding(path) as other:
         with pytest.raises(WrongState) as refused:
             async with journal(path):
                 pass
@@ -254,40 +261,50 @@ def test_identity_tells_changed_inputs():
 EVENTS = st.lists(st.tuples(st.integers(1, 5), st.sampled_from(["submit", "run", "end", "unsent", "withdraw"])))
 
 
+MOVES = {
+    "submit": (None, InputStatus.Submitting),
+    "run": (InputStatus.Submitting, InputStatus.Running),
+    "end": (InputStatus.Running, InputStatus.Completed),
+    "unsent": (None, InputStatus.Invalid),
+    "withdraw": (InputStatus.Submitting, None),
+}
+
+
+async def note(opened: Journal, line: int, event: str) -> None:
+    match event:
+        case "submit":
+            await opened.submitting(line, None, sending())
+        case "run":
+            opened.running(line, 1, 100 + line, 1.0)
+        case "end":
+            opened.ended(line, DONE)
+        case "unsent":
+            opened.ended_unsent(line, None, Outcome(status=InputStatus.Invalid))
+        case "withdraw":
+            opened.withdrawn(line)
+            await opened.flush()
+
+
 @settings(max_examples=40)
 @given(EVENTS, st.integers(0, 100))
 def test_replay_stands_where_the_events_led(tmp_path_factory, events, cut):
-    """Whatever happens to inputs, in which groups it is committed, a run that ends anywhere leaves what was committed."""
+    """Whatever happens to inputs, in which groups it is committed, a run that ends anywhere leaves what was noted."""
     path = tmp_path_factory.mktemp("journal") / "j"
-    model: dict[int, InputStatus] = {}
+    model: dict[int, InputStatus | None] = {}
 
     async def play() -> None:
         async with journal(path) as opened:
-            for number, (line, event) in enumerate(events):
-                before = model.get(line)
-                if event == "submit" and before is None:
-                    await opened.submitting(line, None, sending())
-                    model[line] = InputStatus.Submitting
-                elif event == "run" and before is InputStatus.Submitting:
-                    opened.running(line, 1, 100 + line, 1.0)
-                    model[line] = InputStatus.Running
-                elif event == "end" and before is InputStatus.Running:
-                    opened.ended(line, DONE)
-                    model[line] = InputStatus.Completed
-                elif event == "unsent" and before is None:
-                    opened.ended_unsent(line, None, Outcome(status=InputStatus.Invalid))
-                    model[line] = InputStatus.Invalid
-                elif event == "withdraw" and before is InputStatus.Submitting:
-                    opened.withdrawn(line)
-                    del model[line]
-                    await opened.flush()
-                if number == cut:
-                    break
+            for line, event in events[:cut]:
+                before, after = MOVES[event]
+                if model.get(line) is before:
+                    await note(opened, line, event)
+                    model[line] = after
 
     async def check() -> None:
+        there = {line: status for line, status in model.items() if status is not None}
         async with journal(path) as opened:
-            assert {line: each.status for line, each in (await opened.entries(1, 5)).items()} == model
-            assert dict(await results(opened, ordered=True)) == {k: v for k, v in model.items() if v in ENDED}
+            assert {line: each.status for line, each in (await opened.entries(1, 5)).items()} == there
+            assert dict(await results(opened, ordered=True)) == {k: v for k, v in there.items() if v in ENDED}
 
     asyncio.run(play())
     asyncio.run(check())
