@@ -69,8 +69,9 @@ async def test_failed_inputs_run_again_if_asked(bench, run):
 async def test_results_are_in_the_order_of_the_inputs_if_asked(bench, run):
     """`ordered` gives the order of the lines, else that of the ends."""
     bench.write(*({"x": x, "wait": x == 0} for x in range(30)))
-    running = asyncio.create_task(run())
-    await until(lambda: bench.executed().total() == 30)
+    told = []
+    running = asyncio.create_task(run(on_progress=told.append))
+    await until(lambda: told and told[-1].done == 29)
     bench.let_go()
     await running
 
