@@ -44,8 +44,7 @@ async def map_inputs(
 ) -> Summary:
     """Call a function with each input of a file, and write a file of results; go on where an earlier run ended.
 
-    Cancelling it stops at once. The journal is consistent whatever ends the process, and the next run goes on from it:
-    it skips what has a result, attaches to the calls that run, and finds out what became of submissions that were cut.
+    Cancelling it stops at once. Whatever ends the process, the next run goes on from the journal.
 
     Args:
         client: An open client.
@@ -69,28 +68,15 @@ async def map_inputs(
     place = journal_beside(out) if journal is None else Path(journal)
     source = await Source.open(inputs, settings.format)
     await asyncio.to_thread(check_place, out, inputs=inputs, journal=place)
-    identity = Identity(
-        function=name,
-        project=client.project,
-        base_url=client.base_url,
-        format=source.format,
-        key=settings.key,
-        inputs=source.fingerprint,
-    )
+    identity = _identity(client, name, source, settings)
     async with Journal.open_for_run(place, identity, str(inputs), source.total) as opened:
         await _check_identity(opened, identity, source, place)
-        now = _clock.monotonic()
-        tally = Tally(
-            identity=identity, total=source.total, counts=Counter(await opened.counts()), speed=Speed(now), began=now
-        )
-        run = Run(
+        run = await _prepare(
             client=client,
-            function=name,
-            settings=settings,
             source=source,
             journal=opened,
-            tally=tally,
-            pacing=Pacing(await opened.delays()),
+            identity=identity,
+            settings=settings,
             stop=stop or asyncio.Event(),
         )
         await _work(run, on_progress)
@@ -121,6 +107,17 @@ def journal_beside(out: Path) -> Path:
     return out.with_name(f"{out.name}.journal")
 
 
+def _identity(client: Client, function: int | str, source: Source, settings: MapSettings) -> Identity:
+    return Identity(
+        function=function,
+        project=client.project,
+        base_url=client.base_url,
+        format=source.format,
+        key=settings.key,
+        inputs=source.fingerprint,
+    )
+
+
 async def _check_identity(journal: Journal, identity: Identity, source: Source, path: Path) -> None:
     """Refuse a journal that is of something else.
 
@@ -140,6 +137,22 @@ async def _check_identity(journal: Journal, identity: Identity, source: Source, 
         raise InvalidArgument(
             f"{difference}. Put {journal.inputs!r} back as it was, or give another journal and results file."
         )
+
+
+async def _prepare(
+    *, client: Client, source: Source, journal: Journal, identity: Identity, settings: MapSettings, stop: asyncio.Event
+) -> Run:
+    now, counts = _clock.monotonic(), Counter(await journal.counts())
+    return Run(
+        client=client,
+        function=identity.function,
+        settings=settings,
+        source=source,
+        journal=journal,
+        tally=Tally(identity=identity, total=source.total, counts=counts, speed=Speed(now), began=now),
+        pacing=Pacing(await journal.delays()),
+        stop=stop,
+    )
 
 
 async def _work(run: Run, on_progress: Callable[[Progress], None] | None) -> None:

@@ -1,11 +1,10 @@
 """When POSTs are sent, so that after a crash each call that started is found by its start time.
 
 Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
-until the end of the process, so what tells them apart is when each was sent. POSTs are therefore sent a little apart: by as
-much as the way to the service takes longer at times.
-
-That costs no throughput. The distance stays below the time that passes from one call to the next anyway, so that what limits
-the calls is what limited them before; where they follow one another closely, fewer can be told apart.
+until the end of the process, so what tells them apart is when each was sent. The best is that only one POST is under way at a
+time. So each waits for the answers to those before it, but no longer than costs throughput: less than the time that passes from
+one call to the next anyway. What limits the calls then is what limited them before. Where they follow one another closely, more
+POSTs are under way at once, and fewer of those that a crash cuts short can be told apart.
 
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
 clocks too, so that neither has to be known.
@@ -25,16 +24,13 @@ __all__ = ["Pacing", "Slot"]
 
 # Delays that are remembered, and from how many on they say anything.
 _REMEMBERED, _ENOUGH = 200, 10
-# Seconds between two POSTs, at most.
-_MOST = 0.050
-# So many calls tell how fast they follow one another, and what part of the time between two POSTs is kept apart at most.
-_LATELY, _SHARE = 50, 0.7
+# So many POSTs tell how fast they follow one another; what part of the time between two a POST waits for answers; and for how
+# many seconds at most, before and after that is known.
+_LATELY, _SHARE, _AT_FIRST, _MOST = 50, 0.7, 0.050, 0.250
 # A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
-# The part of the delays that the distance between two POSTs covers.
-_COVERED = 0.95
-# Seconds that a commit takes, to begin with; and what of a slow one is remembered at the next.
-_COMMIT, _KEPT = 0.005, 0.95
+# Seconds that a commit takes, to begin with and at most; and what of a slow one is remembered at the next.
+_COMMIT, _SLOWEST, _KEPT = 0.005, 0.050, 0.95
 
 
 @attrs.frozen
@@ -46,7 +42,7 @@ class Slot:
 
 
 class Pacing:
-    """Gives each POST its moment.
+    """Gives each POST its moment. Times are seconds since 1970 by this computer's clock.
 
     Args:
         delays: Seconds between sending and start of earlier calls, the oldest first.
@@ -55,46 +51,31 @@ class Pacing:
     def __init__(self, delays: Iterable[float] = ()) -> None:
         self._delays: deque[float] = deque(delays, maxlen=_REMEMBERED)
         self._sent: deque[float] = deque(maxlen=_LATELY)
-        self._last = 0.0
         #: Seconds that it takes to put on disk that a POST is sent.
         self.commit = _COMMIT
 
-    def next(self, now: float) -> Slot:
-        """Return when to send the next POST.
+    def patience(self, now: float) -> float:
+        """Return how many seconds the next POST waits for the answers to those before it."""
+        if not self._sent:
+            return 0.0
+        limit = _AT_FIRST
+        if len(self._sent) == _LATELY:
+            limit = min(_SHARE * max(0.0, self._sent[-1] - self._sent[0]) / (_LATELY - 1), _MOST)
+        return min(max(0.0, self._sent[-1] + limit - now), limit)
 
-        Args:
-            now: Seconds since 1970 by this computer's clock.
-        """
-        if self._last > now + 1.0:
-            self._last = now  # the clock was set back
-        self._last = at = max(now + self.commit, self._last + self.interval)
+    def next(self, now: float) -> Slot:
+        """Return when to send a POST that has waited."""
+        at = now + self.commit
+        self._sent.append(at)
         if len(self._delays) < _ENOUGH:
             return Slot(at, None)
-        return Slot(at, at + min(self._delays) - self._slack)
+        spread = max(self._delays) - min(self._delays)
+        return Slot(at, at + min(self._delays) - max(_FASTER * spread, _SOMEWHAT))
 
     def committed(self, seconds: float) -> None:
         """Learn how long it took until a POST could be sent."""
-        self.commit = min(max(seconds, _KEPT * self.commit), _MOST)
+        self.commit = min(max(seconds, _KEPT * self.commit), _SLOWEST)
 
     def accepted(self, sent_from: float, started: float) -> None:
-        """Learn when the call started whose slot was at *sent_from*."""
-        self._sent.append(sent_from)
+        """Learn when the call started whose slot was at *sent_from*, by the service's clock."""
         self._delays.append(started - sent_from)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two POSTs."""
-        wanted = _MOST if len(self._delays) < _ENOUGH else min(self._spread + self._slack, _MOST)
-        if len(self._sent) < _LATELY:
-            return wanted
-        usual = (max(self._sent) - min(self._sent)) / (_LATELY - 1)
-        return min(wanted, _SHARE * usual)
-
-    @property
-    def _spread(self) -> float:
-        ordered = sorted(self._delays)
-        return ordered[int(_COVERED * (len(ordered) - 1))] - ordered[0]
-
-    @property
-    def _slack(self) -> float:
-        return max(_FASTER * self._spread, _SOMEWHAT)

@@ -70,6 +70,8 @@ class Progress(Summary):
     rate: float | None
     #: Seconds since this run began.
     elapsed: float
+    #: Inputs whose submission an earlier run was cut short in, and of which it is being found out whether they started.
+    recovering: int
     #: No more inputs are begun.
     draining: bool
 
@@ -116,6 +118,7 @@ class Tally:
     counts: Counter[InputStatus]
     speed: Speed
     began: float
+    recovering: int = 0
     draining: bool = False
 
     def moved(self, before: InputStatus | None, now: InputStatus | None) -> None:
@@ -135,5 +138,6 @@ class Tally:
             counts=dict(+self.counts),
             rate=self.speed.rate(now),
             elapsed=now - self.began,
+            recovering=self.recovering,
             draining=self.draining,
         )

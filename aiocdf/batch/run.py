@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ class _Input:
     data: Any = None
     #: When its POST was to be sent, if this run sent it.
     sent_from: float | None = None
+    handle: CallHandle | None = None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -69,7 +71,12 @@ class Run:
     #: What ended the run before its end.
     fault: AiocdfError | None = None
     _room: asyncio.Semaphore = attrs.field(init=False)
-    _queued: set[CallHandle] = attrs.field(factory=set, init=False)
+    #: What has not been accepted yet, and those of it whose POST may be under way.
+    _begun: set[_Input] = attrs.field(factory=set, init=False)
+    _unanswered: set[_Input] = attrs.field(factory=set, init=False)
+    _all_answered: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    #: One POST after the other.
+    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _group: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,9 +122,9 @@ class Run:
         await self.stop.wait()
         self.tally.draining = True
         while True:
-            for handle in list(self._queued):
-                if handle.status == "Queued":
-                    handle.cancel()
+            for each in list(self._begun):
+                if each.handle is not None and each.handle.status == "Queued":
+                    each.handle.cancel()
             await _clock.sleep(_LOOK_AGAIN)
 
     def _fail(self, error: AiocdfError) -> None:
@@ -139,14 +146,17 @@ class Run:
         assert entry.function is not None  # noqa: S101 - the call was accepted
         assert entry.call is not None  # noqa: S101
         each = _Input(line=entry.line, key=entry.key, status=entry.status)
-        await self._follow(each, self.client.attach(entry.function, entry.call))
+        each.handle = self.client.attach(entry.function, entry.call)
+        await self._follow(each)
 
     async def _recover(self, interrupted: list[Entry]) -> None:
         """Attach to the calls that were started, submit those that were not, and report the others as uncertain."""
         since = min(entry.sent_from or 0.0 for entry in interrupted) - _CLOCKS_APART
         known = await self.journal.calls_since(since)
         records = {record.line: record for record in await self.source.pick([entry.line for entry in interrupted])}
+        self.tally.recovering = len(interrupted)
         found = await self._unless_stopped(submitting.find(self.client, self.function, interrupted, known))
+        self.tally.recovering = 0
         for entry, what in zip(interrupted, found or [], strict=False):
             each = _Input(line=entry.line, key=entry.key, status=entry.status)
             if what.doubt is not None:
@@ -160,7 +170,8 @@ class Run:
 
     async def _adopt(self, each: _Input, call: FunctionCall) -> None:
         self._accepted(each, call)
-        await self._follow(each, self.client.attach(call.function_id, call.id))
+        each.handle = self.client.attach(call.function_id, call.id)
+        await self._follow(each)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do *work*, and give it up when the run is to stop."""
@@ -217,36 +228,48 @@ class Run:
     # One input
 
     async def _submit(self, each: _Input) -> None:
-        handle: CallHandle | None = None
+        self._begun.add(each)
         try:
-            handle = await submitting.call(self.client, self.function, each.data, partial(self._before_post, each))
-            self._queued.add(handle)
-            if self.stop.is_set():
-                handle.cancel()
-            each.data = None
-            accepted = await handle.submitted()
+            accepted = await self._start(each)
         except AiocdfError as error:
             self._not_started(each, error)
         except asyncio.CancelledError:
-            self._let_go(each, handle)
-            if handle is None or not handle.cancelled() or _is_cancelled():
+            self._let_go(each)
+            if each.handle is None or _is_cancelled():
                 raise
         else:
             self._accepted(each, accepted)
-            await self._follow(each, handle)
+            self._begun.discard(each)
+            await self._follow(each)
         finally:
-            if handle is not None:
-                self._queued.discard(handle)
+            self._begun.discard(each)
+            self._answered(each)
+
+    async def _start(self, each: _Input) -> FunctionCall:
+        before_post = partial(self._before_post, each)
+        each.handle = await submitting.call(self.client, self.function, each.data, before_post)
+        each.data = None
+        if self.stop.is_set():
+            each.handle.cancel()
+        return await each.handle.submitted()
 
     async def _before_post(self, each: _Input, session: int | None) -> None:
         """Put on disk that a POST may be sent from now on, and wait for its moment."""
-        now = _clock.wall()
-        slot = self.pacing.next(now)
-        each.sent_from = slot.at
-        await _clock.sleep(max(0.0, slot.at - now - self.pacing.commit))
-        began = _clock.monotonic()
+        async with self._turn:
+            self._answered(each)  # a POST before, if this is another
+            await self._others_answered()
+            if self.stop.is_set() and each.status is not InputStatus.Submitting:
+                if each.handle is not None:
+                    each.handle.cancel()  # so that the POST is not sent
+                return
+            slot = self.pacing.next(_clock.wall())
+            self._unanswered.add(each)
+        each.sent_from, began = slot.at, _clock.monotonic()
         sending = Sending(
-            session=session, sent_from=slot.at, starts_after=slot.starts_after, clock=_clock.wall() - _clock.uptime()
+            session=session,
+            sent_from=slot.at,
+            starts_after=slot.starts_after,
+            clock=_clock.wall() - _clock.uptime(),
         )
         await self.journal.submitting(each.line, each.key, sending)
         self._move(each, InputStatus.Submitting)
@@ -254,12 +277,26 @@ class Run:
         # Never before its moment: the journal has that as a bound. The limit is for a clock that was set back meanwhile.
         await _clock.sleep(min(max(0.0, slot.at - _clock.wall()), _LATEST))
 
-    def _let_go(self, each: _Input, handle: CallHandle | None) -> None:
+    async def _others_answered(self) -> None:
+        """Wait until no POST is under way, for as long as the pacing has it."""
+        patience = self.pacing.patience(_clock.wall())
+        if self._unanswered and patience > 0.0:
+            self._all_answered.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._all_answered.wait()
+
+    def _answered(self, each: _Input) -> None:
+        self._unanswered.discard(each)
+        if not self._unanswered:
+            self._all_answered.set()
+
+    def _let_go(self, each: _Input) -> None:
         """Stop with an input whose call may be in the queue; what may have been sent stays in the journal as it is."""
-        queued = handle is None or handle.cancelled() or handle.status == "Queued"
-        if handle is not None:
-            handle.cancel()
-        if queued and not submitting.knows_sessions(self.client):
+        queued = each.handle is None or each.handle.cancelled() or each.handle.status == "Queued"
+        if each.handle is not None:
+            each.handle.cancel()
+        if queued and each.status is InputStatus.Submitting and not submitting.knows_sessions(self.client):
             self.journal.withdrawn(each.line)
             self._move(each, None)
 
@@ -280,30 +317,19 @@ class Run:
         started = call.start_time.timestamp()
         if each.sent_from is not None:
             self.pacing.accepted(each.sent_from, started)
+        self._answered(each)
         self.journal.running(each.line, call.function_id, call.id, started)
         self._move(each, InputStatus.Running)
 
-    async def _follow(self, each: _Input, handle: CallHandle) -> None:
+    async def _follow(self, each: _Input) -> None:
         """Wait for the end of a call that was accepted, and note what came of it."""
+        assert each.handle is not None  # noqa: S101 - of the call
         try:
-            outcome = await self._outcome(handle)
+            outcome = await _outcome(each.handle)
         except AiocdfError as error:
             self._fail(error)  # the next run attaches to it again
         else:
             self._end(each, outcome)
-
-    async def _outcome(self, handle: CallHandle) -> Outcome:
-        try:
-            call = await handle
-        except CallError as error:
-            return outcomes.not_completed(error)
-        try:
-            return outcomes.completed(call, await handle.response())
-        except AiocdfError as error:
-            outcome = outcomes.not_read(call, error)
-            if outcome is None:
-                raise
-            return outcome
 
     def _end(self, each: _Input, outcome: Outcome) -> None:
         self.journal.ended(each.line, outcome)
@@ -320,6 +346,20 @@ def _read(record: Record, field: str | None) -> tuple[Record, str | None, Any]:
         return record, None if field is None else record.key(field), record.data()
     except BadRecord as error:
         return record, None, error
+
+
+async def _outcome(handle: CallHandle) -> Outcome:
+    try:
+        call = await handle
+    except CallError as error:
+        return outcomes.not_completed(error)
+    try:
+        return outcomes.completed(call, await handle.response())
+    except AiocdfError as error:
+        outcome = outcomes.not_read(call, error)
+        if outcome is None:
+            raise
+        return outcome
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

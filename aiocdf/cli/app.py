@@ -122,6 +122,10 @@ def whoami() -> None:
     _run(run_whoami())
 
 
+def _file(metavar: str, text: str) -> Any:
+    return typer.Option(metavar=metavar, help=text, show_default=False)
+
+
 @app.command(name="map")
 def map_(
     function: Annotated[
@@ -132,23 +136,13 @@ def map_(
         typer.Argument(metavar="INPUTS", help="JSON objects, one a line, or CSV with a header.", show_default=False),
     ] = None,
     *,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the results go, a line of JSON each.", show_default=False)
-    ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where the journal is.  [default: beside --out]", show_default=False),
-    ] = None,
+    out: Annotated[Path | None, _file("FILE", "Where the results go, a line of JSON each.")] = None,
+    journal: Annotated[Path | None, _file("FILE", "Where the journal is.  [default: beside --out]")] = None,
     form: Annotated[
         Literal["jsonl", "csv"] | None,
         typer.Option("--format", help="How INPUTS is written.  [default: by its suffix]", show_default=False),
     ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD", help="The field that is an input's key.  [default: its line number]", show_default=False
-        ),
-    ] = None,
+    key: Annotated[str | None, _file("FIELD", "The field that is an input's key.  [default: its line number]")] = None,
     ordered: Annotated[bool, typer.Option("--ordered", help="Write the results in the order of the inputs.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Submit again what ended as Failed, Timeout or Refused.")
@@ -160,17 +154,14 @@ def map_(
         int | None,
         typer.Option(metavar="N", help="At most so many inputs under way at once.", min=1, show_default=False),
     ] = None,
-    status: Annotated[
-        Path | None,
-        typer.Option(metavar="JOURNAL", help="Show where the map of a journal stands, and end.", show_default=False),
-    ] = None,
+    status: Annotated[Path | None, _file("JOURNAL", "Show where the map of a journal stands, and end.")] = None,
 ) -> None:
     """Call FUNCTION with each input, and write the results. It survives a crash: run the same command again.
 
     Ctrl-C lets running calls finish and starts no more; a second one stops at once. In both cases the same command goes
-    on from there. Exit status: 0 if every input completed, 1 if some did not, 130 after Ctrl-C.
+    on from there. Exit status: 0 if every input completed, 1 if some did not, 2 for wrong usage, 130 after Ctrl-C.
     """
-    # As in `serve`; and what it needs is an extra.
+    # As in `serve`.
     try:
         from aiocdf.batch import MapSettings
         from aiocdf.cli.mapping import MapJob, show_status
@@ -178,7 +169,6 @@ def map_(
         if error.name != "aiosqlite":
             raise
         raise ConfigError('aiocdf map needs more packages: pip install "aiocdf[batch,cli]"') from None
-
     if status is not None:
         _run(show_status(status))
         return

@@ -16,6 +16,7 @@ from aiocdf import batch
 from aiocdf.batch import InputStatus
 from aiocdf.cli.console import open_console
 from aiocdf.client import Client
+from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +33,14 @@ _INTERRUPTED = 130
 
 _MEANINGS = {
     InputStatus.Completed: "returned a value",
-    InputStatus.Failed: "the function raised; --retry-failed submits them again",
-    InputStatus.Timeout: "stopped at the function's time limit; --retry-failed submits them again",
-    InputStatus.Refused: "refused by the service, not started; --retry-failed submits them again",
-    InputStatus.Lost: "accepted, and their end was not seen; the next run looks again",
-    InputStatus.Uncertain: "may have started; --retry-uncertain submits them again, even if that runs them twice",
+    InputStatus.Failed: "the function raised; for another try: --retry-failed",
+    InputStatus.Timeout: "stopped at the time limit; for another try: --retry-failed",
+    InputStatus.Refused: "not started by the service; for another try: --retry-failed",
+    InputStatus.Lost: "their end was not seen; the next run looks again",
+    InputStatus.Uncertain: "may have started; --retry-uncertain may run them twice",
     InputStatus.Invalid: "not sent; their results say why",
     InputStatus.Running: "at the service",
-    InputStatus.Submitting: "being submitted",
+    InputStatus.Submitting: "being submitted; the next run finds out whether they started",
 }
 
 
@@ -83,7 +84,11 @@ class MapJob:
                         on_progress=show,
                     )
         except asyncio.CancelledError:
-            self._console.print(f"Stopped. The journal has where each input stands. {self._again}")
+            self._console.print(f"Stopped. The journal has where each input stands. {self._again}", soft_wrap=True)
+            raise
+        except AiocdfError as error:
+            if not isinstance(error, UsageError | ConfigError):
+                self._console.print(f"The run ended early. {self._again}", soft_wrap=True)
             raise
         self._report(summary)
 
@@ -92,7 +97,7 @@ class MapJob:
         left = summary.total - summary.done
         self._console.print(f"\nResults: {self.out}")
         if left:
-            self._console.print(f"{left:,} inputs have no result yet. {self._again}")
+            self._console.print(f"{left:,} inputs have no result yet. {self._again}", soft_wrap=True)
         self.status = _INTERRUPTED if left else int(not summary.complete)
 
     @property
@@ -122,7 +127,7 @@ async def show_status(journal: Path) -> None:
 
 def _table(summary: batch.Summary) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column()
+    table.add_column(no_wrap=True)
     table.add_column(justify="right")
     for status in InputStatus:
         if count := summary.counts.get(status, 0):
@@ -166,10 +171,12 @@ def in_words(now: batch.Progress) -> str:
     """Return a progress as one line."""
     parts = [f"{now.done:,} of {now.total:,} done"]
     if now.failed:
-        parts.append(f"{now.failed:,} failed")
+        parts.append(f"{now.failed:,} not completed")
     parts.append(f"{now.running:,} running")
-    if queued := now.queued:
-        parts.append(f"{queued:,} queued")
+    if now.recovering:
+        parts.append(f"{now.recovering:,} in doubt, being looked for")
+    if waiting := now.queued - now.recovering:
+        parts.append(f"{waiting:,} {'not begun' if now.draining else 'queued'}")
     if now.rate is not None:
         parts.append(f"{now.rate:,.1f}/s" if now.rate < 10 else f"{now.rate:,.0f}/s")
     if now.remaining and now.done < now.total:
