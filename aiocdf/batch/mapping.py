@@ -150,7 +150,7 @@ async def _prepare(
         source=source,
         journal=journal,
         tally=Tally(identity=identity, total=source.total, counts=counts, speed=Speed(now), began=now),
-        pacing=Pacing(await journal.delays()),
+        pacing=Pacing(*await journal.recent()),
         stop=stop,
     )
 

@@ -2,9 +2,10 @@
 
 Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
 until the end of the process, so what tells them apart is when each was sent. The best is that only one POST is under way at a
-time. So each waits for the answers to those before it, but no longer than costs throughput: less than the time that passes from
-one call to the next anyway. What limits the calls then is what limited them before. Where they follow one another closely, more
-POSTs are under way at once, and fewer of those that a crash cuts short can be told apart.
+time. So each waits for the answers to those before it, but no longer than costs little throughput. When several places become
+free at once, the last of them is taken after all the waits before it. These together take a tenth of a call's runtime at most,
+so that places are idle for a twentieth of it on average. Where calls are short, more POSTs are under way at once, and fewer of
+those that a crash cuts short can be told apart.
 
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
 clocks too, so that neither has to be known.
@@ -12,7 +13,9 @@ clocks too, so that neither has to be known.
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,9 +27,9 @@ __all__ = ["Pacing", "Slot"]
 
 # Delays that are remembered, and from how many on they say anything.
 _REMEMBERED, _ENOUGH = 200, 10
-# So many POSTs tell how fast they follow one another; what part of the time between two a POST waits for answers; and for how
-# many seconds at most, before and after that is known.
-_LATELY, _SHARE, _AT_FIRST, _MOST = 50, 0.7, 0.050, 0.250
+# The part of a call's runtime for which all POSTs that wait together wait at most; the runtime to begin with, of how many calls
+# it is taken after that; and seconds for which one POST waits at most.
+_SHARE, _RUNTIME, _LATELY, _MOST = 0.1, 5.0, 50, 0.250
 # A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
 # Seconds that a commit takes, to begin with and at most; and what of a slow one is remembered at the next.
@@ -46,27 +49,30 @@ class Pacing:
 
     Args:
         delays: Seconds between sending and start of earlier calls, the oldest first.
+        runtimes: Seconds that earlier calls ran.
     """
 
-    def __init__(self, delays: Iterable[float] = ()) -> None:
+    def __init__(self, delays: Iterable[float] = (), runtimes: Iterable[float] = ()) -> None:
         self._delays: deque[float] = deque(delays, maxlen=_REMEMBERED)
-        self._sent: deque[float] = deque(maxlen=_LATELY)
+        self._runtimes: deque[float] = deque(runtimes, maxlen=_LATELY)
+        self._last = -math.inf
         #: Seconds that it takes to put on disk that a POST is sent.
         self.commit = _COMMIT
 
-    def patience(self, now: float) -> float:
-        """Return how many seconds the next POST waits for the answers to those before it."""
-        if not self._sent:
-            return 0.0
-        limit = _AT_FIRST
-        if len(self._sent) == _LATELY:
-            limit = min(_SHARE * max(0.0, self._sent[-1] - self._sent[0]) / (_LATELY - 1), _MOST)
-        return min(max(0.0, self._sent[-1] + limit - now), limit)
+    def patience(self, now: float, waiting: int) -> float:
+        """Return how many seconds the next POST waits for the answers to those before it.
+
+        Args:
+            now: The time.
+            waiting: How many POSTs wait, with this one.
+        """
+        runtime = fmean(self._runtimes) if self._runtimes else _RUNTIME
+        limit = min(_SHARE * runtime / waiting, _MOST)
+        return min(max(0.0, self._last + limit - now), limit)
 
     def next(self, now: float) -> Slot:
         """Return when to send a POST that has waited."""
-        at = now + self.commit
-        self._sent.append(at)
+        self._last = at = now + self.commit
         if len(self._delays) < _ENOUGH:
             return Slot(at, None)
         spread = max(self._delays) - min(self._delays)
@@ -79,3 +85,7 @@ class Pacing:
     def accepted(self, sent_from: float, started: float) -> None:
         """Learn when the call started whose slot was at *sent_from*, by the service's clock."""
         self._delays.append(started - sent_from)
+
+    def ended(self, runtime: float) -> None:
+        """Learn how many seconds a call ran."""
+        self._runtimes.append(runtime)

@@ -55,6 +55,26 @@ class _Input:
     handle: CallHandle | None = None
 
 
+class _Turns:
+    """A lock that tells how many wait for it, or have it."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self.waiting = 0
+
+    async def __aenter__(self) -> None:
+        self.waiting += 1
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            self.waiting -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self.waiting -= 1
+        self._lock.release()
+
+
 @attrs.define(kw_only=True, eq=False)
 class Run:
     """Works through the inputs of a map, from where the journal says that it stands."""
@@ -76,7 +96,7 @@ class Run:
     _unanswered: set[_Input] = attrs.field(factory=set, init=False)
     _all_answered: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     #: One POST after the other.
-    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _turn: _Turns = attrs.field(factory=_Turns, init=False)
     _group: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -255,8 +275,8 @@ class Run:
 
     async def _before_post(self, each: _Input, session: int | None) -> None:
         """Put on disk that a POST may be sent from now on, and wait for its moment."""
+        self._answered(each)  # a POST before, if this is another
         async with self._turn:
-            self._answered(each)  # a POST before, if this is another
             await self._others_answered()
             if self.stop.is_set() and each.status is not InputStatus.Submitting:
                 if each.handle is not None:
@@ -279,7 +299,7 @@ class Run:
 
     async def _others_answered(self) -> None:
         """Wait until no POST is under way, for as long as the pacing has it."""
-        patience = self.pacing.patience(_clock.wall())
+        patience = self.pacing.patience(_clock.wall(), self._turn.waiting)
         if self._unanswered and patience > 0.0:
             self._all_answered.clear()
             with contextlib.suppress(TimeoutError):
@@ -326,6 +346,8 @@ class Run:
         assert each.handle is not None  # noqa: S101 - of the call
         try:
             outcome = await _outcome(each.handle)
+            if outcome.ended is not None:
+                self.pacing.ended(each.handle.elapsed)
         except AiocdfError as error:
             self._fail(error)  # the next run attaches to it again
         else:

@@ -186,12 +186,12 @@ class Journal:
         )
         return frozenset(call for (call,) in await cursor.fetchall())
 
-    async def delays(self) -> list[float]:
-        """Return how long after it was sent each of the last calls started, by two clocks."""
-        sql = """SELECT started - sent_from FROM input WHERE started IS NOT NULL AND sent_from IS NOT NULL
+    async def recent(self) -> tuple[list[float], list[float]]:
+        """Return of the last calls how long after it was sent each started, by two clocks, and how long each ran."""
+        sql = """SELECT started - sent_from, ended - started FROM input WHERE started IS NOT NULL AND sent_from IS NOT NULL
             ORDER BY line DESC LIMIT 200"""
-        cursor = await self._database.execute(sql)
-        return [delay for (delay,) in reversed(list(await cursor.fetchall()))]
+        rows = list(await (await self._database.execute(sql)).fetchall())
+        return [delay for delay, _ in reversed(rows)], [runtime for _, runtime in reversed(rows) if runtime is not None]
 
     async def results(self, *, ordered: bool) -> AsyncIterator[Sequence[tuple[Entry, str | None, str | None]]]:
         """Give all inputs that have an outcome with response and error as JSON, some at a time.

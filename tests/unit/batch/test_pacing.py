@@ -9,14 +9,6 @@ def learned(*delays: float) -> Pacing:
     return Pacing([*delays, *[delays[0]] * 10])
 
 
-def spaced(gap: float) -> Pacing:
-    """A pacing whose POSTs followed one another at this gap, the last at 100 s."""
-    pacing = Pacing()
-    for number in range(60):
-        pacing.next(100.0 - pacing.commit - gap * (59 - number))
-    return pacing
-
-
 def test_call_cannot_start_before_the_fastest_way_there():
     """The bound is by the service's clock, however that differs from ours, and leaves room for a faster one."""
     slot = learned(3600.010, 3600.020).next(100.0)
@@ -42,29 +34,29 @@ def test_slot_leaves_time_for_the_commit():
 def test_first_post_waits_for_nothing():
     """There is nothing before it; the second waits for its answer, for a moment at most."""
     pacing = Pacing()
-    assert pacing.patience(100.0) == 0.0
+    assert pacing.patience(100.0, 1) == 0.0
     at = pacing.next(100.0).at
-    assert pacing.patience(at) == pytest.approx(0.050)
-    assert pacing.patience(at + 1.0) == 0.0
+    assert pacing.patience(at, 1) == pytest.approx(0.25)
+    assert pacing.patience(at + 1.0, 1) == 0.0
 
 
-@pytest.mark.parametrize(("gap", "wait"), [(0.1, 0.07), (0.01, 0.007), (2.0, 0.25)])
-def test_waiting_costs_no_throughput(gap, wait):
-    """A POST waits for less than the time from one call to the next, and never for long."""
-    assert spaced(gap).patience(100.0) == pytest.approx(wait)
+@pytest.mark.parametrize(
+    ("runtime", "waiting", "wait"),
+    [(1.0, 1, 0.1), (1.0, 25, 0.004), (60.0, 1, 0.25), (60.0, 40, 0.15), (0.01, 1, 0.001)],
+)
+def test_waiting_costs_little_throughput(runtime, waiting, wait):
+    """All that wait together wait for a tenth of a call's runtime, and none for long."""
+    pacing = Pacing([], [100.0] * 3)
+    for _ in range(50):
+        pacing.ended(runtime)
+    at = pacing.next(100.0).at
 
-
-def test_calls_that_could_be_faster_become_so():
-    """Where waiting is what limits the calls, it shrinks, until it no longer is."""
-    pacing, now = Pacing(), 0.0
-    for _ in range(1000):
-        pacing.next(now)
-        now += pacing.patience(now)  # no POST is ever answered in time
-    assert pacing.patience(now) < 0.002
+    assert pacing.patience(at, waiting) == pytest.approx(wait)
 
 
 def test_clock_that_is_set_back_stops_nothing():
     """A wait is short whatever the clock says."""
-    pacing = spaced(0.1)
+    pacing = Pacing()
+    pacing.next(10_000.0)
 
-    assert pacing.patience(-10_000.0) <= 0.25
+    assert pacing.patience(-10_000.0, 1) <= 0.25
