@@ -72,7 +72,7 @@ class Pacing:
 
     def next(self, now: float) -> Slot:
         """Return when to send a POST that has waited."""
-        self._last = at = now + self.commit
+        self._last, at = now, now + self.commit
         if len(self._delays) < _ENOUGH:
             return Slot(at, None)
         spread = max(self._delays) - min(self._delays)
