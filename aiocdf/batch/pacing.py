@@ -3,8 +3,8 @@
 Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
 until the end of the process, so what tells them apart is when each was sent. The best is that only one POST is under way at a
 time. So each waits for the answers to those before it, but no longer than costs little throughput. When several places become
-free at once, the last of them is taken after all the waits before it. These together take a tenth of a call's runtime at most,
-so that places are idle for a twentieth of it on average. Where calls are short, more POSTs are under way at once, and fewer of
+free at once, the last of them is taken after all the waits before it. These together take a twentieth of a call's runtime at most,
+so that places are idle for a fortieth of it on average. Where calls are short, more POSTs are under way at once, and fewer of
 those that a crash cuts short can be told apart.
 
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
@@ -29,7 +29,7 @@ __all__ = ["Pacing", "Slot"]
 _REMEMBERED, _ENOUGH = 200, 10
 # The part of a call's runtime for which all POSTs that wait together wait at most; the runtime to begin with, of how many calls
 # it is taken after that; and seconds for which one POST waits at most.
-_SHARE, _RUNTIME, _LATELY, _MOST = 0.1, 5.0, 50, 0.250
+_SHARE, _RUNTIME, _LATELY, _MOST = 0.05, 3.0, 50, 0.250
 # A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
 # Seconds that a commit takes, to begin with and at most; and what of a slow one is remembered at the next.

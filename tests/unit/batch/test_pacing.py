@@ -36,16 +36,16 @@ def test_first_post_waits_for_nothing():
     pacing = Pacing()
     assert pacing.patience(100.0, 1) == 0.0
     pacing.next(100.0)
-    assert pacing.patience(100.0, 1) == pytest.approx(0.25)
+    assert pacing.patience(100.0, 1) == pytest.approx(0.15)
     assert pacing.patience(101.0, 1) == 0.0
 
 
 @pytest.mark.parametrize(
     ("runtime", "waiting", "wait"),
-    [(1.0, 1, 0.1), (1.0, 25, 0.004), (60.0, 1, 0.25), (60.0, 40, 0.15), (0.01, 1, 0.001)],
+    [(1.0, 1, 0.05), (1.0, 25, 0.002), (60.0, 1, 0.25), (60.0, 40, 0.075), (0.01, 1, 0.0005)],
 )
 def test_waiting_costs_little_throughput(runtime, waiting, wait):
-    """All that wait together wait for a tenth of a call's runtime, and none for long."""
+    """All that wait together wait for a twentieth of a call's runtime, and none for long."""
     pacing = Pacing([], [100.0] * 3)
     for _ in range(50):
         pacing.ended(runtime)
