@@ -3,9 +3,9 @@
 Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
 until the end of the process, so what tells them apart is when each was sent. The best is that only one POST is under way at a
 time. So each waits for the answers to those before it, but no longer than costs little throughput. When several places become
-free at once, the last of them is taken after all the waits before it. These together take a twentieth of a call's runtime at most,
-so that places are idle for a fortieth of it on average. Where calls are short, more POSTs are under way at once, and fewer of
-those that a crash cuts short can be told apart.
+free at once, the last of them is taken after all the waits before it. These together take a twentieth of a call's runtime at
+most, so that places are idle for a fortieth of it on average. Where calls are short, more POSTs are under way at once, and fewer
+of those that a crash cuts short can be told apart.
 
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
 clocks too, so that neither has to be known.
