@@ -164,8 +164,14 @@ class Journal:
 
     async def counts(self) -> dict[InputStatus, int]:
         """Return how many inputs it has, by status."""
-        cursor = await self._database.execute("SELECT status, COUNT(*) FROM input GROUP BY status")
-        return {InputStatus(status): count for status, count in await cursor.fetchall()}
+        # Mostly, all but a few have completed: grouping the few takes a quarter of the time, at a million.
+        sql = "SELECT status, COUNT(*) FROM input WHERE status <> 'Completed' GROUP BY status"
+        rows = await (await self._database.execute(sql)).fetchall()
+        counts = {InputStatus(status): count for status, count in rows}
+        (total,) = await _one(self._database, "SELECT COUNT(*) FROM input")
+        if completed := total - sum(counts.values()):
+            counts[InputStatus.Completed] = completed
+        return counts
 
     async def entries(self, first: int, last: int) -> dict[int, Entry]:
         """Return what it has of the inputs from one line to another, by line."""
