@@ -164,14 +164,11 @@ class Journal:
 
     async def counts(self) -> dict[InputStatus, int]:
         """Return how many inputs it has, by status."""
-        # Mostly, all but a few have completed: grouping the few takes a quarter of the time, at a million.
-        sql = "SELECT status, COUNT(*) FROM input WHERE status <> 'Completed' GROUP BY status"
+        # Mostly, all but a few have completed: grouping the few takes half the time, at a million.
+        sql = """SELECT 'Completed', COUNT(*) - (SELECT COUNT(*) FROM input WHERE status <> 'Completed') FROM input
+            UNION ALL SELECT status, COUNT(*) FROM input WHERE status <> 'Completed' GROUP BY status"""
         rows = await (await self._database.execute(sql)).fetchall()
-        counts = {InputStatus(status): count for status, count in rows}
-        (total,) = await _one(self._database, "SELECT COUNT(*) FROM input")
-        if completed := total - sum(counts.values()):
-            counts[InputStatus.Completed] = completed
-        return counts
+        return {InputStatus(status): count for status, count in rows if count}
 
     async def entries(self, first: int, last: int) -> dict[int, Entry]:
         """Return what it has of the inputs from one line to another, by line."""
