@@ -49,9 +49,18 @@ def test_waiting_costs_little_throughput(runtime, waiting, wait):
     pacing = Pacing([], [100.0] * 3)
     for _ in range(50):
         pacing.ended(runtime)
-    pacing.next(100.0)
+    for _ in range(60):
+        pacing.next(100.0)
 
     assert pacing.patience(100.0, waiting) == pytest.approx(wait)
+
+
+def test_first_posts_go_one_at_a_time():
+    """However many wait at the start of a run, each waits for the answer to the one before."""
+    pacing = Pacing([], [1.0] * 50)
+    pacing.next(100.0)
+
+    assert pacing.patience(100.0, 40) == pytest.approx(0.050)
 
 
 def test_clock_that_is_set_back_stops_nothing():
