@@ -5,8 +5,8 @@ until the end of the process, so what tells them apart is when each was sent. Th
 time. So each waits for the answers to those before it, but no longer than costs little throughput. When several places become
 free at once, the last of them is taken after all the waits before it. These together take a twentieth of a call's runtime at
 most, so that places are idle for a fortieth of it on average. The first POSTs of a run, which find all places free, wait longer:
-that costs some seconds once. Where calls are short, more POSTs are under way at once, and fewer
-of those that a crash cuts short can be told apart.
+that costs some seconds once. Where calls are short, more POSTs are under way at once, and fewer of those that a crash cuts short
+can be told apart.
 
 How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
 clocks too, so that neither has to be known.
