@@ -151,3 +151,10 @@ def scale(session: nox.Session) -> None:
     """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/scale.py", *session.posargs)
+
+
+@nox.session(requires=["package"])
+def durable(session: nox.Session) -> None:
+    """Kill a durable map at random moments, and measure what its journal costs; takes about half an hour."""
+    install_wheel(session, "bench")
+    session.run("python", "benchmarks/durable.py", *session.posargs)

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 
-__all__ = ["jitter", "monotonic", "sleep", "wall"]
+__all__ = ["jitter", "monotonic", "sleep", "uptime", "wall"]
 
 
 def monotonic() -> float:
@@ -20,6 +20,11 @@ def monotonic() -> float:
 def wall() -> float:
     """Return the seconds since 1970 by this computer's clock, which may jump."""
     return time.time()
+
+
+def uptime() -> float:
+    """Return the seconds since this computer was started, the same for all its processes; it never jumps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 async def sleep(seconds: float) -> None:

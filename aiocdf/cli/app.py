@@ -12,7 +12,7 @@ from aiocdf.cli.signals import run_until_signal
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["run"]
 
@@ -127,7 +127,73 @@ def whoami() -> None:
     _run(run_whoami())
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _file(metavar: str, text: str) -> Any:
+    return typer.Option(metavar=metavar, help=text, show_default=False)
+
+
+@app.command(name="map")
+def map_(
+    function: Annotated[
+        str | None, typer.Argument(metavar="FUNCTION", help="Its id or external id.", show_default=False)
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Argument(metavar="INPUTS", help="JSON objects, one a line, or CSV with a header.", show_default=False),
+    ] = None,
+    *,
+    out: Annotated[Path | None, _file("FILE", "Where the results go, a line of JSON each.")] = None,
+    journal: Annotated[Path | None, _file("FILE", "Where the journal is.  [default: beside --out]")] = None,
+    form: Annotated[
+        Literal["jsonl", "csv"] | None,
+        typer.Option("--format", help="How INPUTS is written.  [default: by its suffix]", show_default=False),
+    ] = None,
+    key: Annotated[str | None, _file("FIELD", "The field that is an input's key.  [default: its line number]")] = None,
+    ordered: Annotated[bool, typer.Option("--ordered", help="Write the results in the order of the inputs.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Submit again what ended as Failed, Timeout or Refused.")
+    ] = False,
+    retry_uncertain: Annotated[
+        bool, typer.Option("--retry-uncertain", help="Submit again what may have started: it may then run twice.")
+    ] = False,
+    max_pending: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="At most so many inputs under way at once.", min=1, show_default=False),
+    ] = None,
+    status: Annotated[Path | None, _file("JOURNAL", "Show where the map of a journal stands, and end.")] = None,
+) -> None:
+    """Call FUNCTION with each input, and write the results. It survives a crash: run the same command again.
+
+    Ctrl-C lets running calls finish and starts no more; a second one stops at once. In both cases the same command goes
+    on from there. Exit status: 0 if every input completed, 1 if some did not, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    # As in `serve`.
+    try:
+        from aiocdf.batch import MapSettings
+        from aiocdf.cli.mapping import MapJob, show_status
+    except ModuleNotFoundError as error:
+        if error.name != "aiosqlite":
+            raise
+        raise ConfigError('aiocdf map needs more packages: pip install "aiocdf[batch,cli]"') from None
+    if status is not None:
+        _run(show_status(status))
+        return
+    if function is None or inputs is None or out is None:
+        raise typer.BadParameter("give FUNCTION, INPUTS and --out, or --status JOURNAL")
+    settings = MapSettings(
+        format=form,
+        key=key,
+        ordered=ordered,
+        retry_failed=retry_failed,
+        retry_uncertain=retry_uncertain,
+        max_pending=max_pending,
+    )
+    job = MapJob(function=function, inputs=inputs, out=out, journal=journal, settings=settings)
+    _run(job.run(), first=job.drain)
+    if job.status:
+        raise typer.Exit(job.status)
+
+
+def _run(work: Coroutine[Any, Any, None], *, first: Callable[[], None] | None = None) -> None:
     """Run a command that comes to an end by itself; one that a signal ended says so by its status."""
-    if signal := run_until_signal(work):
+    if signal := run_until_signal(work, first=first):
         raise typer.Exit(128 + signal)

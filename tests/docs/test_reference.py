@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 import aiocdf
-from aiocdf import _environment, _from_env, errors, local, resources
+from aiocdf import _environment, _from_env, batch, errors, local, resources
 from aiocdf.cli.app import app
 from aiocdf.local.runtime import function_settings
 
@@ -65,8 +65,8 @@ def _defaults(kind: type) -> dict[str, str]:
 
 
 def test_it_names_all_that_is_public() -> None:
-    """Each public name of `aiocdf` and `aiocdf.local` is in the reference."""
-    assert {*aiocdf.__all__, *local.__all__} - _words(REFERENCE) == set()
+    """Each public name of `aiocdf`, `aiocdf.batch` and `aiocdf.local` is in the reference."""
+    assert {*aiocdf.__all__, *batch.__all__, *local.__all__} - _words(REFERENCE) == set()
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,13 @@ def test_it_names_all_members(kind: type) -> None:
         aiocdf.DeviceCode,
         aiocdf.Client.call,
         aiocdf.Client.map,
+        batch.map,
     ],
     ids=lambda kind: kind.__qualname__,
 )
 def test_it_names_all_arguments(kind) -> None:
     """Each argument that users give to what takes many is in the reference."""
-    headings = {"serve": "serve"} | dict.fromkeys(
+    headings = {"serve": "serve", "map_inputs": "batch.map"} | dict.fromkeys(
         ["AuthorizationCode", "ClientCredentials", "DeviceCode"], "Credentials"
     )
     section = _section(headings.get(kind.__name__, "Client"))
@@ -125,12 +126,12 @@ def test_it_explains_all_errors() -> None:
     assert set(errors.__all__) - _heads(_section("Errors")) == set()
 
 
-@pytest.mark.parametrize("heading", ["Settings", "Polling", "Retrying", "Limits"])
+@pytest.mark.parametrize("heading", ["Settings", "Polling", "Retrying", "Limits", "MapSettings"])
 def test_it_has_all_settings_with_their_defaults(heading: str) -> None:
     """The table of a group of settings has exactly its fields, each with its default."""
     table = _section(heading).partition("\n#")[0]
 
-    kind = getattr(aiocdf, heading, None) or getattr(local, heading)
+    kind = next(getattr(place, heading) for place in (aiocdf, batch, local) if hasattr(place, heading))
     defaults = _defaults(kind) | ({"polling": "Polling()", "retrying": "Retrying()"} if heading == "Settings" else {})
     assert dict(ROW.findall(table)) == defaults
 
@@ -160,6 +161,17 @@ def test_it_names_all_commands_with_their_options(command: str) -> None:
 
     names = {name for option in COMMANDS[command].params for name in option.opts if option.param_type_name == "option"}
     assert names - section == set()
+
+
+@pytest.mark.parametrize("kind", [batch.Summary, batch.Progress, batch.Holder], ids=lambda kind: kind.__name__)
+def test_it_names_all_members_of_what_a_map_returns(kind) -> None:
+    """Each member of a map's summary and progress, and of a journal's holder, is in the section on durable maps."""
+    assert _members(kind) - _words(_section("Durable map")) == set()
+
+
+def test_it_explains_all_statuses_of_inputs() -> None:
+    """Each status that an input may have is among the results."""
+    assert {str(status) for status in batch.InputStatus} - _words(_section("Results")) == set()
 
 
 def test_it_names_all_keys_of_function_settings() -> None:
