@@ -254,7 +254,9 @@ class Run:
         except AiocdfError as error:
             self._not_started(each, error)
         except asyncio.CancelledError:
-            self._let_go(each)
+            # Queued, it never starts; what may have been sent stays in the journal as it is.
+            if each.handle is not None:
+                each.handle.cancel()
             if each.handle is None or _is_cancelled():
                 raise
         else:
@@ -267,7 +269,7 @@ class Run:
 
     async def _start(self, each: _Input) -> FunctionCall:
         before_post = partial(self._before_post, each)
-        each.handle = await submitting.call(self.client, self.function, each.data, before_post)
+        each.handle = submitting.call(self.client, self.function, each.data, before_post)
         each.data = None
         if self.stop.is_set():
             each.handle.cancel()
@@ -310,15 +312,6 @@ class Run:
         self._unanswered.discard(each)
         if not self._unanswered:
             self._all_answered.set()
-
-    def _let_go(self, each: _Input) -> None:
-        """Stop with an input whose call may be in the queue; what may have been sent stays in the journal as it is."""
-        queued = each.handle is None or each.handle.cancelled() or each.handle.status == "Queued"
-        if each.handle is not None:
-            each.handle.cancel()
-        if queued and each.status is InputStatus.Submitting and not submitting.knows_sessions(self.client):
-            self.journal.withdrawn(each.line)
-            self._move(each, None)
 
     def _not_started(self, each: _Input, error: AiocdfError) -> None:
         outcome = outcomes.not_started(error)

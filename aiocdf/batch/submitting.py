@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from aiocdf import _clock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -14,7 +17,12 @@ if TYPE_CHECKING:
     from aiocdf.handle import CallHandle
     from aiocdf.models.calls import FunctionCall
 
-__all__ = ["Found", "call", "find", "knows_sessions"]
+__all__ = ["Found", "call", "find"]
+
+# Seconds that this computer's clock may have been set by meanwhile, where its uptime does not tell.
+_CLOCK_ERROR = 5.0
+# What the two clocks of this computer drift by, and the journal's times are rounded by.
+_DRIFT = 0.001
 
 
 @attrs.frozen
@@ -27,23 +35,17 @@ class Found:
     doubt: str | None = None
 
 
-def knows_sessions(client: Client) -> bool:
-    """Tell whether the client says when it sends a POST, and with whose session's nonce."""
-    return hasattr(client, "_call")
-
-
-async def call(
+def call(
     client: Client, function: int | str, data: Any, before_post: Callable[[int | None], Awaitable[None]]
 ) -> CallHandle:
-    """Call a function; *before_post* is awaited before a POST is sent, with the session's id if that is known."""
-    await before_post(None)
-    return client.call(function, data)
+    """Call a function; *before_post* is awaited before each POST, with the id of the session whose nonce it has."""
+    return client._call(function, data, before_post=before_post)  # noqa: SLF001 - of this package
 
 
 async def find(
     client: Client, function: int | str, interrupted: Sequence[Entry], known: Collection[int]
 ) -> list[Found]:
-    """Find out which of the submissions that were interrupted have started a call.
+    """Find out which of the submissions that were interrupted have started a call; it takes up to two minutes.
 
     Args:
         client: An open client.
@@ -51,5 +53,40 @@ async def find(
         interrupted: What the journal has of them.
         known: Calls of other inputs.
     """
-    del client, function, known
-    return [Found(doubt="the process ended while it was being submitted") for _ in interrupted]
+    # With the client open, it is imported already.
+    from aiocdf._engine.doubts import Interrupted
+    from aiocdf._policy.recovery import NotStarted, Started
+
+    cases = [
+        Interrupted(
+            function=function,
+            session_id=entry.session,
+            sent_from=_time(entry.sent_from),
+            sent_until=_time(entry.sent_until),
+            clock_error=_clock_error(entry),
+            starts_after=None if entry.starts_after is None else _time(entry.starts_after),
+        )
+        for entry in interrupted
+    ]
+    found = []
+    for decision in await client._ready().engine.find(cases, known=known):  # noqa: SLF001 - of this package
+        if isinstance(decision, Started):
+            found.append(Found(call=decision.call))
+        elif isinstance(decision, NotStarted):
+            found.append(Found())
+        else:
+            ids = ", ".join(str(each.id) for each in decision.candidates)
+            found.append(Found(doubt=decision.reason + (f": it may be call {ids}" if ids else "")))
+    return found
+
+
+def _clock_error(entry: Entry) -> float:
+    """Return the seconds by which this computer's clock may have been set since an entry was made."""
+    if entry.clock is None:
+        return _CLOCK_ERROR
+    set_by = abs(_clock.wall() - _clock.uptime() - entry.clock)
+    return set_by + _DRIFT if set_by < _CLOCK_ERROR else _CLOCK_ERROR
+
+
+def _time(seconds: float | None) -> datetime:
+    return datetime.fromtimestamp(seconds or 0.0, UTC)

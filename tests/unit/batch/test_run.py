@@ -38,16 +38,17 @@ async def test_call_that_may_have_started_is_uncertain(run, service):
     """It is not submitted again, in later runs neither, unless the user says so."""
     inputs = {"n": 1}, {"n": 2}
     service.fault("start", service.late(ProtocolError("reset")))
+    service.start(1)  # someone else's, at the same time
 
     summary, (first, second) = await run(*inputs)
     assert summary.counts == {InputStatus.Uncertain: 1, InputStatus.Completed: 1}
     (uncertain,) = [result for result in (first, second) if result["status"] == "Uncertain"]
     assert uncertain["error"]["type"] == "SubmissionUncertain"
     assert (await run(*inputs, retry_failed=True))[0].counts == summary.counts
-    assert len(service.calls) == 2
+    assert len(service.calls) == 3
 
     assert (await run(*inputs, retry_uncertain=True))[0].complete
-    assert len(service.calls) == 3
+    assert len(service.calls) == 4
 
 
 async def test_call_that_is_refused_is_refused_alone(run, service):
