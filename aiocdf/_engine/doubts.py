@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aiocdf._engine.following import Following
     from aiocdf._engine.records import CallRecord
     from aiocdf._engine.recovering import Known
-    from aiocdf._engine.submitter import Attempt
+    from aiocdf._engine.submitter import Attempt, InDoubt
     from aiocdf._engine.tasks import Tasks
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.recovery import Decision
@@ -121,21 +121,21 @@ class Doubts:
         self._asking: set[Need] = set()
         self._closed = False
 
-    def open(self, record: CallRecord, attempt: Attempt, attempts: int, error: AiocdfError | None) -> None:
+    def open(self, record: CallRecord, attempt: Attempt, outcome: InDoubt) -> None:
         """Ask about a call from now on.
 
         Args:
             record: The call.
             attempt: The attempt that left the doubt.
-            attempts: POSTs so far that count.
-            error: How the POST ended; None where the nonce of an earlier one is too old to be sent again.
+            outcome: How it ended.
         """
         case = record.case or self._case(attempt)
         record.case = case
-        if error is not None:
-            self._failed(case, error)
-        record.move(Event.DOUBTED, lifecycle.Recovering(case.function_id, attempts, case.error))
-        self._recovering.add(case, record, new=error is not None)
+        if outcome.error is not None:
+            self._failed(case, outcome.error)
+        case.retry_at = max(case.retry_at, outcome.not_before)
+        record.move(Event.DOUBTED, lifecycle.Recovering(case.function_id, outcome.attempts, case.error))
+        self._recovering.add(case, record, new=outcome.error is not None)
         self.arm()
 
     def arm(self, not_before: float = 0.0) -> None:

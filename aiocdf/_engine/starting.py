@@ -140,8 +140,8 @@ class Starting:
                 record.move(Event.REQUEUED, Queued(function, attempts, doubt) if attempts else self.queued(function))
                 self._gate.admission.enqueue(function, record.number, record)
                 self._report(function, outcome)
-            case InDoubt(attempts, error):
-                self._doubts.open(record, attempt, attempts, error)
+            case InDoubt():
+                self._doubts.open(record, attempt, outcome)
             case GivenUp(attempts, AiocdfError() as doubt):
                 record.uncertain(attempts, doubt)
             case GivenUp(error=None, posted=posted):

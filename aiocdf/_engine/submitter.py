@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -91,6 +92,8 @@ class InDoubt:
     attempts: int
     #: How the POST ended; None where the nonce of an earlier one is too old to be sent again.
     error: AiocdfError | None
+    #: When it may be asked at the earliest.
+    not_before: float = -math.inf
 
 
 @attrs.frozen
@@ -144,16 +147,17 @@ class Submitter:
 
     def cut_short(self, attempt: Attempt, error: BaseException) -> Outcome:
         """Say what follows from an attempt that a bug or a stray cancellation cut short."""
-        now = _clock.monotonic()
+        now, not_before = _clock.monotonic(), -math.inf
         if isinstance(error, asyncio.CancelledError):
             cause: AiocdfError = ProtocolError("the task that submitted it was cancelled")
             self._gate.breakers.project.pause(cause, now, AFTER_CANCEL)
-            verdict = Verdict.TROUBLE
+            verdict, not_before = Verdict.TROUBLE, now + AFTER_CANCEL
         else:
             cause, verdict = bug(error), Verdict.REFUSED
-        return self._placed(
+        outcome = self._placed(
             attempt, self._next(attempt, cause, Verdict.DOUBT if attempt.step is Step.POST else verdict)
         )
+        return attrs.evolve(outcome, not_before=not_before) if isinstance(outcome, InDoubt) else outcome
 
     async def _nonce(self, attempt: Attempt) -> Nonce:
         if attempt.own_nonce is not None:

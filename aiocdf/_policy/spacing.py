@@ -24,7 +24,7 @@ _FIRST, _MOST, _ENOUGH = 20, 640, 32
 # Answers in a row, of any function, after which a new function is not held to be in doubt.
 _CALM = 100
 # Seconds after which a POST without an answer holds back no other.
-_LONG = 2.0
+_LONG = 0.5
 _UNLIMITED = 1_000_000
 # Functions of which it is remembered.
 _FUNCTIONS = 1000
