@@ -147,6 +147,13 @@ def outages(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def chaos(session: nox.Session) -> None:
+    """Count what becomes of calls while requests and answers get lost, beside peers; takes about an hour."""
+    install_wheel(session)
+    session.run("python", "benchmarks/chaos.py", "--sdk-python", peer(session), *session.posargs)
+
+
+@nox.session(requires=["package"])
 def scale(session: nox.Session) -> None:
     """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
     install_wheel(session)
