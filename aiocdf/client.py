@@ -206,6 +206,7 @@ class Client:
         if fault := nonce_fault(nonce):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
+        nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
         return self._call(function, data, nonce=nonce, timeout=timeout, retry=retry)
 
     def _call(
@@ -213,13 +214,12 @@ class Client:
         function: int | str | Function,
         data: object = None,
         *,
-        nonce: str | Secret | None = None,
+        nonce: Secret | None = None,
         timeout: float | None = None,
         retry: bool | Retry = False,
         before_post: Callable[[int | None], Awaitable[None]] | None = None,
     ) -> CallHandle:
         """Call a function as `call` does. *before_post* gets the id of each POST's session; its error ends the call."""
-        nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
         engine = self._ready().engine
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:

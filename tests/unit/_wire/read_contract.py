@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 OPERATIONS = [
     ("get", "/token/inspect"),
     ("post", "/sessions"),
+    ("post", "/sessions/byids"),
     ("get", "/functions/limits"),
     ("post", "/functions/list"),
     ("post", "/functions/byids"),
     ("post", "/functions/{functionId}/call"),
     ("post", "/functions/{functionId}/calls/byids"),
+    ("post", "/functions/{functionId}/calls/list"),
     ("get", "/functions/{functionId}/calls/{callId}"),
     ("get", "/functions/{functionId}/calls/{callId}/response"),
     ("get", "/functions/{functionId}/calls/{callId}/logs"),
@@ -33,9 +35,7 @@ SERVED = [
     ("get", "/functions/status"),
     ("post", "/functions/status"),
     ("get", "/functions/{functionId}/calls"),
-    ("post", "/functions/{functionId}/calls/list"),
     ("get", "/sessions"),
-    ("post", "/sessions/byids"),
     ("post", "/sessions/revoke"),
 ]
 #: Of which everything is named that the document has, used or not.

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from aiocdf import CallRef, Function, FunctionStatus, InvalidArgument, InvalidType, Secret
+from aiocdf import CallRef, Function, FunctionStatus, InvalidArgument, InvalidType, Retry, Secret
 from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
 
 REF = CallRef(cluster="westeurope-1", project="acme", function_id=12, call_id=345)
@@ -27,17 +27,24 @@ def test_what_is_no_timeout(timeout, kind) -> None:
         check_timeout(timeout)
 
 
-@pytest.mark.parametrize("retry", [True, False])
+@pytest.mark.parametrize("retry", [True, False, Retry()])
 def test_retry(retry) -> None:
-    """Whether a function may run twice is a truth."""
-    assert check_retry(retry) is retry
+    """Whether a function may run twice is a truth; a `Retry` says more of it."""
+    assert check_retry(retry, None) is retry
+
+
+def test_retry_beside_a_nonce() -> None:
+    """A nonce is good for one call, so that it does not go with further ones."""
+    assert check_retry(True, Secret("n0nce"))
+    with pytest.raises(InvalidArgument, match="either nonce or retry"):
+        check_retry(Retry(), Secret("n0nce"))
 
 
 @pytest.mark.parametrize("retry", [3, 0, None, "yes"])
 def test_what_is_no_retry(retry) -> None:
     """A number of attempts is refused: it would be read as another thing than it says."""
-    with pytest.raises(InvalidType, match=f"^retry is {retry!r}; it must be True or False"):
-        check_retry(retry)
+    with pytest.raises(InvalidType, match=f"^retry is {retry!r}; it must be True, False or Retry"):
+        check_retry(retry, None)
 
 
 @pytest.mark.parametrize("nonce", [None, "n0nce", Secret("n0nce")])

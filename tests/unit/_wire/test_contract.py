@@ -41,6 +41,7 @@ CASES = [
     ("Calls.start", "post /functions/{functionId}/call", (12, b'{"x":[1]}', Secret('q"'))),
     ("Calls.retrieve", "get /functions/{functionId}/calls/{callId}", (12, 34)),
     ("Calls.poll", "post /functions/{functionId}/calls/byids", (12, [1, 2**53 - 1])),
+    ("Calls.started", "post /functions/{functionId}/calls/list", (12, 1_700_000_000.5, 1_700_000_001.0)),
     ("Calls.response", "get /functions/{functionId}/calls/{callId}/response", (12, 34)),
     ("Calls.logs", "get /functions/{functionId}/calls/{callId}/logs", (12, 34)),
     ("Functions.retrieve", "post /functions/byids", (12,)),
@@ -51,6 +52,7 @@ CASES = [
     ("Sessions.create", "post /sessions", ({"tokenExchange": True},)),
     ("Sessions.create", "post /sessions", ({"oneshotTokenExchange": True},)),
     ("Sessions.create", "post /sessions", ({"clientId": "a", "clientSecret": Secret("b")},)),
+    ("Sessions.by_ids", "post /sessions/byids", ([1, 2**53 - 1],)),
     ("Tokens.inspect", "get /token/inspect", ()),
 ]
 #: Models, where an answer has them, and the fields that the document does not know there.
@@ -58,6 +60,7 @@ MODELS = [
     (FunctionCall, "post /functions/{functionId}/call", (), set()),
     (FunctionCall, "get /functions/{functionId}/calls/{callId}", (), set()),
     (FunctionCall, "post /functions/{functionId}/calls/byids", ("items", 0), set()),
+    (FunctionCall, "post /functions/{functionId}/calls/list", ("items", 0), set()),
     (FunctionError, "get /functions/{functionId}/calls/{callId}", ("error",), set()),
     (LogEntry, "get /functions/{functionId}/calls/{callId}/logs", ("items", 0), set()),
     (Function, "post /functions/byids", ("items", 0), set()),
@@ -163,6 +166,10 @@ async def act(method: str, operation: str, arguments: Any, *, whole: bool = True
     sender = Recorder(sample(facts["response"], whole=whole))
     if method == "Sessions.create" and not whole:  # the document does not even promise that there are items
         sender.answer = {"items": [sample(inside(facts["response"], ("items", 0)), whole=False)]}
+    if method == "Sessions.by_ids" and not whole:  # nor that a session has an id
+        sender.answer = {"items": []}
+    if isinstance(sender.answer, dict):
+        sender.answer.pop("nextCursor", None)  # or each page would be followed by itself
     url = SERVICE if resource == "Tokens" else f"{SERVICE}/api/v1/projects/acme"
     result = await getattr(getattr(resources, resource)(sender, url), name)(*arguments)
     assert sender.request is not None
@@ -190,7 +197,8 @@ async def test_documented_answers_are_read(method, operation, arguments, whole) 
     """Each answer that the document allows is read, and nothing of it is unknown."""
     _, result = await act(method, operation, arguments, whole=whole)
 
-    for value in result if isinstance(result, list) else [result]:
+    found = result[0] if isinstance(result, tuple) else result
+    for value in found if isinstance(found, list) else [found]:
         assert not getattr(value, "extra", {})
 
 
