@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import warnings
 from typing import TYPE_CHECKING
 
 import attrs
@@ -42,17 +41,6 @@ class Opened:
     calls: Calls
     sessions: Sessions
     tokens: Tokens
-
-    def abandon(self, client: object) -> None:
-        """Let go of the connections of a client that was not closed before it was deleted, and warn of it."""
-        if isinstance(self.transport, AiohttpTransport):
-            self.transport.abandon()
-        warnings.warn(
-            f"{client!r} was never closed: use `async with`, or await client.aclose()",
-            ResourceWarning,
-            source=client,
-            stacklevel=3,
-        )
 
     async def aclose(self) -> None:
         """Close them all, each before those that it needs, also if the caller is cancelled in the midst of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -364,7 +365,7 @@ class Client:
     def __del__(self) -> None:
         """Warn if the client was not closed."""
         if self._opened is not None:
-            self._opened.abandon(self)
+            warnings.warn(f"{self!r} was never closed: await its aclose()", ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""

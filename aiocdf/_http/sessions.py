@@ -13,7 +13,7 @@ from aiocdf.errors import InvalidArgument, InvalidType
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["abandon", "check_session", "open_session"]
+__all__ = ["check_session", "open_session"]
 
 #: Headers that say how one request is written, or to whom; as defaults of a session they break every request.
 _OF_ONE_REQUEST = ("Content-Encoding", "Content-Length", "Expect", "Host", "Transfer-Encoding")
@@ -41,14 +41,6 @@ def open_session() -> aiohttp.ClientSession:
     """Open a session that keeps no cookies and reads no environment variables."""
     connector = aiohttp.TCPConnector(resolver=_Resolver())
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-
-
-def abandon(session: aiohttp.ClientSession) -> None:
-    """Let go of a session that nobody closed in time, without a word from aiohttp."""
-    connector = session.connector
-    session.detach()
-    if connector is not None:
-        connector.close().__await__()  # it acts at once; what there is to wait for ended with the event loop
 
 
 class _Resolver(aiohttp.ThreadedResolver):

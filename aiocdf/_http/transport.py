@@ -14,13 +14,14 @@ from aiocdf._http.authorities import trusting
 from aiocdf._http.connections import Connections
 from aiocdf._http.failures import TooLargeError, failure_of, place
 from aiocdf._http.proxies import Proxies
-from aiocdf._http.sessions import abandon, is_of_another_loop, open_session
+from aiocdf._http.sessions import is_of_another_loop, open_session
 from aiocdf._wire.http import Response
 from aiocdf.config import is_loopback
 from aiocdf.errors import ConnectError, TransportError, WrongState
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncGenerator
 
     from aiocdf._http.proxies import Proxy
     from aiocdf._wire.http import Request
@@ -80,6 +81,7 @@ class AiohttpTransport:
         self._proxy: Proxy | None = None
         self._tls: ssl.SSLContext | bool = True
         self._connections = Connections()
+        self._loop_end: AsyncGenerator[None] | None = None
 
     async def open(self) -> None:
         """Read what the settings name, and open the pool.
@@ -96,17 +98,24 @@ class AiohttpTransport:
             self._tls = await asyncio.to_thread(trusting, self._ca_file)
         if self._session is None:
             self._session = open_session()
+            self._loop_end = self._until_the_loop_ends()
+            await anext(self._loop_end)
 
     async def aclose(self) -> None:
         """Close the pool, unless it is the caller's."""
         if self._owned and self._session is not None:
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await session.close()
+        if self._loop_end is not None:
+            await self._loop_end.aclose()
 
-    def abandon(self) -> None:
-        """Let go of the pool after the end of the event loop, unless it is the caller's."""
-        if self._owned and self._session is not None:
-            abandon(self._session)
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+        """Close a pool that was not closed when the loop ends: `asyncio.run` closes async generators last."""
+        try:
+            yield
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def send(self, request: Request) -> Response:
         """Send *request* once and read the answer, whatever its status.

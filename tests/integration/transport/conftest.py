@@ -45,6 +45,9 @@ class Service:
     heads: list[str] = attrs.field(factory=list)
     connections: int = 0
     writers: list[asyncio.StreamWriter] = attrs.field(factory=list)
+    #: The sessions whose nonces were used.
+    active: set[int] = attrs.field(factory=set)
+    calls: list[dict[str, Any]] = attrs.field(factory=list)
     _ids: int = 1000
 
     @property
@@ -80,11 +83,20 @@ class Service:
         now = int(1000 * time.time())
         if path.endswith("/sessions"):
             return 200, {"items": [{"id": self._ids, "status": "READY", "nonce": f"nonce-{self._ids}"}]}
+        if path.endswith("/sessions/byids"):
+            ids = [item["id"] for item in body["items"]]
+            return 200, {
+                "items": [{"id": number, "status": "ACTIVE" if number in self.active else "READY"} for number in ids]
+            }
+        if path.endswith("/calls/list"):
+            return 200, {"items": self.calls}
         if path.endswith("/limits"):
             return 200, {"timeoutMinutes": 10}
         if path.endswith("/call"):
             self.started[body["data"].get("x")] += 1
-            return 201, {"id": self._ids, "functionId": 1, "status": "Running", "startTime": now}
+            self.active.add(int(body["nonce"].removeprefix("nonce-")))
+            self.calls.append({"id": self._ids, "functionId": 1, "status": "Running", "startTime": now})
+            return 201, self.calls[-1]
         if path.endswith("/calls/byids"):
             ended = {"functionId": 1, "status": "Completed", "startTime": now, "endTime": now}
             return 200, {"items": [item | ended for item in body["items"]]}
