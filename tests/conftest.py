@@ -21,9 +21,11 @@ for name in list(os.environ):
     if name.startswith(("AIOCDF_CONFIG", "AIOCDF_TOKEN_STORE", "CDF_", "COGNITE_", "IDP_", "LOGIN_FLOW", "PROVIDER")):
         del os.environ[name]
 
-# Tests that run under `nohup` send hangups too, and expect them to be heard.
+# `nohup` ignores hangups, and a shell interrupts of what runs in the background. Tests send both and expect them heard.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # looptime asks for the current event loop in tests without one too. Up to Python 3.13 asyncio would make one up for it,
 # which nobody closes, and the warning of that fails whichever test runs when it is collected.
