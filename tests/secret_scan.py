@@ -45,6 +45,8 @@ OWN_FRAMES = (
     "/hypothesis/",
     "/pytest_asyncio/",
     "/looptime/",
+    "/cognite/",
+    "/httpx",
 )
 #: The log of servers that tests run, which holds the state of sign-ins.
 SERVER_LOG = "aiohttp.access"

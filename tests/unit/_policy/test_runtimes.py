@@ -267,4 +267,4 @@ def test_a_plan_takes_microseconds():
         )
         taken.append(time.thread_time() - start)
 
-    assert min(taken) < 1e-3  # some 150 microseconds on a machine of 2024
+    assert min(taken) < 3e-3  # some 150 microseconds on a machine of 2024; ten times that while coverage is measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -38,9 +39,13 @@ async def test_call_that_may_have_started_is_uncertain(run, service):
     """It is not submitted again, in later runs neither, unless the user says so."""
     inputs = {"n": 1}, {"n": 2}
     service.fault("start", service.late(ProtocolError("reset")))
-    service.start(1)  # someone else's, at the same time
 
-    summary, (first, second) = await run(*inputs)
+    async def someone_else() -> None:
+        while not service.count("start"):
+            await asyncio.sleep(0.001)
+        service.start(1)
+
+    (summary, (first, second)), _ = await asyncio.gather(run(*inputs), someone_else())
     assert summary.counts == {InputStatus.Uncertain: 1, InputStatus.Completed: 1}
     (uncertain,) = [result for result in (first, second) if result["status"] == "Uncertain"]
     assert uncertain["error"]["type"] == "SubmissionUncertain"
