@@ -140,7 +140,6 @@ def test_stray_cancel_at_any_step(new_service, virtual, turns, faults):
     virtual(scenarios())
 
 
-@pytest.mark.filterwarnings("ignore:<Client of project:ResourceWarning")
 class TestEndOfTheLoop:
     """The loop ends before the client was closed, as where `asyncio.run` returns."""
 

@@ -218,7 +218,6 @@ class TestClosing:
             assert service.count("poll") == 1
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
 
-    @pytest.mark.filterwarnings("ignore:<Client of project:ResourceWarning")
     def test_loop_that_ended_first(self, service):
         """Where the loop ends first, a call that waits for its function's look-up says so, and how to close a client."""
 
@@ -253,7 +252,6 @@ class TestClosing:
         assert handle.done()
         assert service.seen == []
 
-    @pytest.mark.filterwarnings("ignore:<Client of project:ResourceWarning")
     def test_loop_that_ends_in_a_fan_out(self, service, reports):
         """Where the loop ends first, its cancelling of our tasks starts no further calls."""
 
