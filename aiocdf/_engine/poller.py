@@ -114,10 +114,9 @@ class Poller:
         except AiocdfError as error:
             self._on_error(watch, ids, error, report)
             return
-        stamp = server_date(response)
-        if stamp is not None:
-            self._server_time.observe(stamp, sent_at=response.sent_at, received_at=response.received_at, resolution=1.0)
-        report.recovered |= self._schedule.answered(response.received_at - response.sent_at, _clock.monotonic())
+        sent_at, received_at = response.sent_at, response.received_at
+        self._server_time.observe_date(server_date(response), sent_at=sent_at, received_at=received_at)
+        report.recovered |= self._schedule.answered(received_at - sent_at, _clock.monotonic())
         report.answered = True
         passed = watch.answered(_clock.monotonic())
         unread = self._read(watch, items, report)

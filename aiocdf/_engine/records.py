@@ -79,7 +79,7 @@ class CallRecord(CallView):
         #: The calls before this one that ended otherwise than wanted.
         self.earlier: tuple[FunctionCall, ...] = ()
         self.before_post = spec.before_post
-        #: What is known of a POST that may have started the call; None while there is no such doubt.
+        #: What is known of a POST that may have started the call; None without such a POST.
         self.case: Case | None = None
         self.state: State = state
         self.created_at = _clock.monotonic()

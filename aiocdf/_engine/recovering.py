@@ -97,9 +97,7 @@ class Known:
 
     def dated(self, response: Response) -> None:
         """Take in the date of an answer."""
-        stamp = server_date(response)
-        if stamp is not None:
-            self._dates.observe(stamp, sent_at=response.sent_at, received_at=response.received_at, resolution=1.0)
+        self._dates.observe_date(server_date(response), sent_at=response.sent_at, received_at=response.received_at)
 
 
 @attrs.frozen
@@ -120,7 +118,7 @@ class Recovering(Generic[T]):
         known: The calls of this client.
         patience: Seconds for which the service is asked; None for ever.
         under_way: Tells how many attempts of a function are under way.
-        looked: Told of a case when its session was looked at for the first time, or cannot be.
+        looked: Called with a case once its session was read for the first time, or turned out to be unreadable.
     """
 
     def __init__(
@@ -189,20 +187,13 @@ class Recovering(Generic[T]):
     async def ask(self, what: Need) -> list[Found[T]]:
         """Ask what is due, and return the cases that are decided by now."""
         self._drop_closed()
+        found: list[Found[T]] = []
         if what is Need.SESSION:
             await self._read_sessions()
-            return self._decided(
-                {case: decide(case, _clock.monotonic(), patience=self._patience) for case in self._cases}
-            )
-        waiting = {case for _, cases in self._lists.values() for case in cases}
-        due = {function: cases for function, cases in self._due(what).items() if not waiting.issuperset(cases)}
-        listed = await asyncio.gather(*(self._list(function, cases) for function, cases in due.items()))
-        found = [each for some in listed for each in some]
-        self._again_at = _clock.monotonic() + _AGAIN
-        for function_id in list(self._lists):
-            found += self._assign(function_id)
-        undecided = {case: decide(case, _clock.monotonic(), patience=self._patience) for case in self._cases}
-        return found + self._decided(undecided)
+        else:
+            found = await self._read_lists()
+        decisions = {case: decide(case, _clock.monotonic(), patience=self._patience) for case in self._cases}
+        return found + self._decided(decisions)
 
     def _due(self, what: Need) -> dict[int, list[Case]]:
         """Return the cases of which *what* is to be asked now, by function."""
@@ -221,6 +212,16 @@ class Recovering(Generic[T]):
             await self._read_chunk([*due, *also][first : first + _CHUNK])
         for case in [case for case in self._new if case in due and (not case.failures or case.failures > _TRIES)]:
             self._no_longer_new(case)
+
+    async def _read_lists(self) -> list[Found[T]]:
+        waiting = {case for _, cases in self._lists.values() for case in cases}
+        due = {function: cases for function, cases in self._due(Need.CALLS).items() if not waiting.issuperset(cases)}
+        listed = await asyncio.gather(*(self._list(function, cases) for function, cases in due.items()))
+        found = [each for some in listed for each in some]
+        self._again_at = _clock.monotonic() + _AGAIN
+        for function_id in list(self._lists):
+            found += self._assign(function_id)
+        return found
 
     async def _read_chunk(self, cases: Sequence[Case]) -> None:
         asked_at = _clock.monotonic()

@@ -240,7 +240,7 @@ class Starting:
             self._move(record, Event.MOVED, Queued(to, record.state.attempts, record.state.doubt))
 
     def _give_up(self, record: CallRecord, error: AiocdfError) -> None:
-        """End a queued call: it never started, or it is in doubt whether an earlier attempt started it."""
+        """End a queued call: it never started, or an earlier attempt may have started it."""
         match record.state:
             case Queued(function, attempts, doubt):
                 self._gate.admission.withdraw(function, record.number)

@@ -28,7 +28,7 @@ class Attempt:
         request: What is sent.
         timeout: Seconds for the connection, and again for the answer.
         connections: Knows which kept connections can be used.
-        last: There is no further attempt on another connection.
+        last: No other connection is tried after this one.
     """
 
     def __init__(self, request: Request, timeout: float, connections: Connections, *, last: bool) -> None:
@@ -39,6 +39,9 @@ class Attempt:
         self._host = urlsplit(request.url).netloc
         self._used_at: float | None = None
         self._connecting = False
+        #: The request's headers without those for access, with which aiohttp takes no default `auth=` and no netrc entry.
+        self.headers = dict(request.headers)
+        self._access = {name: self.headers.pop(name) for name in request.headers if name.lower() == "authorization"}
         self.timeout = asyncio.timeout(timeout)
         self.body = None if request.body is None else _Body(request.body, self)
         #: A byte of the request can have left.
@@ -64,11 +67,11 @@ class Attempt:
         """Let *handler* get a connection and send *request* on it."""
         for name in ("Authorization", "Cookie"):
             request.headers.popall(name, None)
-        request.headers.update(_access_headers(self._request))
+        request.headers.update(self._access)
         if not request.is_ssl():
             request.proxy = None
         # The head of a request leaves with the first byte of its body. Without a body, or where the session's own kind
-        # of request may do something else, there is no proof.
+        # of request may do something else, nothing is proved.
         self.begun = self.body is None or type(request) is not aiohttp.ClientRequest
         self._connecting = True
         return await handler(request)
@@ -88,15 +91,6 @@ class Attempt:
         self.begun = True
         if not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
-
-
-def plain_headers(request: Request) -> dict[str, str]:
-    """Return the headers without those for access, with which aiohttp takes no default `auth=` and no netrc entry."""
-    return {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
-
-
-def _access_headers(request: Request) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name.lower() == "authorization"}
 
 
 class _Body(aiohttp.Payload):

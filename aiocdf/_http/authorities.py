@@ -22,7 +22,7 @@ def trusting(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     problem = None
     try:
-        # OpenSSL would wait for ever for what is no regular file.
+        # OpenSSL would wait for ever on a FIFO.
         if not Path(ca_file).stat() or not Path(ca_file).is_file():
             problem = "is not a file"
         else:

@@ -22,7 +22,7 @@ _SOON = 1.0
 class Connections:
     """Remembers when each connection was used, and the hosts that close theirs soon after an answer.
 
-    What is written to a connection while its end is on the way here is lost, and nobody can tell from here. So a request
+    A request that is written while the end of the connection is on its way here is lost, and nothing shows it. So a request
     that must not be repeated goes to such a host on a new connection.
     """
 

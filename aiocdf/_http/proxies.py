@@ -56,7 +56,7 @@ class Proxies:
         """Return the proxy for https, if there is one.
 
         Raises:
-            ConfigError: It is no address of an http or https proxy. The value is not quoted, for it may hold a password.
+            ConfigError: It is not the address of an http or https proxy. The value is not quoted: it may hold a password.
         """
         name = next((name for name in ("https", "all") if self._variables.get(name)), None)
         if name is None:

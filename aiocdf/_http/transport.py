@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from aiocdf import _clock
-from aiocdf._http.attempt import Attempt, plain_headers
+from aiocdf._http.attempt import Attempt
 from aiocdf._http.authorities import trusting
 from aiocdf._http.connections import Connections
 from aiocdf._http.failures import TooLargeError, failure_of, place
@@ -151,7 +151,7 @@ class AiohttpTransport:
                     request.method,
                     request.url,
                     data=attempt.body,
-                    headers=plain_headers(request),
+                    headers=attempt.headers,
                     middlewares=(attempt,),
                     allow_redirects=False,
                     # What follows holds also where the caller's own session says otherwise: an error status is an answer.

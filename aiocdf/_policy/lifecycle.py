@@ -4,7 +4,7 @@ A call that `client.call` makes goes from Resolving through Queued and Submittin
 usable answer goes through Recovering. One that `client.attach` makes goes from Resolving to Running. The rules:
 
 - `TABLE` has every move there is. An event that has no row for a state is a bug, and `after` raises.
-- What is known in a state only exists in it: there is no id that may be missing where the call must have one.
+- A field that is known in one state exists in that state alone, so a running call always has its id.
 - Doubt is sticky. A call whose POST may have started it once ends neither as withdrawn nor as refused, whatever
   later attempts bring. It ends as uncertain, unless a later attempt starts it, or recovery finds out what the POST did.
 
@@ -183,7 +183,7 @@ def after(state: State, event: Event) -> type[State]:
     """Return the state that follows *state* by *event*.
 
     Raises:
-        LookupError: There is no such move: a bug of the caller's.
+        LookupError: The table has no such move: the caller has a bug.
     """
     doubtful = isinstance(state, Queued | Submitting) and state.doubt is not None
     if doubtful and event in _NEVER_IN_DOUBT:

@@ -1,6 +1,6 @@
 """How many requests a second the service lets through, learned from those that it turned away for coming too fast.
 
-Before the first refusal there is no limit. Then the rate is a little less than what passed in the last second. Far below
+The first refusal sets a limit. The rate is a little less than what passed in the last second. Far below
 the last rate that was good it doubles each second. Near it, it grows with the square of the time: hardly at first, where
 the limit was met, and fast when it has long not been met, as in CUBIC (RFC 9438). Requests leave a token bucket that
 saves nothing, so that they do not come in bursts.

@@ -11,7 +11,7 @@ which session, so a started call is found by its start time:
 - **One assignment.** Each submission that started has one call. A call is adopted only if it stands beside the same submission
   in every assignment that fits. Calls of other clients may be among the unknown ones, and need no submission.
 
-A call that did not start is sent again with the same nonce, as long as that is fresh: a nonce is good for one call, so that the
+A call that did not start is sent again with the same nonce while that is fresh. A nonce is good for one call, so the
 old POST and the new one cannot both start it. Before that the session must be READY for `SETTLING` seconds after the POST
 failed, in which a POST that is still under way arrives. Later, a new session is safe once the old nonce is surely dead.
 
@@ -287,7 +287,7 @@ def _by_absence(case: Case, listing: Listing, calls: Sequence[FunctionCall]) -> 
 def _forced(options: dict[Case, list[int]]) -> dict[Case, int]:
     """Return the cases that have the same call in every assignment of a call to each case.
 
-    One assignment is found by augmenting paths. A case is forced if there is no path to another without its call.
+    One assignment is found by augmenting paths. A case is forced if no path leads to another assignment without its call.
     """
     owners: dict[int, Case] = {}
     if not all(_augment(case, options, owners, set()) for case in options):

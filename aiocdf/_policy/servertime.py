@@ -38,6 +38,11 @@ class ServerTime:
         self._low, self._high = narrowed if narrowed[1] - narrowed[0] >= -_NARROWEST else (low, high)
         self._observed_at = received_at
 
+    def observe_date(self, stamp: float | None, *, sent_at: float, received_at: float) -> None:
+        """Take note of an answer's date, which is in whole seconds; None for an answer without one."""
+        if stamp is not None:
+            self.observe(stamp, sent_at=sent_at, received_at=received_at, resolution=1.0)
+
     @property
     def offset(self) -> float | None:
         """The service's clock minus ours, in seconds; None before the first answer."""

@@ -84,7 +84,7 @@ class Spacing:
         self._open[function] += 1
 
     def looked(self, function: int) -> None:
-        """Note that a session was looked at, or cannot be."""
+        """Note that a session was read, or that it is unreadable."""
         self._open[function] -= 1
         if self._open[function] <= 0:
             del self._open[function]

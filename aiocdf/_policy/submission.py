@@ -134,7 +134,7 @@ def follows(
         attempts: POSTs so far that count, by `spends`.
         most: POSTs that may be sent where an attempt can have been the fault of its own.
         repeatable: The caller says that the function may run twice.
-        own_nonce: The nonce is the caller's, so there is no other.
+        own_nonce: The nonce is the caller's, and the only one.
         in_doubt: The attempt sent the nonce of one before that may have started the call.
     """
     refused_nonce = verdict is Verdict.AGAIN and not isinstance(error, RateLimited)

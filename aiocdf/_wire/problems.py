@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aiocdf.models.calls import FunctionCall
     from aiocdf.models.functions import FunctionError
 
-__all__ = ["api_error", "call_error", "note_trace"]
+__all__ = ["RESTARTED", "api_error", "call_error", "note_trace"]
 
 _DETAIL_SHOWN = 1000
 
@@ -44,7 +44,8 @@ _ADVICE: dict[type[ApiError], str] = {
     Conflict: "Something by that identifier exists already.",
     BadRequest: "The request has to change before it can succeed.",
 }
-_RESTARTED = " Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+#: What a 401 on a loopback address may mean.
+RESTARTED = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
 
@@ -158,7 +159,7 @@ def _advice(kind: type[ApiError], request: Request, request_id: str | None) -> s
     if kind is PermissionDenied:
         return f"It takes the capability {request.capability or 'named above'}: add it to a group of the caller."
     if kind is Unauthorized and is_loopback(urlsplit(request.url).hostname or ""):
-        return _ADVICE[kind] + _RESTARTED
+        return f"{_ADVICE[kind]} {RESTARTED}"
     if kind is ServerError and request_id:
         return "The service failed; with the request id its support can find out why."
     return _ADVICE[kind]

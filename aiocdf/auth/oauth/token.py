@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiocdf._wire.http import is_html, one_line
+from aiocdf._wire.problems import RESTARTED
 from aiocdf.errors import OAuthError
 from aiocdf.secret import Secret
 
@@ -221,7 +222,7 @@ def refusal(
     reason = " - ".join(part for part in (error, description) if part) or _unexplained(came)
     todo = _ADVICE.get(error or "", _advice(status, advice))
     if _LOCAL.search(what) and todo == _ADVICE["invalid_client"]:
-        todo += " Or was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+        todo += f" {RESTARTED}"
     return OAuthError(
         f"{what}: refused with HTTP {status}: {reason}. {todo}", error=error, description=description, status=status
     )

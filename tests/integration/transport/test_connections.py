@@ -68,7 +68,7 @@ async def test_large_header(serve):
     """The 12 kB header of a gateway does not lose the id of a call that runs."""
     service = serve(headers=f"Content-Security-Policy: {'a' * 12_000}\r\n")
     async with client(service.url) as opened:
-        await opened.call(1, {"x": 1})
+        assert (await opened.call(1, {"x": 1})).status == "Completed"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -76,7 +76,7 @@ async def test_localhost(serve, host):
     """`localhost` is both loopback addresses, whichever the server listens on."""
     service = serve(host=host)
     async with client(f"http://localhost:{service.port}") as opened:
-        await opened.call(1, {"x": 1})
+        assert (await opened.call(1, {"x": 1})).status == "Completed"
 
 
 DEFAULTS = {
