@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Doubts", "Interrupted"]
 
+# Seconds without an answer after which the same is asked again, for a request may hang ("The tail at scale", Dean and Barroso,
+# 2013: hedged requests).
+_HEDGE = 0.25
+
 
 @attrs.frozen(kw_only=True)
 class Interrupted:
@@ -118,7 +122,8 @@ class Doubts:
         )
         self._searches: set[asyncio.Future[Outcome]] = set()
         self._timers: dict[Need, asyncio.TimerHandle] = {}
-        self._asking: set[Need] = set()
+        #: What is being asked, each with what stops waiting for an answer before it is asked again.
+        self._asking: dict[Need, asyncio.TimerHandle] = {}
         self._closed = False
 
     def open(self, record: CallRecord, attempt: Attempt, outcome: InDoubt) -> None:
@@ -150,8 +155,12 @@ class Doubts:
                 self._timers[what] = self._tasks.at(when, partial(self._due, what))
 
     def _due(self, what: Need) -> None:
-        self._asking.add(what)
+        self._asking[what] = self._tasks.at(_clock.monotonic() + _HEDGE, partial(self._again, what))
         self._tasks.spawn(self._recover(what))
+
+    def _again(self, what: Need) -> None:
+        del self._asking[what]
+        self.arm()
 
     async def _recover(self, what: Need) -> None:
         """Ask about calls in doubt; what is found may free places, or put calls into the queue."""
@@ -160,7 +169,8 @@ class Doubts:
             await self._ask(what)
             not_before = 0.0
         finally:
-            self._asking.discard(what)
+            if (timer := self._asking.pop(what, None)) is not None:
+                timer.cancel()
             self.arm(not_before)
             self._changed()
 
@@ -189,7 +199,7 @@ class Doubts:
         self._searches.update(searches)
         cases = [self._interrupted(each, functions[each.function]) for each in interrupted]
         for case, search in zip(cases, searches, strict=True):
-            self._gate.spacing.hold(case.function_id)
+            self._gate.spacing.doubted(case.function_id)
             self._recovering.add(case, search, new=True, others=known)
         self.arm()
         try:
@@ -203,7 +213,7 @@ class Doubts:
     def close(self) -> None:
         """Ask no more, and end what is looked for."""
         self._closed = True
-        for timer in self._timers.values():
+        for timer in (*self._timers.values(), *self._asking.values()):
             timer.cancel()
         for search in self._searches:
             if not search.done():
@@ -230,6 +240,7 @@ class Doubts:
             sent_at=attempt.sent_at,
             failed_at=now,
             since=now,
+            post=self._known.posts,
             begun=attempt.sent_at + self._known.clock()[0],
         )
 
@@ -244,7 +255,7 @@ class Doubts:
                 case.error = error
         case.failed_at = case.since = _clock.monotonic()
         case.retry_at = -math.inf
-        self._gate.spacing.hold(case.function_id)
+        self._gate.spacing.doubted(case.function_id)
 
     def _interrupted(self, each: Interrupted, function_id: int) -> Case:
         now = _clock.monotonic()
@@ -265,6 +276,7 @@ class Doubts:
             sent_at=sent_at,
             failed_at=until,
             since=now,
+            post=self._known.posts,
             begun=max(sent_at + self._known.clock()[0], starts_after),
         )
 

@@ -26,6 +26,7 @@ from aiocdf._engine.shared import Desk, Shared
 from aiocdf._engine.starting import Starting
 from aiocdf._engine.submitter import Submitter
 from aiocdf._engine.tasks import AFTER_CANCEL, Tasks, in_slices
+from aiocdf._policy.answer_times import AnswerTimes
 from aiocdf._policy.gate import Gate
 from aiocdf._policy.lifecycle import Event, Resolving, Running
 from aiocdf._policy.patience import Patience
@@ -57,6 +58,7 @@ _AHEAD = 0.25
 # A loop may call a timer a clock tick too early, when what it waits for is still closed.
 _TICK = 1e-6
 _RESOLVING = Resolving()
+_NO_TIMER: asyncio.TimerHandle | None = None
 
 
 class Engine:
@@ -98,7 +100,7 @@ class Engine:
         reader = Reader(calls, most=settings.max_concurrent_reads)
         self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
         self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
-        self._nonces = Nonces(sessions, session_requests, self._tasks)
+        self._nonces = Nonces(sessions, session_requests, self._tasks, AnswerTimes(settings.request_timeout))
         self._schedule = Schedule(settings.polling)
         server_time = ServerTime()
         self._poller = Poller(
@@ -113,11 +115,12 @@ class Engine:
             server_time=server_time,
             emit=emit,
         )
-        known = Known(server_time)
+        posts = AnswerTimes(settings.request_timeout)
+        known = Known(server_time, posts)
         self._doubts = self._open_doubts(calls, sessions, known, server_time)
         self._starting = Starting(
             gate=self._gate,
-            submitter=Submitter(calls, self._nonces, self._gate, attempts=settings.retrying.attempts),
+            submitter=Submitter(calls, self._nonces, self._gate, posts, attempts=settings.retrying.attempts),
             following=self._following,
             functions=functions,
             resolver=self._resolver,
@@ -130,8 +133,7 @@ class Engine:
         #: Calls that wait for their function's id, by its external id.
         self._resolving: dict[str, deque[CallRecord]] = {}
         self._workers, self._waking, self._closed = 0, False, False
-        self._wake_timer: asyncio.TimerHandle | None = None
-        self._poll_timer: asyncio.TimerHandle | None = None
+        self._wake_timer, self._poll_timer = _NO_TIMER, _NO_TIMER
         self._loop_end = self._until_the_loop_ends()
 
     def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiocdf import _clock
-from aiocdf.errors import BadRequest, DecodeError
+from aiocdf.errors import BadRequest, DecodeError, TransportTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiocdf._engine.tasks import Tasks
+    from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf.resources.sessions import Sessions
     from aiocdf.secret import Secret
 
@@ -45,12 +46,20 @@ class Nonces:
         sessions: The resource.
         session_requests: What a session may be asked for with, the best first; the first that works is kept to.
         tasks: What the making ahead runs in.
+        answers: How long to wait for a session.
     """
 
-    def __init__(self, sessions: Sessions, session_requests: Sequence[Mapping[str, Any]], tasks: Tasks) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        session_requests: Sequence[Mapping[str, Any]],
+        tasks: Tasks,
+        answers: AnswerTimes,
+    ) -> None:
         self._sessions = sessions
         self._session_requests = list(session_requests)
         self._tasks = tasks
+        self._answers = answers
         #: The oldest first.
         self._stock: deque[Nonce] = deque()
         #: Who waits for one, and how many are being made; never fewer than wait.
@@ -136,8 +145,14 @@ class Nonces:
     async def _ask(self, request: Mapping[str, Any]) -> Nonce:
         """Ask once: whoever waits for a nonce holds a place, so that back-off happens in the queue."""
         made_at = _clock.monotonic()
-        session = await self._sessions.create(request, attempts=1)
+        try:
+            session = await self._sessions.create(request, attempts=1, within=self._answers.limit())
+        except TransportTimeout:
+            self._answers.unanswered()
+            raise
+        made_by = _clock.monotonic()
+        self._answers.answered(made_by - made_at)
         if session.nonce is None:
             raise DecodeError("create a session: the answer holds no nonce", path="$.items[0].nonce")
         self._session_requests = [request]
-        return Nonce(session.nonce, made_at, _clock.monotonic(), session.id)
+        return Nonce(session.nonce, made_at, made_by, session.id)

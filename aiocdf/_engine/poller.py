@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import attrs
 
 from aiocdf import _clock
+from aiocdf._policy.answer_times import AnswerTimes
 from aiocdf._policy.patience import span
 from aiocdf._wire.converter import structure
 from aiocdf._wire.json import server_date
-from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited
+from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited, TransportTimeout
 from aiocdf.models.calls import CallStatus, FunctionCall
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Poller:
         self._server_time = server_time
         self._time_limit = settings.time_limit
         self._ask_limit_at = -math.inf
+        self._answers = AnswerTimes(settings.request_timeout)
         #: Functions of whose silence the log has been told.
         self._warned: set[int] = set()
         #: Polls sent so far.
@@ -110,11 +112,14 @@ class Poller:
         """Send one poll and read its answer."""
         self.polls += 1
         try:
-            items, response = await self._calls.poll(watch.function_id, ids)
+            items, response = await self._calls.poll(watch.function_id, ids, within=self._answers.limit())
         except AiocdfError as error:
+            if isinstance(error, TransportTimeout):
+                self._answers.unanswered()
             self._on_error(watch, ids, error, report)
             return
         sent_at, received_at = response.sent_at, response.received_at
+        self._answers.answered(received_at - sent_at)
         self._server_time.observe_date(server_date(response), sent_at=sent_at, received_at=received_at)
         report.recovered |= self._schedule.answered(received_at - sent_at, _clock.monotonic())
         report.answered = True

@@ -23,6 +23,7 @@ from aiocdf.errors import AiocdfError, ApiError, DecodeError, PermissionDenied
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
     from aiocdf.resources import Calls, Sessions
@@ -40,7 +41,7 @@ _AGAIN = 0.25
 # Seconds that a POST takes where none was answered yet, and by which the two clocks of the service may differ.
 _POST, _SKEW = 1.0, 2.0
 # Seconds until an answer must be there: the longer a session is not read, the wider is the window of its call.
-_SESSION_TIMEOUT, _LIST_TIMEOUT = 3.0, 10.0
+_SESSION_TIMEOUT, _LIST_TIMEOUT = 2.0, 4.0
 # Failed requests for a session after which other POSTs of the function no longer wait for it.
 _TRIES = 3
 # A loop may call a timer a clock tick too early.
@@ -54,14 +55,14 @@ class Known:
 
     Args:
         dates: What the `Date` headers of answers say of it: another clock, perhaps, than that of start times.
+        posts: How long the answers to POSTs take.
     """
 
-    def __init__(self, dates: ServerTime) -> None:
+    def __init__(self, dates: ServerTime, posts: AnswerTimes) -> None:
         self._dates = dates
+        self._posts = posts
         self._starts = ServerTime()
         self._calls: dict[int, dict[int, float]] = defaultdict(dict)
-        #: Seconds from sending a POST to its answer, lately at most.
-        self._posts = 0.0
 
     def add(self, call: FunctionCall) -> None:
         """Note a call of this client."""
@@ -75,7 +76,6 @@ class Known:
         self.add(call)
         sent_at, received_at = response.sent_at, response.received_at
         self._starts.observe(call.start_time.timestamp(), sent_at=sent_at, received_at=received_at, resolution=0.001)
-        self._posts = max(0.99 * self._posts, received_at - sent_at)
 
     def calls(self, function_id: int) -> Collection[int]:
         """Return the ids of this client's calls of a function."""
@@ -84,7 +84,7 @@ class Known:
     @property
     def posts(self) -> float:
         """Seconds that a POST takes at most."""
-        return self._posts or _POST
+        return self._posts.longest or _POST
 
     def clock(self) -> tuple[float, float]:
         """Return the bounds of the service's clock minus ours, for start times."""
@@ -235,7 +235,7 @@ class Recovering(Generic[T]):
         status = {session.id: session.status for session in sessions}
         clock = self._known.clock()
         for session_id, case in ids.items():
-            case.looked(status.get(session_id), asked_at, response.received_at, clock, self._known.posts)
+            case.looked(status.get(session_id), asked_at, response.received_at, clock)
 
     def _not_read(self, cases: Sequence[Case], error: AiocdfError) -> None:
         """Note that sessions could not be read: for now, some of them, or none for ever."""

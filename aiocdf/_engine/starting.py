@@ -98,7 +98,7 @@ class Starting:
             return None
         submitting = record.admit()
         self._gate.breakers.began(submitting.function_id)
-        self._gate.spacing.began(submitting.function_id, now)
+        self._gate.spacing.began(submitting.function_id)
         return record, submitting
 
     async def submit(self, record: CallRecord, submitting: Submitting) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,12 +14,22 @@ from aiocdf._engine.nonces import Nonce
 from aiocdf._engine.tasks import AFTER_CANCEL
 from aiocdf._policy.submission import Next, Step, Verdict, follows, judge, spends
 from aiocdf._wire.endings import bug
-from aiocdf.errors import AiocdfError, AuthError, BadRequest, ConnectError, NotFound, ProtocolError, RateLimited
+from aiocdf.errors import (
+    AiocdfError,
+    AuthError,
+    BadRequest,
+    ConnectError,
+    NotFound,
+    ProtocolError,
+    RateLimited,
+    TransportTimeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocdf._engine.nonces import Nonces
+    from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.recovery import Case
     from aiocdf._policy.throttling import Cause
@@ -118,14 +129,18 @@ class Submitter:
         calls: The resource.
         nonces: Where nonces come from.
         gate: Learns what the service lets through.
+        posts: How long to wait for the answer to a POST.
         attempts: POSTs that a call may cost where it cannot be told whose fault their ends were.
     """
 
-    def __init__(self, calls: Calls, nonces: Nonces, gate: Gate[Any], *, attempts: int) -> None:
+    def __init__(self, calls: Calls, nonces: Nonces, gate: Gate[Any], posts: AnswerTimes, *, attempts: int) -> None:
         self._calls = calls
         self._nonces = nonces
         self._gate = gate
+        self._posts = posts
         self._attempts = attempts
+        #: Functions of which a POST waits for the answer to another.
+        self._answered: dict[int, asyncio.Event] = {}
 
     async def submit(self, attempt: Attempt) -> Outcome:
         """Get a nonce, send the POST once, and say what follows."""
@@ -134,16 +149,22 @@ class Submitter:
                 return InDoubt(attempt.attempts, None)
             attempt.nonce = nonce = await self._nonce(attempt)
             failure = await self._prepare(attempt, nonce)
+            await self._calls.authorize()
+            await self._keep_apart(attempt.function_id)
             if failure is not None or not attempt.wanted():
                 self._give_back(attempt, nonce)
                 self._gate.admission.put_back(attempt.function_id)
                 return GivenUp(attempt.attempts, attempt.doubt, failure, posted=False)
+            self._gate.spacing.sends(attempt.function_id)
             attempt.step, attempt.sent_at = Step.POST, _clock.monotonic()
             return await self._post(attempt, nonce)
         except AiocdfError as error:
             return self._failed(attempt, error, judge(error, attempt.step))
         finally:
+            self._gate.spacing.ended(attempt.function_id, posted=attempt.step is Step.POST)
             self._gate.breakers.done(attempt.function_id)
+            if (waiting := self._answered.pop(attempt.function_id, None)) is not None:
+                waiting.set()
 
     def cut_short(self, attempt: Attempt, error: BaseException) -> Outcome:
         """Say what follows from an attempt that a bug or a stray cancellation cut short."""
@@ -178,17 +199,30 @@ class Submitter:
                 return failure
         return None
 
+    async def _keep_apart(self, function: int) -> None:
+        """Wait until the POST of another call of the function has surely started that call."""
+        while (wait := self._gate.spacing.wait(function, _clock.monotonic())) > 0.0:
+            answered = self._answered.setdefault(function, asyncio.Event())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await answered.wait()
+
     def _give_back(self, attempt: Attempt, nonce: Nonce) -> None:
         """Keep a nonce that was not spent; one of the caller's, or one in doubt, stays with its call."""
         if attempt.own_nonce is None and attempt.case is None:
             self._nonces.give_back(nonce)
 
     async def _post(self, attempt: Attempt, nonce: Nonce) -> Outcome:
+        within = self._posts.limit(len(attempt.data))
         try:
-            call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret)
+            call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret, within=within)
         except (RateLimited, ConnectError):
             self._give_back(attempt, nonce)
             raise
+        except TransportTimeout:
+            self._posts.unanswered()
+            raise
+        self._posts.answered(response.received_at - response.sent_at)
         self._gate.accepted(attempt.function_id, _clock.monotonic(), attempt.sent_at)
         return Accepted(call, response)
 
@@ -210,7 +244,7 @@ class Submitter:
         elif verdict is Verdict.TROUBLE or in_doubt:
             gate.breakers.post_failed(function, error, now, attempt.sent_at, in_doubt=in_doubt, jitter=jitter)
         else:
-            gate.breakers.post_answered(function, now, attempt.sent_at)
+            gate.answered(function, now, attempt.sent_at)
         return self._placed(attempt, self._next(attempt, error, verdict))
 
     def _placed(self, attempt: Attempt, outcome: Outcome) -> Outcome:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Authorizer", "Sender"]
 
 _UNAUTHORIZED = 401
+# Seconds without a byte after which a request that may be sent again is, the first time: twice as many each time.
+_SILENCE = 1.5
 _SUCCESS = range(200, 300)
 
 
@@ -65,6 +67,14 @@ class Sender:
         self._retry = retry
         self._emit = emit
 
+    async def authorize(self) -> None:
+        """Wait until there is a token, so that what is sent next is sent at once.
+
+        Raises:
+            AuthError: There is no token.
+        """
+        await self._authorizer.token()
+
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
         """Send *request* and return the answer of success; its body is a JSON object as far as its ends tell.
 
@@ -79,23 +89,31 @@ class Sender:
             TransportError: There was no answer.
             ApiError: The answer was an error.
         """
-        attempt, most = 1, attempts or self._retry.attempts
+        attempt, garbled, most = 1, 0, attempts or self._retry.attempts
         while True:
+            if request.repeatable:
+                request = attrs.evolve(request, silence=_SILENCE * 2.0**attempt if attempt < most else None)
             try:
                 response = await self._send_authorized(request, attempt)
             except (TransportError, ApiError) as error:
-                wait = self._wait(request, attempt, error, most)
+                garbled, wait = 0, self._wait(request, attempt, error, most)
                 if wait is None:
                     raise
             else:
-                wait = None if is_object(response) else self._wait(request, attempt, None, most)
+                garbled += 1
+                wait = None if is_object(response) else self._wait(request, attempt, None, most, garbled)
                 if wait is None:
                     return response
             await _clock.sleep(wait)
             attempt += 1
 
     def _wait(
-        self, request: Request, attempt: int, error: TransportError | ApiError | None, attempts: int
+        self,
+        request: Request,
+        attempt: int,
+        error: TransportError | ApiError | None,
+        attempts: int,
+        garbled: int = 0,
     ) -> float | None:
         """Ask the policy how long to wait, or whether to give up; without an error, the answer was garbled."""
         answer = error if isinstance(error, ApiError) else None
@@ -104,7 +122,7 @@ class Sender:
                 attempt=attempt,
                 repeatable=request.repeatable,
                 status=answer.status if answer else None,
-                garbled=error is None,
+                garbled=garbled,
                 unsent=isinstance(error, ConnectError),
                 retryable=answer.retryable if answer else None,
                 retry_after=answer.retry_after if answer else None,

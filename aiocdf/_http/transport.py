@@ -73,7 +73,7 @@ class AiohttpTransport:
         self._session = session
         self._owned = session is None
         self._timeout = timeout
-        self._connect_timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        self._connect_timeout = connect_timeout
         self._max_body = max_body
         self._trust_env = trust_env
         self._ca_file = ca_file
@@ -157,7 +157,9 @@ class AiohttpTransport:
                     # What follows holds also where the caller's own session says otherwise: an error status is an answer.
                     raise_for_status=False,
                     auto_decompress=True,
-                    timeout=self._connect_timeout,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, sock_connect=self._connect_timeout, sock_read=request.silence
+                    ),
                     max_line_size=_LONGEST_LINE,
                     max_field_size=_LONGEST_LINE,
                     ssl=self._tls,

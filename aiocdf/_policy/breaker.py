@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Breaker", "Breakers"]
 
-# So many attempts in a row open the breaker; single faults among successes do not.
-_THRESHOLD = 3
+# Attempts in a row that open the breaker: as many as fail by chance less often than this, where faults are as frequent as of
+# late, and so many at least and at most.
+_CHANCE, _LEAST, _MOST = 1e-6, 3, 12
+# How much one attempt says of how frequent faults are.
+_WEIGHT = 0.03
 # Seconds to the first probe and between later ones at most, which are a part of the time since the trouble began. After a
 # POST in doubt, each probe may cost a call; elsewhere it costs nothing.
 _PART, _PROBES, _PROBES_IN_DOUBT = 0.2, (1.0, 1.5), (2.0, 30.0)
@@ -49,6 +52,8 @@ class Breaker:
     allowed: int
     under_way: int = 0
     _failures: int = 0
+    #: The part of attempts that failed lately, outside of outages.
+    _faults: float = 0.0
     #: When attempts were stopped last; what began before says nothing of what came after.
     _opened_at: float = -math.inf
     #: From when a probe may begin; None unless the breaker is open.
@@ -74,7 +79,7 @@ class Breaker:
         """Tell whether one more attempt may begin."""
         if self._probe_at is not None:
             return now >= self._probe_at and self.under_way == 0
-        return self.under_way < self.allowed
+        return self.under_way == 0 or (self.under_way < self.allowed and not self._suspicious())
 
     def opens_at(self) -> float | None:
         """Return when the next probe may begin; None where the end of an attempt decides."""
@@ -92,6 +97,8 @@ class Breaker:
         """Note that the service answered an attempt as it does when all is well."""
         if began_at < self._opened_at:
             return
+        if self._probe_at is None:
+            self._note(self._failures)
         self._failures, self.since, self.error, self._probe_at = 0, None, None, None
         self.allowed = min(self.allowed + 1, self.ceiling)
 
@@ -110,7 +117,9 @@ class Breaker:
         self.since, self.error = now if self.since is None else self.since, error
         self._failures += 1
         asked = error.retry_after if isinstance(error, ApiError) else None
-        if self._failures < _THRESHOLD and self._probe_at is None and asked is None:
+        # Attempts under way that began no later may still succeed: a failure is often faster than a success.
+        outage = self._suspicious() and self.under_way <= 1
+        if not outage and self._probe_at is None and asked is None:
             return
         first, longest = _PROBES_IN_DOUBT if in_doubt else _PROBES
         gap = min(max(first, _PART * (now - self.since)), longest) * jitter
@@ -120,6 +129,16 @@ class Breaker:
         """Let nothing begin for so long, and then a probe."""
         self.since, self.error = now if self.since is None else self.since, error
         self._opened_at, self._probe_at, self.allowed = now, now + seconds, 1
+
+    def _note(self, failures: int) -> None:
+        """Learn how frequent faults are from a success and the failures right before it."""
+        self._faults = 1.0 - (1.0 - self._faults) * (1.0 - _WEIGHT) ** failures
+        self._faults *= 1.0 - _WEIGHT
+
+    def _suspicious(self) -> bool:
+        """Tell whether too many attempts in a row failed for chance."""
+        by_chance = math.log(_CHANCE) / math.log(self._faults) if self._faults > 0.0 else 0.0
+        return self._failures >= min(max(_LEAST, by_chance), _MOST)
 
     def probe_soon(self, now: float) -> None:
         """Let a probe begin now, for the cause of the trouble turned out to be another, which has ended."""
@@ -181,11 +200,13 @@ class Breakers:
     ) -> None:
         """Note trouble of a POST: its function's, and the project's if others have it and none succeeds."""
         self._suspects.add(function)
-        self._functions[function].failed(error, now, began_at, in_doubt=in_doubt, jitter=jitter)
-        if self._functions[function].since is not None:
+        breaker = self._functions[function]
+        again = breaker.since is not None
+        breaker.failed(error, now, began_at, in_doubt=in_doubt, jitter=jitter)
+        if breaker.since is not None:
             self._troubled.add(function)
-        # What is under way may fail, too: little more begins before something succeeds.
-        self.project.allowed = min(self.project.allowed, self._few)
+        if again:  # what is under way may fail, too: little more begins before something succeeds
+            self.project.allowed = min(self.project.allowed, self._few)
         if len(self._suspects) > 1:
             self.project.failed(error, now, began_at, in_doubt=in_doubt, jitter=jitter)
 

@@ -101,13 +101,17 @@ class Gate(Generic[T]):
         """Note that the service accepted a call, whose POST was sent at that time."""
         self._rate.passed(now)
         self.admission.accepted(function, now, sent_at)
-        self.breakers.post_answered(function, now, sent_at)
-        self.spacing.answered(function)
+        self.answered(function, now, sent_at)
         self._accepted_at.pop(function, None)
         self._accepted_at[function] = now
         while now - self._accepted_at[first := next(iter(self._accepted_at))] > _LATELY:
             del self._accepted_at[first]
         self._turned_away.clear()
+
+    def answered(self, function: int, now: float, sent_at: float) -> None:
+        """Note that the service answered a POST that was sent at that time, and left no doubt."""
+        self.breakers.post_answered(function, now, sent_at)
+        self.spacing.answered(function, now - sent_at)
 
     def turned_away(self, function: int, error: RateLimited, now: float, sent_at: float, *, jitter: float) -> Cause:
         """Note that the service turned an attempt away with 429, and return the cause; the place is given back.
@@ -122,7 +126,7 @@ class Gate(Generic[T]):
         use, project_use = self.admission.utilization(function)
         alone = self._alone(function, now)
         cause = cause_of(error.detail, function_use=use, project_use=project_use, alone=alone)
-        self.breakers.post_answered(function, now, sent_at)
+        self.answered(function, now, sent_at)
         if cause is Cause.RATE:
             return self.too_fast(function, error, now, sent_at)
         self.admission.rejected(
@@ -176,7 +180,7 @@ class Gate(Generic[T]):
         alone = self.admission.busy == 1
         if function in self._held or not self.breakers.permits(function, now, alone=alone):
             return False
-        return self.spacing.permits(function, self.breakers.breaker(function).under_way, now)
+        return self.spacing.permits(function, self.breakers.breaker(function).under_way)
 
     def _alone(self, function: int, now: float) -> bool:
         """Tell whether only this function's calls are turned away, and all of them."""

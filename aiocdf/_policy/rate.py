@@ -1,7 +1,7 @@
 """How many requests a second the service lets through, learned from those that it turned away for coming too fast.
 
 The first refusal sets a limit. The rate is a little less than what passed in the last second. Far below
-the last rate that was good it doubles each second. Near it, it grows with the square of the time: hardly at first, where
+the last rate that was good it doubles every quarter of a second. Near it, it grows with the square of the time: hardly at first, where
 the limit was met, and fast when it has long not been met, as in CUBIC (RFC 9438). Requests leave a token bucket that
 saves nothing, so that they do not come in bursts.
 """
@@ -19,6 +19,8 @@ _SPAN = 1.0
 _SHRINK = 0.9
 _GROWTH = 0.005
 _LEAST = 0.5
+# Doublings a second far below the last good rate.
+_DOUBLINGS = 4.0
 # What a float can hold, with room to spare.
 _MOST_DOUBLINGS = 100.0
 _LONGEST_PAUSE = 3600.0
@@ -33,6 +35,8 @@ class Rate:
     _good: float = math.inf
     _learned_at: float = -math.inf
     _next: float = -math.inf
+    #: When the rate begins to grow: after the pause that follows a refusal.
+    _grows_at: float = -math.inf
     #: When requests passed, in the last second.
     _passed: deque[float] = attrs.field(factory=deque)
 
@@ -71,15 +75,15 @@ class Rate:
                 self._good = passed
             self._learned_at = now
         pause = 1.0 / self._base if retry_after is None else min(retry_after, _LONGEST_PAUSE)
-        self._next = max(self._next, now + pause)
+        self._next = self._grows_at = max(self._next, now + pause)
 
     def _allowed(self, now: float) -> float:
         if not self.limited:
             return math.inf
-        near, spent = max(self._base, self._good / 2.0), now - self._learned_at
-        doubling = math.log2(near / self._base) if near < math.inf else math.inf
+        near, spent = max(self._base, _SHRINK * self._good), max(0.0, now - self._grows_at)
+        doubling = math.log2(near / self._base) / _DOUBLINGS if near < math.inf else math.inf
         if spent < doubling:
-            return self._base * math.exp2(min(spent, _MOST_DOUBLINGS))
+            return self._base * math.exp2(min(_DOUBLINGS * spent, _MOST_DOUBLINGS))
         return near * math.exp(min(_GROWTH * (spent - doubling) ** 2, _MOST_DOUBLINGS))
 
     def _trim(self, now: float) -> None:

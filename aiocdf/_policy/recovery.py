@@ -12,8 +12,8 @@ which session, so a started call is found by its start time:
   in every assignment that fits. Calls of other clients may be among the unknown ones, and need no submission.
 
 A call that did not start is sent again with the same nonce while that is fresh. A nonce is good for one call, so the
-old POST and the new one cannot both start it. Before that the session must be READY for `SETTLING` seconds after the POST
-failed, in which a POST that is still under way arrives. Later, a new session is safe once the old nonce is surely dead.
+old POST and the new one cannot both start it. Before that the session must be READY for some seconds after the POST
+failed, in which a POST that is still under way arrives: twice as long as POSTs take. Later, a new session is safe once the old nonce is surely dead.
 
 What cannot be told is said to be uncertain. A wrong answer is worse.
 """
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DEAD",
     "FRESH",
-    "SETTLING",
     "Case",
     "Decision",
     "Listing",
@@ -52,8 +51,8 @@ __all__ = [
     "need",
 ]
 
-#: Seconds after a POST failed in which it may still be under way.
-SETTLING = 5.0
+# Seconds after a POST failed in which it may still be under way: so many times the longest POST of late, and between these.
+_SETTLING_FACTOR, _LEAST_SETTLING, _MOST_SETTLING = 2.0, 1.0, 5.0
 #: Seconds of a nonce's age up to which it may be sent, and from which it is surely dead: the service gives it about a minute.
 FRESH, DEAD = 40.0, 120.0
 # Seconds from a call's start until the list of calls surely shows it.
@@ -127,6 +126,8 @@ class Case:
     sent_at: float
     failed_at: float
     since: float
+    #: Seconds that a POST takes at most.
+    post: float
     #: The service's time before which the call cannot have started, and after which it cannot have.
     begun: float
     by: float = math.inf
@@ -151,7 +152,7 @@ class Case:
     @property
     def settled_at(self) -> float:
         """When a POST that was still under way has arrived."""
-        return self.failed_at + SETTLING
+        return self.failed_at + min(max(_LEAST_SETTLING, _SETTLING_FACTOR * self.post), _MOST_SETTLING)
 
     def looked(
         self,
@@ -159,7 +160,6 @@ class Case:
         asked_at: float,
         answered_at: float,
         clock: tuple[float, float],
-        posts: float,
     ) -> None:
         """Note the status of the session.
 
@@ -168,7 +168,6 @@ class Case:
             asked_at: When it was asked for.
             answered_at: When the answer was there.
             clock: The bounds of the service's clock minus ours.
-            posts: Seconds that a POST takes at most, so that the call has its start time so long after its nonce was bound.
         """
         self.failures = 0
         self.timed(clock)
@@ -177,7 +176,8 @@ class Case:
             self.begun = max(self.begun, asked_at + clock[0])
         elif status == SessionStatus.ACTIVE:
             self.active_at = answered_at if self.active_at is None else self.active_at
-            self.by = min(self.by, min(answered_at + posts, self.dead_at) + clock[1])
+            # The nonce was bound before, and the call has its start time within a POST of that.
+            self.by = min(self.by, min(answered_at + self.post, self.dead_at) + clock[1])
         else:
             self.unreadable(clock)
 
@@ -238,7 +238,7 @@ def decide(case: Case, now: float, *, patience: float) -> Decision | None:
             return NotStarted()
         if case.resendable(now):
             return Resend()
-    if now - case.since >= max(patience, DEAD + SETTLING + _OTHERS):
+    if now - case.since >= max(patience, DEAD + _MOST_SETTLING + _OTHERS):
         return Uncertain((), f"the service did not tell within {now - case.since:.0f} s")
     return None
 

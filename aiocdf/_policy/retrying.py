@@ -10,9 +10,10 @@ import attrs
 
 __all__ = ["Outcome", "delay"]
 
+_TOO_MANY = 429
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-#: Attempts that a request whose answers are not JSON gets: such answers mostly come from a wrong address.
-_GARBLED_ATTEMPTS = 3
+#: Answers that are not JSON after which a request is not sent again: most such answers come from a wrong address.
+_MOST_GARBLED = 3
 #: Beyond any cap, and short of what a float can hold.
 _DOUBLINGS = 64
 
@@ -27,8 +28,8 @@ class Outcome:
     repeatable: bool
     #: The HTTP status; None when there was no answer.
     status: int | None = None
-    #: The status is one of success, and the body is not what the service sends.
-    garbled: bool = False
+    #: Answers in a row, this attempt's the last, with a status of success and a body that is not what the service sends.
+    garbled: int = 0
     #: No byte left, so the service has seen nothing.
     unsent: bool = False
     #: What the service says of sending again.
@@ -49,7 +50,9 @@ def delay(outcome: Outcome, *, attempts: int, base: float, cap: float, jitter: f
     """
     if outcome.attempt >= attempts or not _again(outcome):
         return None
-    wait = jitter * min(cap, base * 2.0 ** min(outcome.attempt - 1, _DOUBLINGS))
+    # A service that is asked too often is left in peace for half of the bound at least.
+    part = 0.5 + jitter / 2 if outcome.status == _TOO_MANY else jitter
+    wait = part * min(cap, base * 2.0 ** min(outcome.attempt - 1, _DOUBLINGS))
     if outcome.retry_after is None:
         return wait
     if outcome.retry_after > cap:
@@ -64,5 +67,5 @@ def _again(outcome: Outcome) -> bool:
     if outcome.unsent:
         return True
     if outcome.garbled:
-        return outcome.repeatable and outcome.attempt < _GARBLED_ATTEMPTS
+        return outcome.repeatable and outcome.garbled < _MOST_GARBLED
     return outcome.repeatable and (outcome.status is None or outcome.status in _TRANSIENT)

@@ -41,6 +41,8 @@ class Request:
     capability: str | None = None
     #: Seconds until the whole answer must be there; None for the transport's own limit.
     timeout: float | None = None
+    #: Seconds without a byte of the answer after which it is given up; None for as many as the whole answer may take.
+    silence: float | None = None
     #: Bytes of the answer, after decompression, that are read; None for the transport's own limit.
     max_answer: int | None = None
     #: What the request carries and no error that quotes the answer may repeat.

@@ -36,13 +36,20 @@ class Calls:
         self._sender = sender
         self._url = f"{project_url}/functions"
 
-    async def start(self, function_id: int, data: bytes, nonce: Secret) -> tuple[FunctionCall, Response]:
+    async def authorize(self) -> None:
+        """Wait until there is a token, so that a call that is started next is sent at once."""
+        await self._sender.authorize()
+
+    async def start(
+        self, function_id: int, data: bytes, nonce: Secret, *, within: float | None = None
+    ) -> tuple[FunctionCall, Response]:
         """Start a call: one attempt, whatever comes of it.
 
         Args:
             function_id: The function's numeric id.
             data: The call's data as JSON text.
             nonce: Of a session made within the last minute.
+            within: Seconds until the answer must be there; None for the setting.
 
         Raises:
             AiocdfError: Any of the transport's, the service's or the token's.
@@ -56,6 +63,7 @@ class Calls:
             secrets=(nonce,),
             repeatable=False,
             capability="functionsAcl:RUN",
+            timeout=within,
         )
         response = await self._sender.send(request, attempts=1)
         return read_value(request, response, FunctionCall), response
@@ -70,8 +78,15 @@ class Calls:
         )
         return read_value(request, await self._sender.send(request, attempts=attempts), FunctionCall)
 
-    async def poll(self, function_id: int, call_ids: Collection[int]) -> tuple[list[dict[str, Any]], Response]:
-        """Ask after many calls of a function with one request, sent once; those it does not know are left out.
+    async def poll(
+        self, function_id: int, call_ids: Collection[int], *, within: float | None = None
+    ) -> tuple[list[dict[str, Any]], Response]:
+        """Read the state of many calls of a function with one request, sent once; unknown calls are left out.
+
+        Args:
+            function_id: The function's numeric id.
+            call_ids: At most 1,000.
+            within: Seconds until the answer must be there; None for the setting.
 
         Returns:
             The calls as plain objects: most still run, and reading them as values would be work for nothing.
@@ -82,6 +97,7 @@ class Calls:
             f"{self._url}/{function_id}/calls/byids",
             {"items": [{"id": call_id} for call_id in call_ids], "ignoreUnknownIds": True},
             capability=_READ,
+            timeout=within,
         )
         response = await self._sender.send(request, attempts=1)
         return member(request, read_json(request, response), "items", list), response

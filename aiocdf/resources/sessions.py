@@ -29,19 +29,27 @@ class Sessions:
         self._sender = sender
         self._url = f"{project_url}/sessions"
 
-    async def create(self, grant: Mapping[str, Any], *, attempts: int | None = None) -> Session:
+    async def create(
+        self, grant: Mapping[str, Any], *, attempts: int | None = None, within: float | None = None
+    ) -> Session:
         """Make a session; one that nobody binds dies by itself within about a minute.
 
         Args:
             grant: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or
                 `{"oneshotTokenExchange": True}`.
             attempts: How often the request may be sent; None for the setting.
+            within: Seconds until an answer must be there; None for the setting.
 
         Raises:
             PermissionDenied: The caller lacks sessionsAcl:CREATE.
         """
         request = json_request(
-            "create a session", "POST", self._url, {"items": [grant]}, capability="sessionsAcl:CREATE"
+            "create a session",
+            "POST",
+            self._url,
+            {"items": [grant]},
+            capability="sessionsAcl:CREATE",
+            timeout=within,
         )
         response = await self._sender.send(request, attempts=attempts)
         try:

@@ -29,7 +29,7 @@ __all__ = ["TIME_LIMIT", "Reader", "send_token_request"]
 #: Seconds for all attempts together and the waits in between.
 TIME_LIMIT = 30.0
 #: Seconds for the first attempt, where another does no harm: most answers that take longer never come.
-_FIRST_LIMIT = 10.0
+_FIRST_LIMIT = 4.0
 #: Seconds that the first wait takes at most.
 _BASE = 1.0
 #: Bytes of an answer, after decompression: hundreds of times what a provider has to say.

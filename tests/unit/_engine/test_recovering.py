@@ -294,9 +294,9 @@ class TestHandle:
 class TestSpacing:
     async def test_one_at_a_time(self, client, service):
         """After a POST that started its call in doubt, those of its function go one by one; those of others do not."""
+        service.latency = 0.1
         await asyncio.gather(*(client.call(n % 2 + 1) for n in range(60)))
         service.fault("start", service.late(RESET))
-        service.latency = 0.1
         doubtful = client.call(1)
         await until(lambda: service.count("sessions"))
         await asyncio.sleep(0.2)

@@ -438,12 +438,12 @@ class TestDoubt:
         assert sum(1 < seen.at < 120 for seen in service.of("start")) < 80
 
     async def test_from_the_start(self, client, service):
-        """With nothing known, no more than 20 POSTs of a function are under way, and so no more are in doubt at once."""
+        """With nothing known, no more than two POSTs of a function are under way, and so no more are in doubt at once."""
         service.latency = 1.0
         service.always("start", ProtocolError("reset"))
         handles = [client.call(1) for _ in range(100)]
-        await asyncio.sleep(3.5)
-        assert client.stats().recovering == service.count("start") == 20
+        await asyncio.sleep(2.5)
+        assert client.stats().recovering == service.count("start") == 2
         for handle in handles:
             handle.cancel()
         await asyncio.gather(*handles, return_exceptions=True)
@@ -519,9 +519,9 @@ class TestDoubt:
 
 
 class TestStart:
-    @pytest.mark.parametrize(("functions", "first", "later"), [(1, 20, 20), (2, 30, 36)])
+    @pytest.mark.parametrize(("functions", "first", "later"), [(1, 2, 20), (2, 4, 36)])
     async def test_more_with_each_success(self, service, functions, first, later):
-        """At first a function may have half of the workers and the project three quarters; successes add, beside others."""
+        """A function begins with two attempts and has half of the workers in the end; beside others the project has more."""
         service.latency = 1.0
         most = []
         async with service.client() as client:

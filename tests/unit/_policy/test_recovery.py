@@ -14,7 +14,6 @@ from aiocdf import CallStatus, FunctionCall, Secret, SessionStatus
 from aiocdf._policy.recovery import (
     DEAD,
     FRESH,
-    SETTLING,
     Case,
     Listing,
     Need,
@@ -30,6 +29,8 @@ from aiocdf.errors import NotFound, ProtocolError
 
 LOST = ProtocolError("the answer got lost")
 POST = 0.3
+#: Seconds after a failure in which a POST may still arrive: twice as long as POSTs take, and one at least.
+SETTLING = 1.0
 NONCE_LIFE = 60.0
 NEVER = float("inf")
 
@@ -41,14 +42,21 @@ def call(number, started, *, schedule=None):
 
 
 def case(sent=100.0, failed=100.1, **more):
-    known = {"session_id": 1, "nonce": Secret("n"), "made_at": sent - 1.0, "made_by": sent - 0.9, "begun": sent}
+    known = {
+        "session_id": 1,
+        "nonce": Secret("n"),
+        "made_at": sent - 1.0,
+        "made_by": sent - 0.9,
+        "begun": sent,
+        "post": POST,
+    }
     return Case(function_id=1, error=LOST, sent_at=sent, failed_at=failed, since=failed, **(known | more))
 
 
 def active(sent, seen, **more):
     """A case whose session was seen ACTIVE, by a clock that is ours."""
-    made = case(sent, sent + 0.1, **more)
-    made.looked(SessionStatus.ACTIVE, seen - 0.05, seen, (0.0, 0.0), 0.05)
+    made = case(sent, sent + 0.1, **({"post": 0.05} | more))
+    made.looked(SessionStatus.ACTIVE, seen - 0.05, seen, (0.0, 0.0))
     return made
 
 
@@ -60,32 +68,37 @@ class TestSession:
     def test_ready_has_to_last(self):
         """A session that is READY at once says little: the POST may be under way. It is asked for again after a while."""
         early = case(100.0, 100.1)
-        early.looked(SessionStatus.READY, 100.1, 100.2, (0.0, 0.0), POST)
+        early.looked(SessionStatus.READY, 100.1, 100.2, (0.0, 0.0))
         assert decide(early, 100.2, patience=600) is None
         assert need(early) == (Need.SESSION, 100.1 + SETTLING)
+
+    @pytest.mark.parametrize(("post", "seconds"), [(0.01, 1.0), (0.3, 1.0), (1.5, 3.0), (20.0, 5.0)])
+    def test_how_long_it_has_to_last(self, post, seconds):
+        """As long as two POSTs take: a second at least, and five at most."""
+        assert case(100.0, 100.1, post=post).settled_at == pytest.approx(100.1 + seconds)
 
     def test_same_nonce(self):
         """Once it has lasted, the same nonce is sent again."""
         settled = case(100.0, 100.1)
-        settled.looked(SessionStatus.READY, 100.1 + SETTLING, 105.2, (0.0, 0.0), POST)
+        settled.looked(SessionStatus.READY, 100.1 + SETTLING, 105.2, (0.0, 0.0))
         assert decide(settled, 105.2, patience=600) == Resend()
 
     @pytest.mark.parametrize("made_at", [100.1 - FRESH, 50.0])
     def test_old_nonce(self, made_at):
         """A nonce that could die on its way is not sent: the session is asked for when it is surely dead."""
         old = case(100.0, 100.1, made_at=made_at, made_by=made_at + 0.1)
-        old.looked(SessionStatus.READY, 105.2, 105.3, (0.0, 0.0), POST)
+        old.looked(SessionStatus.READY, 105.2, 105.3, (0.0, 0.0))
         assert decide(old, 105.3, patience=600) is None
         kind, at = need(old)
         assert (kind, at) == (Need.SESSION, pytest.approx(made_at + 0.1 + DEAD))
-        old.looked(SessionStatus.READY, at, at + 0.1, (0.0, 0.0), POST)
+        old.looked(SessionStatus.READY, at, at + 0.1, (0.0, 0.0))
         assert decide(old, at + 0.1, patience=600) == NotStarted()
 
     @pytest.mark.parametrize("change", [{"nonce": None}, {"refusal": NotFound("gone", status=404)}], ids=str)
     def test_not_sent_again(self, change):
         """A nonce that was refused, or that only an earlier process knew, is waited out."""
         spent = case(100.0, 100.1, **change)
-        spent.looked(SessionStatus.READY, 105.2, 105.3, (0.0, 0.0), POST)
+        spent.looked(SessionStatus.READY, 105.2, 105.3, (0.0, 0.0))
         assert decide(spent, 105.3, patience=600) is None
         assert need(spent)[1] == spent.dead_at
 
@@ -93,7 +106,7 @@ class TestSession:
     def test_other_status(self, status):
         """A session that is neither READY nor ACTIVE does not tell: the list of calls has to."""
         other = case(100.0, 100.1)
-        other.looked(status, 100.1, 100.2, (0.0, 0.0), POST)
+        other.looked(status, 100.1, 100.2, (0.0, 0.0))
         assert need(other) == (Need.CALLS, 100.1 + SETTLING)
 
     def test_no_answer(self):
@@ -310,7 +323,7 @@ class Client:
                 each.failed(now)
         else:
             for each in looks:
-                each.looked(self.model.status(self.cases[each], now + 0.02), now, now + 0.04, self.model.clock, POST)
+                each.looked(self.model.status(self.cases[each], now + 0.02), now, now + 0.04, self.model.clock)
         for each in list(self.cases):
             self.decided(each, decide(each, now + 0.04, patience=600), now + 0.04)
 

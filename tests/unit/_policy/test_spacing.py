@@ -4,46 +4,104 @@ import pytest
 
 from aiocdf._policy.spacing import Spacing
 
+#: Seconds that each answer takes, and from one POST to the next while POSTs are kept apart: two answers, and the clock's error.
+ANSWER, APART = 0.05, 0.15
 
-def allowed(spacing, function=1, now=0.0):
-    """How many POSTs may be under way; 99 for any number."""
-    spacing.began(function, now)
-    return next((n for n in range(99) if not spacing.permits(function, n, now)), 99)
+
+def answered(spacing, function=1, times=1):
+    for _ in range(times):
+        spacing.began(function)
+        spacing.sends(function)
+        spacing.answered(function, ANSWER)
+        spacing.ended(function, posted=True)
+
+
+def kept_apart(spacing, function=1):
+    """Seconds between two POSTs without an answer; 0 where POSTs are not kept apart."""
+    now = 1e6
+    while spacing.wait(function, now) > 0.0:
+        now += 1.0
+    return spacing.wait(function, now)
 
 
 @pytest.fixture
 def spacing():
     """Of a client whose functions 1 and 2 have been called often."""
     spacing = Spacing()
-    for _ in range(50):
-        spacing.answered(1)
-        spacing.answered(2)
+    answered(spacing, 1, 50)
+    answered(spacing, 2, 50)
     return spacing
 
 
 def test_free_as_long_as_answers_arrive(spacing):
-    """Without doubt there is no bound, of functions that are known or new."""
-    assert allowed(spacing) == allowed(spacing, 7) == 99
+    """Without doubt POSTs go when they like."""
+    assert kept_apart(spacing) == kept_apart(spacing, 7) == 0.0
+    assert spacing.permits(1, 1000)
+    assert spacing.opens_at(1) is None
 
 
-def test_none_before_the_session_was_looked_at(spacing):
-    """A POST in doubt holds back those of its function until its window is closed, and no longer if it started nothing."""
-    spacing.hold(1)
-    assert (allowed(spacing, 1), allowed(spacing, 2)) == (0, 99)
-    spacing.looked(1)
-    assert allowed(spacing, 1) == 99
+def test_new_functions_begin_with_few():
+    """A function without answers has two attempts under way, then two for each answer, and any number after twenty."""
+    spacing, most = Spacing(), []
+    for _ in range(21):
+        most.append(next((n for n in range(99) if not spacing.permits(1, n)), 99))
+        answered(spacing)
+    assert most == [2, *range(2, 40, 2), 99]
 
 
-def test_one_at_a_time_after_a_start(spacing):
-    """After one that started its call, they go one by one, and twice as many with each twenty answers."""
+def test_apart_after_a_start(spacing):
+    """After a POST that started its call, they are kept apart, and half as far with each twenty answers."""
     spacing.started(1)
     seen = []
-    for _ in range(100):
-        seen.append(allowed(spacing, 1))
-        spacing.answered(1)
-    assert seen == [1] * 20 + [2] * 20 + [4] * 20 + [8] * 20 + [16] * 20
-    assert allowed(spacing, 1) == 99
-    assert allowed(spacing, 2) == 99
+    for _ in range(5):
+        seen.append(kept_apart(spacing))
+        answered(spacing, 1, 20)
+    assert seen == pytest.approx([APART, APART / 2, APART / 4, APART / 8, APART / 16])
+    assert kept_apart(spacing) == kept_apart(spacing, 2) == 0.0
+
+
+def test_apart_while_it_is_not_known(spacing):
+    """A POST in doubt keeps the next ones apart until its session was looked at, and no longer if it started nothing."""
+    spacing.doubted(1)
+    assert (kept_apart(spacing, 1), kept_apart(spacing, 2)) == (pytest.approx(APART), 0.0)
+    spacing.looked(1)
+    assert kept_apart(spacing, 1) == 0.0
+
+
+def test_a_clean_answer_lets_the_next_go(spacing):
+    """A POST is sent as soon as the one before has its answer, unless an earlier one has none."""
+    spacing.started(1)
+    for _ in range(2):
+        spacing.began(1)
+    assert spacing.wait(1, 100.0) == 0.0
+    spacing.sends(1)
+    assert spacing.wait(1, 100.01) > 0.0
+    spacing.answered(1, ANSWER)
+    spacing.ended(1, posted=True)
+    assert spacing.wait(1, 100.01) == 0.0
+
+
+def test_a_hung_post_keeps_the_next_apart(spacing):
+    """While a POST has no answer, the answers to others say nothing of when it started its call."""
+    spacing.started(1)
+    for at in (100.0, 200.0):
+        spacing.began(1)
+        assert spacing.wait(1, at) == 0.0
+        spacing.sends(1)
+    spacing.answered(1, ANSWER)
+    assert spacing.wait(1, 200.06) == pytest.approx(APART - 0.06)
+    assert spacing.opens_at(1) == pytest.approx(200.0 + APART)
+
+
+def test_few_get_ready(spacing):
+    """While POSTs are kept apart, two attempts get ready at a time."""
+    spacing.started(1)
+    spacing.began(1)
+    assert spacing.permits(1, 50)
+    spacing.began(1)
+    assert not spacing.permits(1, 50)
+    spacing.ended(1, posted=False)
+    assert spacing.permits(1, 50)
 
 
 def test_longer_each_time(spacing):
@@ -51,30 +109,26 @@ def test_longer_each_time(spacing):
     for _ in range(3):
         for _ in range(5):
             spacing.started(1)
-        spacing.answered(1)
+        answered(spacing)
     answers = 0
-    while allowed(spacing, 1) == 1:
-        spacing.answered(1)
+    while kept_apart(spacing) > APART * 0.9:
+        answered(spacing)
         answers += 1
     assert answers == 79
 
 
 def test_new_functions_are_careful_too(spacing):
-    """While answers get lost elsewhere, a function that has not shown that its own arrive begins with one."""
+    """While answers get lost elsewhere, a function that has not shown that its own arrive keeps its POSTs apart."""
     spacing.started(1)
-    assert (allowed(spacing, 2), allowed(spacing, 7)) == (99, 1)
+    assert (kept_apart(spacing, 2), kept_apart(spacing, 7)) == (0.0, pytest.approx(APART))
     fresh = Spacing()
     fresh.started(1)
-    for _ in range(100):
-        fresh.answered(2)
-    assert allowed(fresh, 7) == 99
+    answered(fresh, 2, 100)
+    assert kept_apart(fresh, 7) == 0.0
 
 
-def test_a_hung_post_holds_back_no_other(spacing):
-    """Half a second after a POST began the next may, though it has no answer, and that is when to look again."""
+def test_before_any_answer():
+    """As long as it is not known how long answers take, half a second lies between two POSTs."""
+    spacing = Spacing()
     spacing.started(1)
-    spacing.began(1, 10.0)
-    assert not spacing.permits(1, 1, 10.4)
-    assert spacing.permits(1, 1, 10.5)
-    assert spacing.opens_at(1) == 10.5
-    assert spacing.opens_at(2) is None
+    assert kept_apart(spacing) == 0.5
