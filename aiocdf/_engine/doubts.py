@@ -181,34 +181,34 @@ class Doubts:
             elif isinstance(found.owner.state, lifecycle.Recovering):
                 self._apply(found.owner, found.owner.state, found.case, found.decision)
 
-    async def find(
+    def find(
         self, interrupted: Sequence[Interrupted], functions: Mapping[int | str, int], known: Collection[int]
-    ) -> list[Outcome]:
-        """Find out which submissions of another process started.
+    ) -> list[asyncio.Future[Outcome]]:
+        """Find out which submissions of another process started; to cancel a future gives its submission up.
 
         Args:
             interrupted: All of them, for they are told apart together.
             functions: The ids of their functions.
             known: Calls that belong to others.
 
-        Raises:
-            ClientClosed: The client was closed meanwhile.
+        Returns:
+            A future each; they raise `ClientClosed` if the client is closed first.
         """
         loop = asyncio.get_running_loop()
-        searches: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in interrupted]
-        self._searches.update(searches)
-        cases = [self._interrupted(each, functions[each.function]) for each in interrupted]
-        for case, search in zip(cases, searches, strict=True):
+        searches: list[asyncio.Future[Outcome]] = []
+        for case in [self._interrupted(each, functions[each.function]) for each in interrupted]:
+            search: asyncio.Future[Outcome] = loop.create_future()
+            search.add_done_callback(partial(self._found, case))
+            searches.append(search)
+            self._searches.add(search)
             self._gate.spacing.doubted(case.function_id)
             self._recovering.add(case, search, new=True, others=known)
         self.arm()
-        try:
-            return [await search for search in searches]
-        finally:
-            self._searches.difference_update(searches)
-            for case, search in zip(cases, searches, strict=True):
-                case.closed = True
-                search.cancel()
+        return searches
+
+    def _found(self, case: Case, search: asyncio.Future[Outcome]) -> None:
+        case.closed = True
+        self._searches.discard(search)
 
     def close(self) -> None:
         """Ask no more, and end what is looked for."""
@@ -216,9 +216,8 @@ class Doubts:
         for timer in (*self._timers.values(), *self._asking.values()):
             timer.cancel()
         for search in self._searches:
-            if not search.done():
-                search.set_exception(ClientClosed("the client was closed before it found out whether calls started"))
-                search.exception()
+            search.set_exception(ClientClosed("the client was closed before it found out whether calls started"))
+            search.exception()
 
     def _looked(self, case: Case) -> None:
         """Let POSTs of a function begin again; one at a time, if answers get lost of calls that start."""

@@ -133,7 +133,7 @@ class Engine:
         #: Calls that wait for their function's id, by its external id.
         self._resolving: dict[str, deque[CallRecord]] = {}
         self._workers, self._waking, self._closed = 0, False, False
-        self._wake_timer, self._poll_timer = _NO_TIMER, _NO_TIMER
+        self._wake_timer = self._poll_timer = _NO_TIMER
         self._loop_end = self._until_the_loop_ends()
 
     def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:
@@ -332,15 +332,14 @@ class Engine:
 
     async def find(
         self, interrupted: Sequence[Interrupted], *, known: Collection[int] = ()
-    ) -> list[NotStarted | Started | Uncertain]:
-        """Find out which submissions of another process started, that ended before it knew.
+    ) -> list[asyncio.Future[NotStarted | Started | Uncertain]]:
+        """Find out which submissions of another process started, as `Doubts.find` does.
 
         Args:
             interrupted: All of them, for they are told apart together.
             known: Calls that belong to others.
 
         Raises:
-            ClientClosed: The client was closed meanwhile.
             AiocdfError: A function's id could not be found.
         """
         functions: dict[int | str, int] = {}
@@ -349,7 +348,7 @@ class Engine:
             if isinstance(found, AiocdfError):
                 raise found
             functions[name] = found
-        return await self._doubts.find(interrupted, functions, known)
+        return self._doubts.find(interrupted, functions, known)
 
     def _changed(self) -> None:
         self._arm_polls()

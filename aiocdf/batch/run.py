@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -18,7 +18,7 @@ from aiocdf.batch.statuses import RETRIED_AS_FAILED, InputStatus
 from aiocdf.errors import AiocdfError, CallError, ClientClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable
 
     from aiocdf.batch.inputs import Record, Source
     from aiocdf.batch.journal import Entry, Journal
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+T = TypeVar("T")
+
 # Seconds by which the clocks of the service and of this computer may differ.
 _CLOCKS_APART = 300.0
-
 # Seconds by which a POST is sent in any case.
 _LATEST = 1.0
-
 # Seconds between two looks at the queue of a run that is to stop.
 _LOOK_AGAIN = 0.25
 
@@ -175,18 +175,26 @@ class Run:
         known = await self.journal.calls_since(since)
         records = {record.line: record for record in await self.source.pick([entry.line for entry in interrupted])}
         self.tally.recovering = len(interrupted)
-        found = await self._unless_stopped(submitting.find(self.client, self.function, interrupted, known))
-        self.tally.recovering = 0
-        for entry, what in zip(interrupted, found or [], strict=False):
-            each = _Input(line=entry.line, key=entry.key, status=entry.status)
-            if what.doubt is not None:
-                error = {"type": "SubmissionUncertain", "message": what.doubt, "trace": None}
-                self._end(each, Outcome(status=InputStatus.Uncertain, error=error))
-            elif what.call is not None:
-                await self._begin(self._adopt(each, what.call))
-            else:
-                each.data = records[entry.line].data()
-                await self._begin(self._submit(each))
+        searching = submitting.find(self.client, self.function, interrupted, known)
+        try:
+            while (found := await self._unless_stopped(_next(searching))) is not None:
+                self.tally.recovering -= 1
+                entry, what = found
+                await self._settle(entry, what, records[entry.line])
+        finally:
+            self.tally.recovering = 0
+            await searching.aclose()
+
+    async def _settle(self, entry: Entry, what: submitting.Found, record: Record) -> None:
+        each = _Input(line=entry.line, key=entry.key, status=entry.status)
+        if what.doubt is not None:
+            error = {"type": "SubmissionUncertain", "message": what.doubt, "trace": None}
+            self._end(each, Outcome(status=InputStatus.Uncertain, error=error))
+        elif what.call is not None:
+            await self._begin(self._adopt(each, what.call))
+        else:
+            each.data = record.data()
+            await self._begin(self._submit(each))
 
     async def _adopt(self, each: _Input, call: FunctionCall) -> None:
         self._accepted(each, call)
@@ -375,6 +383,10 @@ async def _outcome(handle: CallHandle) -> Outcome:
         if outcome is None:
             raise
         return outcome
+
+
+async def _next(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

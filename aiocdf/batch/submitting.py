@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import attrs
 from aiocdf import _clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
+    from aiocdf._policy.recovery import NotStarted, Started, Uncertain
     from aiocdf.batch.journal import Entry
     from aiocdf.client import Client
     from aiocdf.handle import CallHandle
@@ -44,8 +46,8 @@ def call(
 
 async def find(
     client: Client, function: int | str, interrupted: Sequence[Entry], known: Collection[int]
-) -> list[Found]:
-    """Find out which of the submissions that were interrupted have started a call; it takes up to two minutes.
+) -> AsyncGenerator[tuple[Entry, Found]]:
+    """Give what became of each submission that was interrupted, as it is found out; some take up to two minutes.
 
     Args:
         client: An open client.
@@ -55,7 +57,6 @@ async def find(
     """
     # With the client open, it is imported already.
     from aiocdf._engine.doubts import Interrupted
-    from aiocdf._policy.recovery import NotStarted, Started
 
     cases = [
         Interrupted(
@@ -68,16 +69,28 @@ async def find(
         )
         for entry in interrupted
     ]
-    found = []
-    for decision in await client._ready().engine.find(cases, known=known):  # noqa: SLF001 - of this package
-        if isinstance(decision, Started):
-            found.append(Found(call=decision.call))
-        elif isinstance(decision, NotStarted):
-            found.append(Found())
-        else:
-            ids = ", ".join(str(each.id) for each in decision.candidates)
-            found.append(Found(doubt=decision.reason + (f": it may be call {ids}" if ids else "")))
-    return found
+    searches = await client._ready().engine.find(cases, known=known)  # noqa: SLF001 - of this package
+    entries = dict(zip(searches, interrupted, strict=True))
+    waiting = set(searches)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for search in done:
+                yield entries[search], _found(search.result())
+    finally:
+        for search in searches:
+            search.cancel()
+
+
+def _found(decision: NotStarted | Started | Uncertain) -> Found:
+    from aiocdf._policy.recovery import NotStarted, Started
+
+    if isinstance(decision, Started):
+        return Found(call=decision.call)
+    if isinstance(decision, NotStarted):
+        return Found()
+    ids = ", ".join(str(each.id) for each in decision.candidates)
+    return Found(doubt=decision.reason + (f": it may be call {ids}" if ids else ""))
 
 
 def _clock_error(entry: Entry) -> float:

@@ -324,6 +324,9 @@ class TestInterrupted:
             **more,
         )
 
+    async def find(self, client, interrupted, **more):
+        return await asyncio.gather(*await client._ready().engine.find(interrupted, **more))
+
     async def submit(self, service, *, done):
         """Be the process that ends."""
         async with service.client() as client:
@@ -336,7 +339,7 @@ class TestInterrupted:
         """A submission that started is found, and can be attached to."""
         session = await self.submit(service, done=True)
         async with service.client() as client:
-            (found,) = await client._ready().engine.find([self.interrupted(session)])
+            (found,) = await self.find(client, [self.interrupted(session)])
             assert isinstance(found, Started)
             assert (await client.attach("double", found.call.id)).status == "Completed"
 
@@ -344,17 +347,31 @@ class TestInterrupted:
         """One that did not start is known for that once its nonce is surely dead."""
         session = await self.submit(service, done=False)
         async with service.client() as client:
-            assert await client._ready().engine.find([self.interrupted(session)]) == [NotStarted()]
+            assert await self.find(client, [self.interrupted(session)]) == [NotStarted()]
         assert 120 < now() < 200
+
+    async def test_each_by_itself(self, service):
+        """What is known of one is told before the others are known; one that is given up is asked about no more."""
+        first = await self.submit(service, done=True)
+        second = await self.submit(service, done=False)
+        async with service.client() as client:
+            searches = await client._ready().engine.find([self.interrupted(first), self.interrupted(second)])
+            assert isinstance(await searches[0], Started)
+            assert now() < 30
+            assert not searches[1].done()
+            searches[1].cancel()
+            service.seen.clear()
+            await asyncio.sleep(300)
+            assert service.count("sessions") == 0
 
     async def test_known_calls(self, service):
         """Calls that the journal knows are not this one."""
         session = await self.submit(service, done=True)
         other = service.start(1)
         async with service.client() as client:
-            (found,) = await client._ready().engine.find([self.interrupted(session)])
+            (found,) = await self.find(client, [self.interrupted(session)])
             assert isinstance(found, Uncertain)
-            (found,) = await client._ready().engine.find([self.interrupted(session)], known=[other.id])
+            (found,) = await self.find(client, [self.interrupted(session)], known=[other.id])
             assert isinstance(found, Started)
 
     async def test_starts_after(self, service):
@@ -364,17 +381,17 @@ class TestInterrupted:
         at = now()
         session = await self.submit(service, done=True)
         async with service.client() as client:
-            (found,) = await client._ready().engine.find([self.interrupted(session)])
+            (found,) = await self.find(client, [self.interrupted(session)])
             assert isinstance(found, Uncertain)
             after = datetime.fromtimestamp(1_700_000_000.0 + at, UTC)
-            (found,) = await client._ready().engine.find([self.interrupted(session, starts_after=after)])
+            (found,) = await self.find(client, [self.interrupted(session, starts_after=after)])
             assert isinstance(found, Started)
 
     async def test_closed_meanwhile(self, service, reports):
         """The closing of the client ends the search."""
         session = await self.submit(service, done=False)
         async with service.client() as client:
-            search = asyncio.create_task(client._ready().engine.find([self.interrupted(session)]))
+            search = asyncio.create_task(self.find(client, [self.interrupted(session)]))
             await asyncio.sleep(1)
         with pytest.raises(ClientClosed):
             await search
