@@ -223,7 +223,7 @@ class Doubts:
         """Let POSTs of a function begin again; one at a time, if answers get lost of calls that start."""
         self._gate.spacing.looked(case.function_id)
         if case.ready_at is None:
-            self._gate.spacing.started(case.function_id)
+            self._gate.spacing.started()
 
     def _case(self, attempt: Attempt) -> Case:
         """Open a case for the POST of an attempt."""

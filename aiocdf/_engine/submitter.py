@@ -149,19 +149,18 @@ class Submitter:
                 return InDoubt(attempt.attempts, None)
             attempt.nonce = nonce = await self._nonce(attempt)
             failure = await self._prepare(attempt, nonce)
-            await self._calls.authorize()
             await self._keep_apart(attempt.function_id)
             if failure is not None or not attempt.wanted():
                 self._give_back(attempt, nonce)
                 self._gate.admission.put_back(attempt.function_id)
                 return GivenUp(attempt.attempts, attempt.doubt, failure, posted=False)
-            self._gate.spacing.sends(attempt.function_id)
             attempt.step, attempt.sent_at = Step.POST, _clock.monotonic()
+            self._gate.spacing.sends(attempt.function_id, attempt.sent_at)
             return await self._post(attempt, nonce)
         except AiocdfError as error:
             return self._failed(attempt, error, judge(error, attempt.step))
         finally:
-            self._gate.spacing.ended(attempt.function_id, posted=attempt.step is Step.POST)
+            self._gate.spacing.ended(attempt.function_id, attempt.sent_at if attempt.step is Step.POST else None)
             self._gate.breakers.done(attempt.function_id)
             if (waiting := self._answered.pop(attempt.function_id, None)) is not None:
                 waiting.set()

@@ -67,14 +67,6 @@ class Sender:
         self._retry = retry
         self._emit = emit
 
-    async def authorize(self) -> None:
-        """Wait until there is a token, so that what is sent next is sent at once.
-
-        Raises:
-            AuthError: There is no token.
-        """
-        await self._authorizer.token()
-
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
         """Send *request* and return the answer of success; its body is a JSON object as far as its ends tell.
 

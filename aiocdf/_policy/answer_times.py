@@ -9,8 +9,8 @@ from __future__ import annotations
 
 __all__ = ["AnswerTimes"]
 
-# Times the longest answer of late, and seconds at least.
-_FACTOR, _SHORTEST = 4.0, 2.0
+# Times the longest answer of late, and seconds at least; seconds before the first answer.
+_FACTOR, _SHORTEST, _UNKNOWN = 4.0, 2.0, 10.0
 # What is left of the longest answer with each one that took less.
 _DECAY = 0.99
 # Bytes of a request that are sent in a second at least.
@@ -23,7 +23,7 @@ class AnswerTimes:
     """Learns how long the answers to one kind of request take.
 
     Args:
-        most: Seconds to wait at most, and before the first answer.
+        most: Seconds to wait at most.
     """
 
     def __init__(self, most: float) -> None:
@@ -34,9 +34,8 @@ class AnswerTimes:
 
     def limit(self, size: int = 0) -> float:
         """Return the seconds to wait for the answer to a request of *size* bytes."""
-        if self.longest is None:
-            return self._most
-        usual = max(_SHORTEST, _FACTOR * self.longest) * 2.0**self._unanswered
+        usual = _UNKNOWN if self.longest is None else max(_SHORTEST, _FACTOR * self.longest)
+        usual *= 2.0**self._unanswered
         return min(usual + size / _BYTES, self._most)
 
     def answered(self, seconds: float) -> None:

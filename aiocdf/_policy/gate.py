@@ -111,7 +111,7 @@ class Gate(Generic[T]):
     def answered(self, function: int, now: float, sent_at: float) -> None:
         """Note that the service answered a POST that was sent at that time, and left no doubt."""
         self.breakers.post_answered(function, now, sent_at)
-        self.spacing.answered(function, now - sent_at)
+        self.spacing.answered(function, sent_at, now)
 
     def turned_away(self, function: int, error: RateLimited, now: float, sent_at: float, *, jitter: float) -> Cause:
         """Note that the service turned an attempt away with 429, and return the cause; the place is given back.

@@ -36,10 +36,6 @@ class Calls:
         self._sender = sender
         self._url = f"{project_url}/functions"
 
-    async def authorize(self) -> None:
-        """Wait until there is a token, so that a call that is started next is sent at once."""
-        await self._sender.authorize()
-
     async def start(
         self, function_id: int, data: bytes, nonce: Secret, *, within: float | None = None
     ) -> tuple[FunctionCall, Response]:

@@ -6,8 +6,8 @@ from aiocdf._policy.answer_times import AnswerTimes
 
 
 def test_before_the_first_answer():
-    """With nothing known, the setting stands."""
-    assert AnswerTimes(60.0).limit() == 60.0
+    """With nothing known, ten seconds are waited for, or what the setting says."""
+    assert (AnswerTimes(60.0).limit(), AnswerTimes(5.0).limit()) == (10.0, 5.0)
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(0.01, 2.0), (0.5, 2.0), (1.0, 4.0), (20.0, 60.0)])
