@@ -32,6 +32,8 @@ __all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
 LOST_AFTER = 30.0
 # Seconds between two answers that count as watched at most: what lies between may be an outage.
 _LONGEST_COUNTED = 10.0
+# Seconds between two polls without an answer that count as silence at most.
+_LONGEST_GAP = 120.0
 _UNKNOWN = "the service no longer knows it, or never did. Check the ids; it keeps calls only for a time"
 
 
@@ -78,6 +80,8 @@ class Watch:
     refused: float | None = None
     #: Since when no poll has had an answer.
     silent_since: float | None = None
+    #: When the last poll without an answer was over.
+    _failed_at: float = -math.inf
     #: When the last poll was answered, and when the one before; None after one that was not.
     _heard_at: float | None = None
     _heard_before: float | None = None
@@ -122,7 +126,11 @@ class Watch:
     def silence(self, error: AiocdfError, now: float, patience: float) -> dict[int, Loss]:
         """Note a poll without an answer that can be used; return the calls to give up."""
         self._heard_at, self.failures = None, self.failures + 1
-        self.silent_since = now if self.silent_since is None else self.silent_since
+        if self.silent_since is None:
+            self.silent_since = now
+        elif now - self._failed_at > _LONGEST_GAP:  # this computer slept, and its clock did not
+            self.silent_since += now - self._failed_at - _LONGEST_GAP
+        self._failed_at = now
         silence = now - self.silent_since
         if not passing(error):
             return dict.fromkeys(self.calls, Loss(f"it can no longer be polled: {error}", error))

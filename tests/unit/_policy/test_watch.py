@@ -120,13 +120,21 @@ class TestSilence:
     def test_for_as_long_as_there_is_patience(self) -> None:
         """Calls are given up when silence has lasted as long as there is patience, with what to attach to."""
         watched = watch(7, 8)
-        assert watched.silence(NO_ROUTE, 100.0, 600.0) == {}
-        assert watched.silence(NO_ROUTE, 699.0, 600.0) == {}
+        for now in (100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 699.0):
+            assert watched.silence(NO_ROUTE, now, 600.0) == {}
         losses = watched.silence(NO_ROUTE, 700.0, 600.0)
         assert {(call_id, loss.cause, loss.known) for call_id, loss in losses.items()} == {
             (7, NO_ROUTE, True),
             (8, NO_ROUTE, True),
         }
+
+    def test_a_computer_that_slept(self) -> None:
+        """A clock that jumps between two polls, as when a laptop was closed, does not use up the patience."""
+        watched = watch(7)
+        assert watched.silence(NO_ROUTE, 100.0, 600.0) == {}
+        for now in (50_000.0, 50_100.0, 50_200.0, 50_300.0, 50_400.0):
+            assert watched.silence(NO_ROUTE, now, 600.0) == {}
+        assert set(watched.silence(NO_ROUTE, 50_500.0, 600.0)) == {7}
 
     def test_a_pause_that_was_asked_for(self) -> None:
         """A pause that the service asks for is no silence."""
