@@ -11,7 +11,7 @@ from aiocdf._policy import retrying
 from aiocdf._wire.http import is_object
 from aiocdf._wire.problems import api_error
 from aiocdf._wire.redaction import redact_error
-from aiocdf.errors import ApiError, ConnectError, TransportError
+from aiocdf.errors import ApiError, AuthError, ConnectError, TransportError
 from aiocdf.telemetry import RequestDone
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Sender:
                 request = attrs.evolve(request, silence=_SILENCE * 2.0**attempt if attempt < most else None)
             try:
                 response = await self._send_authorized(request, attempt)
-            except (TransportError, ApiError) as error:
+            except (TransportError, ApiError, AuthError) as error:
                 garbled, wait = 0, self._wait(request, attempt, error, most)
                 if wait is None:
                     raise
@@ -103,11 +103,13 @@ class Sender:
         self,
         request: Request,
         attempt: int,
-        error: TransportError | ApiError | None,
+        error: TransportError | ApiError | AuthError | None,
         attempts: int,
         garbled: int = 0,
     ) -> float | None:
         """Ask the policy how long to wait, or whether to give up; without an error, the answer was garbled."""
+        if isinstance(error, AuthError) and not error.passing:
+            return None
         answer = error if isinstance(error, ApiError) else None
         return retrying.delay(
             retrying.Outcome(

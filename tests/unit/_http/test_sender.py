@@ -68,8 +68,11 @@ class Authorizer:
 
     tokens: list[str] = attrs.field(factory=lambda: ["s3cr3t-1"], repr=False)
     rejections: int = 0
+    troubles: list[AuthError] = attrs.field(factory=list)
 
     async def token(self) -> Secret:
+        if self.troubles:
+            raise self.troubles.pop(0)
         if not self.tokens:
             raise AuthError("no token")
         return Secret(self.tokens[0])
@@ -138,6 +141,18 @@ async def test_retries(rig) -> None:
 
     assert it.script.times == [0.0, 2.0, 5.0, 10.0]
     assert it.seen == [(503, 1), (None, 2), (None, 3), (200, 4)]
+
+
+async def test_no_token_for_the_moment(rig) -> None:
+    """An identity provider in trouble is asked again, for a request that only reads; one that refuses is not."""
+    it = rig(200)
+    it.authorizer.troubles = [AuthError("no answer", passing=True)] * 2
+    await it.sender.send(READ)
+    assert it.script.times == [3.0]
+
+    it.authorizer.troubles = [AuthError("wrong secret")]
+    with pytest.raises(AuthError, match="wrong secret"):
+        await it.sender.send(READ)
 
 
 async def test_garbled_answers(rig) -> None:
