@@ -62,7 +62,7 @@ async def test_minimal_token_request(script) -> None:
 
     assert dict(fields) == {"grant_type": "client_credentials", "client_id": "app", "client_secret": "s3cr3t"}
     assert "s3cr3t" not in f"{request.url} {request.name} {request.headers}"
-    assert request.timeout == 10.0
+    assert request.timeout == 4.0
 
 
 async def test_odd_characters_in_body(script) -> None:
