@@ -33,7 +33,7 @@ async def test_limits_of_attempts(credentials, script) -> None:
     transport = script(TransportTimeout("slow"), GOOD)
 
     await credentials.fetch(transport)
-    assert [request.timeout for request in transport.requests] == [10.0, 30.0]
+    assert [request.timeout for request in transport.requests] == [4.0, 30.0]
 
 
 async def test_age_counts_from_the_last_attempt(credentials, script) -> None:
