@@ -65,6 +65,10 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
+    missing_key: Annotated[
+        Literal["externalId", "external_id"],
+        typer.Option(help="The name of the external id where an answer says which functions are unknown."),
+    ] = "externalId",
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -84,6 +88,7 @@ def serve(
             env_file=env_file,
             login_flow=login_flow,
             error_shape=error_shape,
+            missing_key=missing_key,
         )
     )
 

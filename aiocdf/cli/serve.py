@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local import LocalServer
     from aiocdf.local.api.calls import ErrorShape
+    from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.server import LoginFlow
 
@@ -38,6 +39,7 @@ async def run_server(
     env_file: Path | None,
     login_flow: LoginFlow,
     error_shape: ErrorShape,
+    missing_key: MissingKey,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -50,6 +52,7 @@ async def run_server(
         env_file: Where to keep the environment for clients, if anywhere.
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
+        missing_key: The name of the external id where an answer says which functions are unknown.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
@@ -57,7 +60,15 @@ async def run_server(
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
-    server = serve(folder, port=port, host=host, allowed_hosts=allowed_hosts, project=project, error_shape=error_shape)
+    server = serve(
+        folder,
+        port=port,
+        host=host,
+        allowed_hosts=allowed_hosts,
+        project=project,
+        error_shape=error_shape,
+        missing_key=missing_key,
+    )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()

@@ -16,9 +16,10 @@ from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.executions import Executions
-from aiocdf.local.api.functions import FunctionEndpoints
+from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
 from aiocdf.local.api.sessions import SessionEndpoints
 from aiocdf.local.http.application import application
+from aiocdf.local.http.connections import Runner
 from aiocdf.local.http.hosts import AllowedHosts, host_names
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
@@ -60,6 +61,7 @@ def serve(
     users: Iterable[User] = (),
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
+    missing_key: MissingKey = "externalId",
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     log: logging.Logger | None = None,
@@ -80,6 +82,8 @@ def serve(
         limits: What is allowed; the service's limits if not given.
         error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
             The service's documentation has both.
+        missing_key: The name of the external id where an answer says which functions are unknown: `externalId` as
+            documented, or `external_id` as the tests of Cognite's own client expect.
         state: The folder where sessions, calls, and what is made through the API are kept, for the next server that gets
             the same folder; None for a folder that is deleted as the server ends.
         fresh: Whether to delete what an earlier server has kept in `state`.
@@ -87,10 +91,10 @@ def serve(
 
     Raises:
         ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
-        InvalidArgument: There is no such shape of errors.
+        InvalidArgument: There is no such `error_shape` or `missing_key`.
     """
-    if error_shape not in get_args(ErrorShape):
-        raise InvalidArgument(f"error_shape must be one of {', '.join(get_args(ErrorShape))}, not {error_shape!r}")
+    _check_choice("error_shape", error_shape, ErrorShape)
+    _check_choice("missing_key", missing_key, MissingKey)
     return LocalServer(
         root=Path(root),
         port=port,
@@ -101,10 +105,16 @@ def serve(
         users=tuple(users) or (User(name="demo"),),
         limits=limits or Limits(),
         error_shape=error_shape,
+        missing_key=missing_key,
         state=None if state is None else Path(state),
         fresh=fresh,
         log=log or logging.getLogger("aiocdf.local"),
     )
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise InvalidArgument(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -120,6 +130,7 @@ class LocalServer:
     users: tuple[User, ...] = attrs.field(repr=False)
     _limits: Limits = attrs.field(validator=of_kind(Limits))
     _error_shape: ErrorShape
+    _missing_key: MissingKey
     _log: logging.Logger = attrs.field(repr=False)
     _state: Path | None
     _fresh: bool
@@ -282,7 +293,7 @@ class LocalServer:
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
             SessionEndpoints(store, self._issuer, ids, self._limits),
-            FunctionEndpoints(self._catalogue, store, self._limits),
+            FunctionEndpoints(self._catalogue, store, self._limits, self._missing_key),
             CallEndpoints(
                 catalogue=self._catalogue,
                 executions=executions,
@@ -300,7 +311,7 @@ class LocalServer:
             body_bytes=6 * self._limits.data_bytes + 1_000_000,
             log=self._log,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(pool.aclose)
         stack.push_async_callback(executions.aclose)

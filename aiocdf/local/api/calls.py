@@ -85,8 +85,10 @@ class CallEndpoints:
             raise Problem(400, "items must be unique", duplicated=twice)
         function_id = fields.from_path(request, "functionId")
         found = await self.store.calls(function_id, ids)
-        if len(found) < len(ids) and not ignore_unknown:
-            raise _unknown(function_id, set(ids) - {call.id for call in found})
+        if len(found) < len(ids):
+            await known_function(self.catalogue, function_id)
+            if not ignore_unknown:
+                raise _unknown(function_id, set(ids) - {call.id for call in found})
         return web.json_response({"items": [self._shown(call) for call in found]})
 
     async def get(self, request: web.Request) -> web.Response:
@@ -137,6 +139,7 @@ class CallEndpoints:
         function_id, call_id = (fields.from_path(request, name) for name in ("functionId", "callId"))
         found = await self.store.calls(function_id, [call_id])
         if not found:
+            await known_function(self.catalogue, function_id)
             raise _unknown(function_id, {call_id})
         return found[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiocdf.local.http.problems import Problem
 from aiocdf.local.state.records import ANY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aiocdf.local.http.fields import Fields
     from aiocdf.local.runtime.catalogue import Catalogue, Function
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from aiocdf.local.state.records import TimeRange
     from aiocdf.local.state.store import Store
 
-__all__ = ["FunctionEndpoints", "known_function", "status_of"]
+__all__ = ["FunctionEndpoints", "MissingKey", "known_function", "status_of"]
+
+MissingKey = Literal["externalId", "external_id"]
 
 MAX_BY_IDS = 10
+MAX_EXTERNAL_ID = 255
+MAX_NAME = 140
+MAX_OWNER = 128
 STATUSES = ("Queued", "Deploying", "Ready", "Failed")
 TIMEOUT_MINUTES = 9
 TRACE_LENGTH = 2000
@@ -39,6 +44,7 @@ class FunctionEndpoints:
     catalogue: Catalogue
     store: Store
     limits: Limits
+    missing_key: MissingKey
 
     def routes(self) -> Iterable[Route]:
         """Return the endpoints."""
@@ -67,13 +73,9 @@ class FunctionEndpoints:
         functions = await self.catalogue.functions()
         by_external_id = {function.deployment.external_id: function for function in functions.values()}
         found = [functions.get(key) if isinstance(key, int) else by_external_id.get(key) for key in wanted]
-        missing = [item.values for item, function in zip(items, found, strict=True) if function is None]
+        missing = [key for key, function in zip(wanted, found, strict=True) if function is None]
         if missing and not ignore_unknown:
-            raise Problem(
-                400,
-                f"Unknown functions: {', '.join(str(value) for item in missing for value in item.values())}",
-                missing=missing,
-            )
+            raise self._unknown(missing)
         called = await self.store.last_called()
         return web.json_response({"items": [_shown(function, called) for function in found if function]})
 
@@ -101,6 +103,13 @@ class FunctionEndpoints:
         """Accept a request to activate functions."""
         return web.json_response({"status": "activated"}, status=202)
 
+    def _unknown(self, identifiers: Sequence[int | str]) -> Problem:
+        """Return the answer that names the functions that are not there."""
+        missing: list[dict[str, Any]] = [
+            {"id": key} if isinstance(key, int) else {self.missing_key: key} for key in identifiers
+        ]
+        return Problem(400, f"Unknown functions: {', '.join(map(str, identifiers))}", missing=missing)
+
     async def _listed(self, wanted: FunctionFilter, limit: int) -> web.Response:
         functions = (await self.catalogue.functions()).values()
         called = await self.store.last_called()
@@ -115,22 +124,22 @@ class FunctionFilter:
     exact: Mapping[str, Any] = {}
     prefix: str = ""
     created: TimeRange = ANY_TIME
-    metadata: Mapping[str, Any] = {}
+    metadata: Mapping[str, str] = {}
 
     @classmethod
     def read(cls, wanted: Fields) -> FunctionFilter:
         """Return the filter of a request."""
         exact = {
-            "name": wanted.optional_text("name"),
-            "owner": wanted.optional_text("owner"),
+            "name": wanted.optional_text("name", MAX_NAME),
+            "owner": wanted.optional_text("owner", MAX_OWNER),
             "fileId": wanted.optional_id("fileId"),
             "status": wanted.choice("status", STATUSES),
         }
         return cls(
             exact={name: value for name, value in exact.items() if value is not None},
-            prefix=wanted.optional_text("externalIdPrefix") or "",
+            prefix=wanted.optional_text("externalIdPrefix", MAX_EXTERNAL_ID) or "",
             created=wanted.time_range("createdTime"),
-            metadata=wanted.object("metadata").values,
+            metadata=wanted.texts("metadata"),
         )
 
     def matches(self, shown: Mapping[str, Any]) -> bool:
@@ -160,8 +169,8 @@ def status_of(function: Function) -> str:
 def _identifier(item: Fields) -> int | str:
     """Return the id or external id of an item, which has exactly one of the two."""
     if ("id" in item) == ("externalId" in item):
-        raise Problem(400, f"{item.where.removesuffix('.')} must have either id or externalId")
-    return item.id() if "id" in item else item.text("externalId")
+        item.refuse_all("must have either id or externalId")
+    return item.id() if "id" in item else item.text("externalId", MAX_EXTERNAL_ID)
 
 
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
