@@ -65,6 +65,15 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
+            show_default=False,
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -84,6 +93,8 @@ def serve(
             env_file=env_file,
             login_flow=login_flow,
             error_shape=error_shape,
+            state=state,
+            fresh=fresh,
         )
     )
 
