@@ -63,7 +63,7 @@ async def run_server(
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
-    state = state or await asyncio.to_thread(state_folder, folder)
+    kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
     server = serve(
         folder,
         port=port,
@@ -71,14 +71,14 @@ async def run_server(
         allowed_hosts=allowed_hosts,
         project=project,
         error_shape=error_shape,
-        state=state,
+        state=kept_in,
         fresh=fresh,
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file, state)
+            _show(open_console(), server, environment, env_file, kept_in)
             await asyncio.Event().wait()
 
 
