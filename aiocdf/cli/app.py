@@ -69,6 +69,15 @@ def serve(
         Literal["externalId", "external_id"],
         typer.Option(help="The name of the external id where an answer says which functions are unknown."),
     ] = "externalId",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
+            show_default=False,
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -89,6 +98,8 @@ def serve(
             login_flow=login_flow,
             error_shape=error_shape,
             missing_key=missing_key,
+            state=state,
+            fresh=fresh,
         )
     )
 

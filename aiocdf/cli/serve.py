@@ -13,6 +13,7 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.local import serve
+from aiocdf.local.state.folder import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,6 +41,8 @@ async def run_server(
     login_flow: LoginFlow,
     error_shape: ErrorShape,
     missing_key: MissingKey,
+    state: Path | None,
+    fresh: bool,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -53,13 +56,17 @@ async def run_server(
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
         missing_key: The name of the external id where an answer says which functions are unknown.
+        state: Where to keep the state; None for the folder's own place.
+        fresh: Whether to delete what earlier servers have kept there.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
-        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, or the file cannot be written.
+        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
+            written, or the state cannot be kept.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
+    kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
     server = serve(
         folder,
         port=port,
@@ -68,12 +75,14 @@ async def run_server(
         project=project,
         error_shape=error_shape,
         missing_key=missing_key,
+        state=kept_in,
+        fresh=fresh,
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file)
+            _show(open_console(), server, environment, env_file, kept_in)
             await asyncio.Event().wait()
 
 
@@ -82,6 +91,7 @@ def _show(
     server: LocalServer,
     environment: Mapping[str, str],
     env_file: Path | None,
+    state: Path,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
@@ -91,7 +101,8 @@ def _show(
     if env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
-    console.print("\nCtrl-C ends the server. Calls are logged below as they end.")
+    console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
+    console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 
 def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:

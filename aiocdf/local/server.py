@@ -175,7 +175,7 @@ class LocalServer:
             for listener in listeners:
                 stack.callback(listener.close)
             self._port = listeners[0].getsockname()[1]
-            store = await stack.enter_async_context(open_store(self._state, fresh=self._fresh))
+            store = await stack.enter_async_context(open_store(self._state, fresh=self._fresh, limits=self._limits))
             await self._compose(listeners, store, stack)
             self._running = stack.pop_all()
 
