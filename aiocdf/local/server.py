@@ -29,7 +29,8 @@ from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.pool import WorkerPool
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
-from aiocdf.local.state.store import MemoryStore
+from aiocdf.local.state.store import Store, open_store
+from aiocdf.local.state.tokens import Tokens
 
 if TYPE_CHECKING:
     import os
@@ -59,6 +60,8 @@ def serve(
     users: Iterable[User] = (),
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
+    state: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
@@ -77,6 +80,9 @@ def serve(
         limits: What is allowed; the service's limits if not given.
         error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
             The service's documentation has both.
+        state: The folder where sessions, calls, and what is made through the API are kept, for the next server that gets
+            the same folder; None for a folder that is deleted as the server ends.
+        fresh: Whether to delete what an earlier server has kept in `state`.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
@@ -95,6 +101,8 @@ def serve(
         users=tuple(users) or (User(name="demo"),),
         limits=limits or Limits(),
         error_shape=error_shape,
+        state=None if state is None else Path(state),
+        fresh=fresh,
         log=log or logging.getLogger("aiocdf.local"),
     )
 
@@ -113,14 +121,15 @@ class LocalServer:
     _limits: Limits = attrs.field(validator=of_kind(Limits))
     _error_shape: ErrorShape
     _log: logging.Logger = attrs.field(repr=False)
-    _store: MemoryStore = attrs.field(factory=MemoryStore, init=False, repr=False)
+    _state: Path | None
+    _fresh: bool
     _issuer: Issuer = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Make clients, users and the folder known."""
-        self._issuer = Issuer(self._store)
+        self._issuer = Issuer(Tokens())
         self._catalogue = Catalogue(self._root)
         for client in self._clients:
             self._issuer.add_client(client)
@@ -143,7 +152,7 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The address cannot be listened at.
+            ConfigError: The address cannot be listened at, or the state cannot be kept.
             WrongState: The server was started before.
         """
         if self._running is not None:
@@ -155,7 +164,8 @@ class LocalServer:
             for listener in listeners:
                 stack.callback(listener.close)
             self._port = listeners[0].getsockname()[1]
-            await self._compose(listeners, stack)
+            store = await stack.enter_async_context(open_store(self._state, fresh=self._fresh))
+            await self._compose(listeners, store, stack)
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
@@ -255,12 +265,12 @@ class LocalServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    async def _compose(self, listeners: Iterable[socket.socket], stack: AsyncExitStack) -> None:
+    async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
         pool = WorkerPool()
         executions = Executions(
-            store=self._store,
+            store=store,
             issuer=self._issuer,
             pool=pool,
             ids=ids,
@@ -271,12 +281,12 @@ class LocalServer:
         )
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
-            SessionEndpoints(self._store, self._issuer, ids, self._limits),
-            FunctionEndpoints(self._catalogue, self._store, self._limits),
+            SessionEndpoints(store, self._issuer, ids, self._limits),
+            FunctionEndpoints(self._catalogue, store, self._limits),
             CallEndpoints(
                 catalogue=self._catalogue,
                 executions=executions,
-                store=self._store,
+                store=store,
                 limits=self._limits,
                 error_shape=self._error_shape,
             ),

@@ -11,6 +11,7 @@ import pytest
 
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local import OAuthClient, serve
+from aiocdf.local.state.store import open_store
 
 
 async def test_environment(root):
@@ -137,12 +138,13 @@ async def test_close_twice(root):
 
 async def test_close_with_running_calls(root, connect, tmp_path):
     """Closing ends running calls at once, and they are then Failed."""
-    async with serve(root) as server:
+    async with serve(root, state=tmp_path / "state") as server:
         api = await connect(server)
         call = (await api.start("gate", path=str(tmp_path / "never"))).body
         async with asyncio.timeout(10):
             await server.aclose()
-    (ended,) = await server._store.calls(call["functionId"], [call["id"]])
+    async with open_store(tmp_path / "state") as store:
+        (ended,) = await store.calls(call["functionId"], [call["id"]])
     assert ("Failed", "the local server was stopped") == (ended.status, ended.message)
 
 
@@ -192,7 +194,7 @@ async def test_crash(api, monkeypatch, caplog):
     async def broken(_):
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("aiocdf.local.state.store.MemoryStore.last_called", broken)
+    monkeypatch.setattr("aiocdf.local.state.store.Store.last_called", broken)
     with caplog.at_level(logging.ERROR, "aiocdf.local"):
         answer = await api.get("/functions")
     assert {"error": {"code": 500, "message": "Internal server error"}} == answer.body

@@ -99,7 +99,8 @@ class CallEndpoints:
         if call.status == "Running":
             raise Problem(400, f"Call {call.id} of function {call.function_id} is still running")
         # The function's own JSON text is passed on as it is, not read and written again.
-        value = b"" if call.response is None else b',"response":' + call.response
+        returned = await self.store.response(call.id)
+        value = b"" if returned is None else b',"response":' + returned
         body = b'{"functionId":%d,"callId":%d%s}' % (call.function_id, call.id, value)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 

@@ -181,11 +181,10 @@ class Executions:
             call,
             status=outcome.status,
             end_time=max(now_ms(), call.start_time),
-            response=outcome.response,
             message=outcome.message,
             trace=outcome.trace,
         )
-        await self._store.finish_call(ended, self._logs[call.id].lines)
+        await self._store.finish_call(ended, outcome.response, self._logs[call.id].lines)
         del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
         self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)

@@ -90,6 +90,7 @@ class SessionEndpoints:
         found = await self._known((await fields.from_body(request)).items(fields.MAX_LIMIT))
         ids = [session.id for session in found]
         await self.store.revoke_sessions(ids)
+        await self.issuer.end_sessions(ids)
         access = await authenticate_bearer(request, self.issuer)
         if "sessionsAcl:LIST" not in access.capabilities:
             return web.json_response({"items": [{"id": session_id} for session_id in ids]})
