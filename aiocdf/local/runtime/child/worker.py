@@ -38,8 +38,12 @@ def main(channel: int, temporary: str) -> None:
         temporary: A folder for the files of one call.
     """
     sys.dont_write_bytecode = True  # a .pyc tells versions apart by the second, which is too coarse for edit and call
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    # The fork server's streams believe that they can seek.
+    sys.stdout, sys.stderr = (
+        open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        for descriptor in (1, 2)
+    )
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     os.set_inheritable(channel, False)
     # The server takes the closed socket for the end of this process: a fork must not keep it open.
     os.register_at_fork(after_in_child=lambda: os.close(channel))
