@@ -65,6 +65,10 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many function instances run at once; as many as the memory suggests, if not given."),
+    ] = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -84,6 +88,7 @@ def serve(
             env_file=env_file,
             login_flow=login_flow,
             error_shape=error_shape,
+            processes=processes,
         )
     )
 

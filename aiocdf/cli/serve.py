@@ -38,6 +38,7 @@ async def run_server(
     env_file: Path | None,
     login_flow: LoginFlow,
     error_shape: ErrorShape,
+    processes: int | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -50,6 +51,7 @@ async def run_server(
         env_file: Where to keep the environment for clients, if anywhere.
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
+        processes: How many function instances may run at once; None for what the machine's memory suggests.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
@@ -57,7 +59,15 @@ async def run_server(
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
-    server = serve(folder, port=port, host=host, allowed_hosts=allowed_hosts, project=project, error_shape=error_shape)
+    server = serve(
+        folder,
+        port=port,
+        host=host,
+        allowed_hosts=allowed_hosts,
+        project=project,
+        error_shape=error_shape,
+        processes=processes,
+    )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
@@ -74,6 +84,7 @@ def _show(
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
+    console.print(f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that.")
     console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
@@ -96,7 +107,7 @@ def _table(functions: Iterable[Function]) -> Table:
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("status")
     for function in functions:
-        error = function.deployment.error
-        status = "Ready" if error is None else f"Failed: {error}"
+        error = function.build.error
+        status = function.build.status if error is None else f"Failed: {error.partition(chr(10))[0]}"
         table.add_row(function.deployment.external_id, str(function.id), status, style=None if error is None else "red")
     return table

@@ -18,10 +18,11 @@ from aiocdf.local.runtime import function_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
     from aiocdf.secret import Secret
 
-__all__ = ["Deployment", "discover"]
+__all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
 
 _HANDLER = "handler.py"
 _ARGUMENTS = {"client", "data", "function_call_info", "secrets"}
@@ -111,12 +112,35 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 @lru_cache(maxsize=256)
 def _deploy(folder: Path, fingerprint: str) -> Deployment:
-    bare = Deployment(external_id=folder.name, name=folder.name[:140], path=folder, fingerprint=fingerprint)
     try:
-        deployment = attrs.evolve(bare, **function_settings.load(folder))
+        settings = function_settings.load(folder)
+    except ConfigError as error:
+        return attrs.evolve(_bare(folder, fingerprint), error=str(error))
+    return _with_settings(folder, fingerprint, settings)
+
+
+def read_deployment(folder: Path, *, external_id: str, settings: Mapping[str, Any]) -> Deployment:
+    """Return the function in a folder, with settings that are not read from a file. It blocks on the disk.
+
+    Args:
+        folder: The folder.
+        external_id: What the function goes by.
+        settings: Checked values by the names of `Deployment`, such as `secrets`, `env_vars`, `cpu`, `function_path`.
+    """
+    deployment = _with_settings(folder, _fingerprint(folder), settings)
+    return attrs.evolve(deployment, external_id=external_id)
+
+
+def _bare(folder: Path, fingerprint: str) -> Deployment:
+    return Deployment(external_id=folder.name, name=folder.name[:140], path=folder, fingerprint=fingerprint)
+
+
+def _with_settings(folder: Path, fingerprint: str, settings: Mapping[str, Any]) -> Deployment:
+    deployment = attrs.evolve(_bare(folder, fingerprint), **settings)
+    try:
         takes_client = check_handler(folder / deployment.function_path, deployment.function_path)
     except ConfigError as error:
-        return attrs.evolve(bare, error=str(error))
+        return attrs.evolve(deployment, error=str(error))
     return attrs.evolve(deployment, takes_client=takes_client)
 
 

@@ -148,13 +148,13 @@ async def test_process_that_cannot_start_fails_the_call(stage, monkeypatch):
 
 async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):
     """A process that hangs before its first word is killed and told."""
-    monkeypatch.setattr(process, "_START_LIMIT", 0.01)
+    monkeypatch.setattr(process, "_START_LIMIT", 0.0)
     stage.write("def handle(): return 1")
 
     outcome = await stage.run()
 
     assert (outcome.status, outcome.response) == ("Failed", None)
-    assert "it did not begin within 0.01 seconds" in outcome.message
+    assert "it did not begin within 0 seconds" in outcome.message
 
 
 async def test_folder_that_is_gone_fails_the_call(stage):

@@ -43,7 +43,8 @@ def answer(handler: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
     except MemoryError as error:
         return {"message": OUT_OF_MEMORY, "trace": _trace(error)}, b""
     except BaseException as error:
-        return {"message": _describe(error), "trace": _trace(error)}, b""
+        place = "" if request else _place(error)
+        return {"message": place + _describe(error), "trace": _trace(error)}, b""
     return {"message": None, "trace": None}, response
 
 
@@ -153,6 +154,15 @@ def _trace(error: BaseException) -> str:
     shown = traceback.TracebackException.from_exception(error)
     shown.stack[:] = [frame for frame in shown.stack if not _is_ours(frame.filename)]
     return "".join(shown.format())[-_LONGEST_TEXT:]
+
+
+def _place(error: BaseException) -> str:
+    """Return the file and line of the function's own that an exception came from."""
+    folder = os.getcwd() + os.sep  # noqa: PTH109 - pathlib is a slow import
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
+        return ""  # its text says so
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    return f"{frames[-1].filename.removeprefix(folder)}, line {frames[-1].lineno}: " if frames else ""
 
 
 def _is_ours(filename: str) -> bool:
