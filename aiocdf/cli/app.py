@@ -78,6 +78,10 @@ def serve(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many function instances run at once; as many as the memory suggests, if not given."),
+    ] = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -100,6 +104,7 @@ def serve(
             missing_key=missing_key,
             state=state,
             fresh=fresh,
+            processes=processes,
         )
     )
 

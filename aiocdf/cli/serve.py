@@ -43,6 +43,7 @@ async def run_server(
     missing_key: MissingKey,
     state: Path | None,
     fresh: bool,
+    processes: int | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -58,6 +59,7 @@ async def run_server(
         missing_key: The name of the external id where an answer says which functions are unknown.
         state: Where to keep the state; None for the folder's own place.
         fresh: Whether to delete what earlier servers have kept there.
+        processes: How many function instances may run at once; None for what the machine's memory suggests.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
@@ -77,6 +79,7 @@ async def run_server(
         missing_key=missing_key,
         state=kept_in,
         fresh=fresh,
+        processes=processes,
     )
     async with server:
         environment = server.environment(login_flow)
@@ -95,6 +98,7 @@ def _show(
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
+    console.print(f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that.")
     console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
@@ -118,7 +122,7 @@ def _table(functions: Iterable[Function]) -> Table:
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("status")
     for function in functions:
-        error = function.deployment.error
-        status = "Ready" if error is None else f"Failed: {error}"
+        error = function.build.error
+        status = function.build.status if error is None else f"Failed: {error.partition(chr(10))[0]}"
         table.add_row(function.deployment.external_id, str(function.id), status, style=None if error is None else "red")
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +33,7 @@ MAX_OWNER = 128
 STATUSES = ("Queued", "Deploying", "Ready", "Failed")
 TIMEOUT_MINUTES = 9
 TRACE_LENGTH = 2000
+SUMMARY_LENGTH = 500
 RUNTIME = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
@@ -163,7 +163,7 @@ async def known_function(catalogue: Catalogue, function_id: int) -> Function:
 
 def status_of(function: Function) -> str:
     """Return whether the function can be called."""
-    return "Ready" if function.deployment.error is None else "Failed"
+    return function.build.status
 
 
 def _identifier(item: Fields) -> int | str:
@@ -173,9 +173,14 @@ def _identifier(item: Fields) -> int | str:
     return item.id() if "id" in item else item.text("externalId", MAX_EXTERNAL_ID)
 
 
+def _summary(error: str) -> str:
+    """Return what went wrong in a line, with the file and the line of the code."""
+    return f"Function deployment failed: {error.partition(chr(10))[0]}"[:SUMMARY_LENGTH]
+
+
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
     """Return a function as the API shows it: what is empty is left out."""
-    deployment = function.deployment
+    deployment, version, error = function.deployment, function.build.runtime_version, function.build.error
     shown = {
         "id": function.id,
         "createdTime": function.created_time,
@@ -189,12 +194,12 @@ def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
         "metadata": dict(deployment.metadata),
         "secrets": dict.fromkeys(deployment.secrets, "***"),
         "envVars": dict(deployment.env_vars),
-        "cpu": 1.0,
-        "memory": 1.5,
-        "runtime": RUNTIME,
-        "runtimeVersion": f"Python {platform.python_version()}",
+        "cpu": deployment.cpu,
+        "memory": deployment.memory,
+        "runtime": deployment.runtime or RUNTIME,
+        "runtimeVersion": version and f"Python {version}",
         "lastCalled": called.get(function.id),
     }
-    if deployment.error is not None:
-        shown["error"] = {"message": "Function deployment failed.", "trace": deployment.error[-TRACE_LENGTH:]}
+    if error is not None:
+        shown["error"] = {"message": _summary(error), "trace": error[-TRACE_LENGTH:]}
     return {name: value for name, value in shown.items() if value or name in {"metadata", "secrets", "envVars"}}

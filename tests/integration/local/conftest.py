@@ -96,6 +96,7 @@ class Stage:
 async def stage(tmp_path):
     root = tmp_path / "functions"
     root.mkdir()
-    stage = Stage(root, WorkerPool(workers_per_function=2))
+    # Of three processes one function gets two.
+    stage = Stage(root, WorkerPool(processes=3))
     yield stage
     await stage.pool.aclose()
