@@ -16,7 +16,9 @@ from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.executions import Executions
+from aiocdf.local.api.files import FileEndpoints
 from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
+from aiocdf.local.api.registry import FunctionRegistry
 from aiocdf.local.api.sessions import SessionEndpoints
 from aiocdf.local.http.application import application
 from aiocdf.local.http.connections import Runner
@@ -30,6 +32,7 @@ from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
+from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
 from aiocdf.local.state.store import Store, open_store
@@ -63,6 +66,7 @@ def serve(
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
     users: Iterable[User] = (),
+    cloud: CloudName = "gcp",
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
     missing_key: MissingKey = "externalId",
@@ -84,7 +88,8 @@ def serve(
         clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
             in which users sign in. Both may do everything.
         users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
-        limits: What is allowed; the service's limits if not given.
+        cloud: The cloud whose figures hold: `gcp`, `azure` or `aws`. They differ in the size of data, in time and memory.
+        limits: What is allowed; the service's limits on that cloud if not given.
         error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
             The service's documentation has both.
         missing_key: The name of the external id where an answer says which functions are unknown: `externalId` as
@@ -98,10 +103,11 @@ def serve(
 
     Raises:
         ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
-        InvalidArgument: There is no such `error_shape` or `missing_key`.
+        InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
     _check_choice("error_shape", error_shape, ErrorShape)
     _check_choice("missing_key", missing_key, MissingKey)
+    profile = cloud_of(cloud)
     return LocalServer(
         root=Path(root),
         port=port,
@@ -110,7 +116,8 @@ def serve(
         project=check_project(project),
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
-        limits=limits or Limits(),
+        cloud=profile,
+        limits=limits or Limits(data_bytes=profile.data_bytes),
         error_shape=error_shape,
         missing_key=missing_key,
         state=None if state is None else Path(state),
@@ -137,6 +144,7 @@ class LocalServer:
     _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
     users: tuple[User, ...] = attrs.field(repr=False)
     _limits: Limits = attrs.field(validator=of_kind(Limits))
+    _cloud: Cloud
     _error_shape: ErrorShape
     _missing_key: MissingKey
     _log: logging.Logger = attrs.field(repr=False)
@@ -300,6 +308,8 @@ class LocalServer:
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
+        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
+        await registry.load()
         executions = Executions(
             store=store,
             issuer=self._issuer,
@@ -313,9 +323,17 @@ class LocalServer:
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
             SessionEndpoints(store, self._issuer, ids, self._limits),
-            FunctionEndpoints(self._catalogue, store, self._limits, self._missing_key),
+            FileEndpoints(store, ids, self._limits),
+            FunctionEndpoints(
+                registry=registry,
+                store=store,
+                ids=ids,
+                limits=self._limits,
+                cloud=self._cloud,
+                missing_key=self._missing_key,
+            ),
             CallEndpoints(
-                catalogue=self._catalogue,
+                registry=registry,
                 executions=executions,
                 store=store,
                 limits=self._limits,

@@ -15,9 +15,10 @@ from aiocdf.local.state.records import TimeRange
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["MAX_ID", "Fields", "from_body", "from_path", "from_query"]
+__all__ = ["MAX_EXTERNAL_ID", "MAX_ID", "Fields", "from_body", "from_path", "from_query"]
 
 MAX_ID = 2**53 - 1
+MAX_EXTERNAL_ID = 255
 MAX_LIMIT = 2**31 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -92,6 +93,23 @@ class Fields:
         if not isinstance(value, bool):
             self.refuse(name, "must be true or false")
         return value
+
+    def text_flag(self, name: str) -> bool:
+        """Return a boolean of a query, False if it is not there."""
+        return self.choice(name, ("true", "false")) == "true"
+
+    def number(self, name: str) -> float | None:
+        """Return a number above 0, or None if it is not there."""
+        value = self.values.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9):
+            self.refuse(name, "must be a number above 0")
+        return value
+
+    def identifier(self) -> int | str:
+        """Return the id or external id of an item, which has exactly one of the two."""
+        if ("id" in self) == ("externalId" in self):
+            self.refuse_all("must have either id or externalId")
+        return self.id() if "id" in self else self.text("externalId", MAX_EXTERNAL_ID)
 
     def object(self, name: str) -> Fields:
         """Return an object, an empty one if it is not there."""

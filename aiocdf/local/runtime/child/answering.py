@@ -167,4 +167,3 @@ def _place(error: BaseException) -> str:
 
 def _is_ours(filename: str) -> bool:
     return filename.startswith((_OURS, importlib.__file__, "<frozen importlib"))
-
