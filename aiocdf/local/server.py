@@ -19,6 +19,8 @@ from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.files import FileEndpoints
 from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
 from aiocdf.local.api.registry import FunctionRegistry
+from aiocdf.local.api.scheduler import Scheduler
+from aiocdf.local.api.schedules import ScheduleEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
 from aiocdf.local.http.application import application
 from aiocdf.local.http.connections import Runner
@@ -320,6 +322,7 @@ class LocalServer:
             project=self.project,
             log=self._log,
         )
+        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=self._log)
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
             SessionEndpoints(store, self._issuer, ids, self._limits),
@@ -331,6 +334,9 @@ class LocalServer:
                 limits=self._limits,
                 cloud=self._cloud,
                 missing_key=self._missing_key,
+            ),
+            ScheduleEndpoints(
+                registry=registry, store=store, ids=ids, limits=self._limits, on_change=scheduler.wake
             ),
             CallEndpoints(
                 registry=registry,
@@ -352,6 +358,8 @@ class LocalServer:
         runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
+        stack.push_async_callback(scheduler.aclose)
+        scheduler.start()
         await runner.setup()
         for listener in listeners:
             site = web.SockSite(runner, listener)

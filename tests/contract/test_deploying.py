@@ -97,8 +97,7 @@ async def test_links_are_signed(api):
 
 
 async def test_overwrite(api):
-    """A taken external id is a conflict, unless the file is to be overwritten: it then keeps its id, and its content
-    until the next upload."""
+    """A taken external id is a conflict, unless the file is to be overwritten: its id and content then stay."""
     first = await upload(api, b"one", externalId="a")
     refused = await api.post("/files", {"name": "new", "externalId": "a"})
     assert (409, [{"externalId": "a"}]) == (refused.status, refused.error["duplicated"])
@@ -253,6 +252,17 @@ async def test_delete(api):
     assert (200, {}, {"value": 2}) == (answer.status, answer.body, call)
     assert 400 == (await api.get(f"/functions/{function['id']}")).status
     assert 201 == (await create(api, zipped(handler=DOUBLE), externalId="made")).status
+
+
+async def test_delete_with_schedules(api):
+    """The schedules of a deleted function go with it, and their sessions end."""
+    function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
+    item = {"name": "a", "cronExpression": "* * * * *", "functionId": function["id"], "nonce": await api.nonce()}
+    (schedule,) = (await api.post("/functions/schedules", {"items": [item]})).body["items"]
+    await api.post("/functions/delete", {"items": [{"externalId": "made"}]})
+    (session,) = (await api.post("/sessions/byids", {"items": [{"id": schedule["sessionId"]}]})).body["items"]
+    assert "REVOKED" == session["status"]
+    assert [] == (await api.get("/functions/schedules")).body["items"]
 
 
 async def test_delete_unknown(api):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aiocdf.local.state.records import Call
     from aiocdf.local.state.store import Store
 
-__all__ = ["CallEndpoints", "ErrorShape"]
+__all__ = ["CallEndpoints", "ErrorShape", "check_size"]
 
 ErrorShape = Literal["object", "string"]
 
@@ -62,7 +62,7 @@ class CallEndpoints:
         body = await fields.from_body(request)
         nonce, data = Secret(body.text("nonce")), body.object("data").values
         if len(await request.read()) > self.limits.data_bytes:
-            self._check_size(data)
+            check_size(data, self.limits)
         function = await self.registry.settled(await self.registry.function(function_id))
         if (status := status_of(function)) != "Ready":
             reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
@@ -115,12 +115,6 @@ class CallEndpoints:
             lines = await self.store.log(call.id)
         return web.json_response({"items": [attrs.asdict(line) for line in lines]})
 
-    def _check_size(self, data: Any) -> None:
-        """Refuse data that is too large; its text may have been sent with spaces or escapes of no account."""
-        size = len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
-        if size > self.limits.data_bytes:
-            raise Problem(400, f"data is {size} bytes of JSON, and at most {self.limits.data_bytes} are allowed")
-
     async def _listed(self, request: web.Request, asked: Fields) -> web.Response:
         function_id = fields.from_path(request, "functionId")
         await self.registry.function(function_id)
@@ -162,6 +156,13 @@ class CallEndpoints:
         if call.message is None or self.error_shape == "string":
             return call.message
         return {"message": call.message, "trace": call.trace or ""}
+
+
+def check_size(data: Any, limits: Limits) -> None:
+    """Refuse data that is too large. What counts is its shortest text: it may have been sent with spaces or escapes."""
+    size = len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
+    if size > limits.data_bytes:
+        raise Problem(400, f"data is {size} bytes of JSON, and at most {limits.data_bytes} are allowed")
 
 
 def _unknown(function_id: int, ids: set[int]) -> Problem:

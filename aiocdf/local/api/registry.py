@@ -99,8 +99,10 @@ class FunctionRegistry:
         return await self._deploy(record)
 
     async def delete(self, functions: Iterable[Function]) -> None:
-        """Delete functions that were created through the API, with their code and their schedules."""
+        """Delete functions that were created through the API, with their code, their schedules, and the sessions of those."""
         ids = [function.id for function in functions if function.id in self._created]
+        schedules = [schedule for schedule in await self._store.schedules() if schedule.function_id in ids]
+        await self._store.revoke_sessions([schedule.session_id for schedule in schedules])
         await self._store.delete_functions(ids)
         for function_id in ids:
             self._created.pop(function_id, None)
