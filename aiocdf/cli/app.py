@@ -73,6 +73,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A TOML file of what goes wrong on purpose.", show_default=False),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
@@ -95,6 +99,7 @@ def serve(
             error_shape=error_shape,
             state=state,
             fresh=fresh,
+            faults=faults,
         )
     )
 

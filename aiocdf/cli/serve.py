@@ -13,6 +13,7 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.local import serve
+from aiocdf.local.faults.file import read_faults
 from aiocdf.local.state.folder import state_folder
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ async def run_server(
     error_shape: ErrorShape,
     state: Path | None,
     fresh: bool,
+    faults: Path | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -55,11 +57,12 @@ async def run_server(
         error_shape: What `error` of a failed call is.
         state: Where to keep the state; None for the folder's own place.
         fresh: Whether to delete what earlier servers have kept there.
+        faults: The file that tells what goes wrong on purpose, if anything.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
         ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
-            written, or the state cannot be kept.
+            written, the state cannot be kept, or the faults are wrong.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
@@ -73,12 +76,13 @@ async def run_server(
         error_shape=error_shape,
         state=kept_in,
         fresh=fresh,
+        faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file, kept_in)
+            _show(open_console(), server, environment, env_file, kept_in, faults)
             await asyncio.Event().wait()
 
 
@@ -88,6 +92,7 @@ def _show(
     environment: Mapping[str, str],
     env_file: Path | None,
     state: Path,
+    faults: Path | None,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
@@ -98,6 +103,8 @@ def _show(
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
     console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
+    if faults:
+        console.print(f"What {faults} says goes wrong on purpose.")
     console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 

@@ -18,12 +18,14 @@ from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.functions import FunctionEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
+from aiocdf.local.faults.fault import Faults
+from aiocdf.local.faults.middleware import FaultInjector
 from aiocdf.local.http.application import application
 from aiocdf.local.http.hosts import AllowedHosts, host_names
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
-from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
+from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_bearer
 from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.pool import WorkerPool
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from aiohttp.typedefs import Middleware
+
     from aiocdf.client import Client
+    from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
 
     LoginFlow = Literal["client_credentials", "interactive", "device_code"]
@@ -62,6 +67,7 @@ def serve(
     error_shape: ErrorShape = "object",
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
+    faults: Faults | None = None,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
@@ -83,6 +89,7 @@ def serve(
         state: The folder where sessions, calls, and what is made through the API are kept, for the next server that gets
             the same folder; None for a folder that is deleted as the server ends.
         fresh: Whether to delete what an earlier server has kept in `state`.
+        faults: What goes wrong on purpose; nothing if not given.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
@@ -103,6 +110,7 @@ def serve(
         error_shape=error_shape,
         state=None if state is None else Path(state),
         fresh=fresh,
+        faults=faults,
         log=log or logging.getLogger("aiocdf.local"),
     )
 
@@ -123,6 +131,7 @@ class LocalServer:
     _log: logging.Logger = attrs.field(repr=False)
     _state: Path | None
     _fresh: bool
+    _faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
     _issuer: Issuer = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
@@ -152,7 +161,7 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The address cannot be listened at, or the state cannot be kept.
+            ConfigError: The address cannot be listened at, the state cannot be kept, or a fault is of no endpoint.
             WrongState: The server was started before.
         """
         if self._running is not None:
@@ -265,6 +274,14 @@ class LocalServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
+    def _injector(self, routes: Iterable[Route]) -> Middleware | None:
+        """Return what makes the faults happen that were asked for."""
+        if self._faults is None:
+            return None
+        self._faults.check_endpoints([(route.method, route.path) for route in routes])
+        expire = functools.partial(expire_bearer, issuer=self._issuer)
+        return FaultInjector(self._faults, f"/api/v1/projects/{self.project}", expire, self._log).inject
+
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
@@ -291,13 +308,15 @@ class LocalServer:
                 error_shape=self._error_shape,
             ),
         )
+        routes = [*provided, *(route for resource in endpoints for route in resource.routes())]
         app = application(
-            [*provided, *(route for resource in endpoints for route in resource.routes())],
+            routes,
             hosts=self._allowed_hosts,
             project=self.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
             body_bytes=6 * self._limits.data_bytes + 1_000_000,
+            faults=self._injector(routes),
             log=self._log,
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
