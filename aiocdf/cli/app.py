@@ -73,6 +73,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Change a limit, as in calls-per-function=10.", show_default=False),
+    ] = None,
     faults: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A TOML file of what goes wrong on purpose.", show_default=False),
@@ -99,6 +103,7 @@ def serve(
             error_shape=error_shape,
             state=state,
             fresh=fresh,
+            limits=limit or (),
             faults=faults,
         )
     )

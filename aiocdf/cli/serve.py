@@ -12,7 +12,8 @@ from rich.table import Table
 
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
-from aiocdf.local import serve
+from aiocdf.cli.limits import changed_limits, shown_limits
+from aiocdf.local import Limits, serve
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.state.folder import state_folder
 
@@ -42,6 +43,7 @@ async def run_server(
     error_shape: ErrorShape,
     state: Path | None,
     fresh: bool,
+    limits: Iterable[str],
     faults: Path | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
@@ -57,16 +59,18 @@ async def run_server(
         error_shape: What `error` of a failed call is.
         state: Where to keep the state; None for the folder's own place.
         fresh: Whether to delete what earlier servers have kept there.
+        limits: Which limits to change, as in `calls-per-function=10`.
         faults: The file that tells what goes wrong on purpose, if anything.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
         ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
-            written, the state cannot be kept, or the faults are wrong.
+            written, the state cannot be kept, or limits or faults are wrong.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
+    allowed = changed_limits(Limits(), limits)
     server = serve(
         folder,
         port=port,
@@ -76,13 +80,15 @@ async def run_server(
         error_shape=error_shape,
         state=kept_in,
         fresh=fresh,
+        limits=allowed,
         faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file, kept_in, faults)
+            _show(open_console(), server, environment, env_file)
+            _show_settings(open_console(), kept_in, allowed, faults)
             await asyncio.Event().wait()
 
 
@@ -91,8 +97,6 @@ def _show(
     server: LocalServer,
     environment: Mapping[str, str],
     env_file: Path | None,
-    state: Path,
-    faults: Path | None,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
@@ -102,9 +106,13 @@ def _show(
     if env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
-    console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
+
+
+def _show_settings(console: Console, state: Path, limits: Limits, faults: Path | None) -> None:
+    console.out(f"\nIts state is kept in {state}", highlight=False)
+    console.print(f"Limits: {shown_limits(limits)}")
     if faults:
-        console.print(f"What {faults} says goes wrong on purpose.")
+        console.print(f"Faults: {faults}")
     console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 
