@@ -110,9 +110,9 @@ def _show(
 
 def _show_settings(console: Console, state: Path, limits: Limits, faults: Path | None) -> None:
     console.out(f"\nIts state is kept in {state}", highlight=False)
-    console.print(f"Limits: {shown_limits(limits)}")
+    console.out(f"Limits: {shown_limits(limits)}", highlight=False)
     if faults:
-        console.print(f"Faults: {faults}")
+        console.out(f"Faults: {faults}", highlight=False)
     console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 
