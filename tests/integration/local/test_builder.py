@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from aiocdf.local.runtime import builder as builder_module
-from aiocdf.local.runtime import interpreters
+from aiocdf.local.runtime import environments, interpreters
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.deployment import read_deployment
 from aiocdf.local.runtime.environments import Environments
@@ -110,7 +110,7 @@ async def test_import_has_a_time_limit(stage, builder, monkeypatch):
 async def test_requirements_are_installed_once(stage, builder, wheel, monkeypatch, installer):
     """The function finds them, and a function with the same ones uses the same environment."""
     if installer == "pip":
-        monkeypatch.setattr(shutil, "which", lambda name: None)
+        monkeypatch.setattr(environments, "_uv", lambda: None)
     for name in ("f", "g"):
         stage.write("import dependency, sys\ndef handle(): return [dependency.VALUE, 'attrs' in sys.modules]", name=name)
         (stage.root / name / "requirements.txt").write_text(f"--no-index\n--find-links {wheel(3)}\ndependency\n")
@@ -135,11 +135,11 @@ async def test_changed_requirements_make_another_environment(stage, builder, whe
     assert values == [b"1", b"2"]
 
 
-async def test_requirements_that_cannot_be_installed(stage, builder):
+async def test_requirements_that_cannot_be_installed(stage, builder, monkeypatch):
     """The build log's tail is in the error, the passwords of indexes are not."""
-    index = f"file://user:pass-word@{stage.root}/no-index"
-    stage.write("def handle(): pass", settings=f"index_url = '{index}'")
-    (stage.root / "f" / "requirements.txt").write_text(f"no-such-package-anywhere @ {index}/x.zip\n")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    stage.write("def handle(): pass", settings="index_url = 'http://user:pass-word@127.0.0.1:9/simple'")
+    (stage.root / "f" / "requirements.txt").write_text("no-such-package-anywhere\n")
 
     build = await builder.finished(stage.deployment())
 
