@@ -82,6 +82,12 @@ def serve(
         typer.Option(metavar="FILE", help="A TOML file of what goes wrong on purpose.", show_default=False),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many function instances run at once; as many as the memory suggests, if not given."
+        ),
+    ] = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -105,6 +111,7 @@ def serve(
             fresh=fresh,
             limits=limit or (),
             faults=faults,
+            processes=processes,
         )
     )
 

@@ -45,6 +45,7 @@ async def run_server(
     fresh: bool,
     limits: Iterable[str],
     faults: Path | None,
+    processes: int | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -61,6 +62,7 @@ async def run_server(
         fresh: Whether to delete what earlier servers have kept there.
         limits: Which limits to change, as in `calls-per-function=10`.
         faults: The file that tells what goes wrong on purpose, if anything.
+        processes: How many function instances may run at once; None for what the machine's memory suggests.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
@@ -82,6 +84,7 @@ async def run_server(
         fresh=fresh,
         limits=allowed,
         faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
+        processes=processes,
     )
     async with server:
         environment = server.environment(login_flow)
@@ -100,6 +103,9 @@ def _show(
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
+    console.print(
+        f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that."
+    )
     console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
@@ -129,7 +135,7 @@ def _table(functions: Iterable[Function]) -> Table:
     table.add_column("id", justify="right", no_wrap=True)
     table.add_column("status")
     for function in functions:
-        error = function.deployment.error
-        status = "Ready" if error is None else f"Failed: {error}"
+        error = function.build.error
+        status = function.build.status if error is None else f"Failed: {error.partition(chr(10))[0]}"
         table.add_row(function.deployment.external_id, str(function.id), status, style=None if error is None else "red")
     return table

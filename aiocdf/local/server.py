@@ -27,7 +27,9 @@ from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
 from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_bearer
 from aiocdf.local.identity.routes import provider_routes
+from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
+from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
@@ -52,6 +54,8 @@ __all__ = ["LocalServer", "serve"]
 
 # Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
 SHUTDOWN_SECONDS = 1.0
+# Builds that take longer, because they install requirements, go on while the server runs.
+_BUILD_PATIENCE = 2.0
 
 
 def serve(
@@ -68,6 +72,7 @@ def serve(
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     faults: Faults | None = None,
+    processes: int | None = None,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
@@ -90,6 +95,8 @@ def serve(
             the same folder; None for a folder that is deleted as the server ends.
         fresh: Whether to delete what an earlier server has kept in `state`.
         faults: What goes wrong on purpose; nothing if not given.
+        processes: How many function instances may run at once; further calls wait. If not given: one for each 64 MiB of the
+            machine's memory, 4 to 250.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
@@ -111,6 +118,7 @@ def serve(
         state=None if state is None else Path(state),
         fresh=fresh,
         faults=faults,
+        processes=processes,
         log=log or logging.getLogger("aiocdf.local"),
     )
 
@@ -133,13 +141,18 @@ class LocalServer:
     _fresh: bool
     _faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
     _issuer: Issuer = attrs.field(init=False, repr=False)
+    _processes: int | None
+    _pool: WorkerPool = attrs.field(init=False, repr=False)
+    _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Make clients, users and the folder known."""
         self._issuer = Issuer(Tokens())
-        self._catalogue = Catalogue(self._root)
+        self._pool = WorkerPool(processes=self._processes)
+        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), self._log)
+        self._catalogue = Catalogue(self._root, self._builder)
         for client in self._clients:
             self._issuer.add_client(client)
         for user in self.users:
@@ -166,8 +179,10 @@ class LocalServer:
         """
         if self._running is not None:
             raise WrongState("this server was started before; make another one with serve()")
-        await self._check_root()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._pool.aclose)
+            stack.push_async_callback(self._builder.aclose)
+            await self._check_root()
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
             listeners = listen(self._host, self._port)
             for listener in listeners:
@@ -175,6 +190,7 @@ class LocalServer:
             self._port = listeners[0].getsockname()[1]
             store = await stack.enter_async_context(open_store(self._state, fresh=self._fresh, limits=self._limits))
             await self._compose(listeners, store, stack)
+            await self._builder.settle(_BUILD_PATIENCE)
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
@@ -188,6 +204,11 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server has no address before it is started: use it with `async with`")
         return self._url()
+
+    @property
+    def processes(self) -> int:
+        """How many function instances may run at once."""
+        return self._pool.processes
 
     def functions(self) -> tuple[Function, ...]:
         """Return the functions that the server last saw in its folder. Each request that needs them looks again.
@@ -285,11 +306,10 @@ class LocalServer:
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids()
-        pool = WorkerPool()
         executions = Executions(
             store=store,
             issuer=self._issuer,
-            pool=pool,
+            pool=self._pool,
             ids=ids,
             limits=self._limits,
             base_url=self._url(),
@@ -321,7 +341,6 @@ class LocalServer:
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(pool.aclose)
         stack.push_async_callback(executions.aclose)
         await runner.setup()
         for listener in listeners:

@@ -63,9 +63,10 @@ class CallEndpoints:
         nonce, data = Secret(body.text("nonce")), body.object("data").values
         if len(await request.read()) > self.limits.data_bytes:
             self._check_size(data)
-        function = await known_function(self.catalogue, function_id)
+        function = await self.catalogue.settled(await known_function(self.catalogue, function_id))
         if (status := status_of(function)) != "Ready":
-            raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}")
+            reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
+            raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}{reason}")
         call = await self.executions.start(function, nonce, data)
         return web.json_response(self._shown(call), status=201)
 

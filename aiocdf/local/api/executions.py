@@ -16,7 +16,7 @@ from aiocdf.local.state.records import Access, Call, LogLine, now_ms
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.runtime.catalogue import Function
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
+UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
 
@@ -46,6 +47,31 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """When a call began to work, which is its start time if it waited long for a process.
+
+    A start time that moves by less would only confuse those who look for the call by the time at which they sent it.
+    """
+
+    call: Call
+    _store: Store
+    _update: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Note that the call begins to work now."""
+        now = now_ms()
+        if now - self.call.start_time > UNNOTICED_WAIT:
+            self.call = attrs.evolve(self.call, start_time=now)
+            self._update = asyncio.create_task(self._store.update_call(self.call))
+
+    async def written(self) -> Call:
+        """Return the call, once what is noted is written."""
+        if self._update is not None:
+            await asyncio.wait([self._update])
+        return self.call
 
 
 @attrs.define(kw_only=True)
@@ -133,18 +159,25 @@ class Executions:
         return session
 
     async def _run(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> None:
-        outcome = STOPPED
+        outcome, progress = STOPPED, Progress(call=call, store=self._store)
         try:
-            outcome = await self._outcome(call, function, session, data)
+            outcome = await self._outcome(call, function, session, data, progress.begin)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)
-            await self._finish(call, function, self._within_limit(outcome))
+            await self._finish(await progress.written(), function, self._within_limit(outcome))
 
-    async def _outcome(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Outcome:
+    async def _outcome(
+        self,
+        call: Call,
+        function: Function,
+        session: Session,
+        data: Mapping[str, Any],
+        on_begin: Callable[[], None],
+    ) -> Outcome:
         """Run the call with a token of its session that ends with the call."""
         token = await self._issuer.issue(
             Access(
@@ -164,7 +197,7 @@ class Executions:
             token=token,
         )
         try:
-            return await self._pool.run(function.deployment, invocation, self._logs[call.id].add)
+            return await self._pool.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)
         finally:
             await self._issuer.revoke(token)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +153,7 @@ async def known_function(catalogue: Catalogue, function_id: int) -> Function:
 
 def status_of(function: Function) -> str:
     """Return whether the function can be called."""
-    return "Ready" if function.deployment.error is None else "Failed"
+    return function.build.status
 
 
 def _identifier(item: Fields) -> int | str:
@@ -164,9 +163,15 @@ def _identifier(item: Fields) -> int | str:
     return item.id() if "id" in item else item.text("externalId")
 
 
+def _end(error: str) -> str:
+    """Return the reason, and the end of the traceback or build log below it, within the service's length."""
+    reason, _, rest = error.partition("\n")
+    return error if len(error) <= TRACE_LENGTH else f"{reason[:499]}\n{rest[500 - TRACE_LENGTH :]}"
+
+
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
     """Return a function as the API shows it: what is empty is left out."""
-    deployment = function.deployment
+    deployment, version, error = function.deployment, function.build.runtime_version, function.build.error
     shown = {
         "id": function.id,
         "createdTime": function.created_time,
@@ -180,12 +185,12 @@ def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
         "metadata": dict(deployment.metadata),
         "secrets": dict.fromkeys(deployment.secrets, "***"),
         "envVars": dict(deployment.env_vars),
-        "cpu": 1.0,
-        "memory": 1.5,
-        "runtime": RUNTIME,
-        "runtimeVersion": f"Python {platform.python_version()}",
+        "cpu": deployment.cpu,
+        "memory": deployment.memory,
+        "runtime": deployment.runtime or RUNTIME,
+        "runtimeVersion": version and f"Python {version}",
         "lastCalled": called.get(function.id),
     }
-    if deployment.error is not None:
-        shown["error"] = {"message": "Function deployment failed.", "trace": deployment.error[-TRACE_LENGTH:]}
+    if error is not None:
+        shown["error"] = {"message": "Function deployment failed.", "trace": _end(error)}
     return {name: value for name, value in shown.items() if value or name in {"metadata", "secrets", "envVars"}}

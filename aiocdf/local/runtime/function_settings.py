@@ -127,6 +127,30 @@ def _timeout(value: Any) -> float:
     return float(value)
 
 
+def _amount(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1000:
+        raise ValueError("must be a number above 0")
+    return float(value)
+
+
+def _runtime(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"py3[0-9]{1,2}", value):
+        raise ValueError("must name a Python version, such as py311")
+    return value
+
+
+def _index_url(value: Any) -> Secret:
+    if not isinstance(value, str) or not re.fullmatch(r"(https?|file)://[^\s]{1,2000}", value):
+        raise ValueError("must be the URL of a package index")
+    return Secret(value)  # it may hold a password
+
+
+def _index_urls(value: Any) -> tuple[Secret, ...]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list of URLs of package indexes")
+    return tuple(map(_index_url, value))
+
+
 def _function_path(value: Any) -> str:
     # Each part becomes a part of a module's name.
     if not isinstance(value, str) or len(value) > 500 or not re.fullmatch(r"([\w-]+/)*[\w-]+\.py", value):
@@ -183,4 +207,9 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "env_vars": _env_vars,
     "timeout": _timeout,
     "function_path": _function_path,
+    "cpu": _amount,
+    "memory": _amount,
+    "runtime": _runtime,
+    "index_url": _index_url,
+    "extra_index_urls": _index_urls,
 }

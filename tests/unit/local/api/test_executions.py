@@ -12,6 +12,7 @@ import pytest
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import Issuer, digest
+from aiocdf.local.runtime.builder import Build
 from aiocdf.local.runtime.catalogue import Function
 from aiocdf.local.runtime.deployment import Deployment
 from aiocdf.local.runtime.invocation import Outcome
@@ -21,9 +22,8 @@ from aiocdf.local.state.store import open_store
 from aiocdf.local.state.tokens import Tokens
 from aiocdf.secret import Secret
 
-FUNCTION = Function(
-    id=7, created_time=0, deployment=Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
-)
+DEPLOYMENT = Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
+FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(deployment=DEPLOYMENT, status="Ready"))
 
 
 class Pool:
@@ -33,7 +33,7 @@ class Pool:
         self.invocations = []
         self.outcome = asyncio.get_running_loop().create_future()
 
-    async def run(self, deployment, invocation, on_log):
+    async def run(self, deployment, invocation, on_log, on_begin):
         self.invocations.append(invocation)
         for timestamp in range(4):
             on_log(timestamp, "0123456789")

@@ -1,31 +1,23 @@
-"""The child process that runs one function, call after call.
-
-Started by `process.py` in the function's folder, with a socket's descriptor and the handler's path as arguments. It
-uses the standard library only, and little of that, because each cold start waits for its imports.
-
-The socket carries requests one way: eight bytes of length, then JSON; a length of zero says goodbye. The other way,
-for each request: one byte when the work on it begins; then eight bytes of length, and as many bytes that hold a line
-of JSON that says how it ended and the response as JSON text. stdout and stderr are the function's own.
-"""
+"""Calling `handle`: what it is given, and what its return value or exception becomes."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import math
 import os
-import select
-import signal
-import sys
-import threading
-from contextlib import suppress
-from types import CoroutineType, FunctionType
+import traceback
+from types import CoroutineType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["answer", "fault", "main"]
+__all__ = ["OUT_OF_MEMORY", "answer", "fault"]
 
-STARTED = b"\x01"
+OUT_OF_MEMORY = "MemoryError: Function ran out of memory"
 _LONGEST_TEXT = 64 * 1024
+_ARGUMENTS = ["client", "data", "function_call_info", "secrets"]
+_NOT_ASYNC = "handle is async, which the service does not support: make it a plain function"
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class MissingClient:
@@ -33,82 +25,54 @@ class MissingClient:
 
     def __getattr__(self, name: str) -> Any:
         raise ImportError(
-            f"client.{name} needs the package cognite-sdk, which the Python that runs the local server does not have: "
-            "install cognite-sdk there and start the server again"
+            f"client.{name} needs the package cognite-sdk, which the function's Python does not have: "
+            "add cognite-sdk to the function's requirements.txt, or install aiocdf[sdk] and start the server again"
         )
 
 
-def main() -> None:
-    """Answer requests until the goodbye."""
-    channel = int(sys.argv[1])
-    handler = sys.argv[2]
-    del sys.argv[1:]
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - pathlib is a slow import
-    sys.dont_write_bytecode = True  # a .pyc tells versions apart by the second, which is too coarse for edit and call
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    os.set_inheritable(channel, False)
-    # The server takes the closed socket for the end of this process: a fork must not keep it open.
-    os.register_at_fork(after_in_child=lambda: os.close(channel))
-    threading.Thread(target=_die_with_server, args=(channel,), daemon=True).start()
-    _serve(channel, handler)
-
-
-def _die_with_server(channel: int) -> None:
-    """End this process and its children when the server is gone, even in the middle of a call."""
-    poller = select.poll()
-    poller.register(channel, 0)  # a hangup is always told
-    poller.poll()
-    os.killpg(0, signal.SIGKILL)
-
-
-def _serve(channel: int, handler: str) -> None:
-    process = os.getpid()
-    with open(channel, "rb", closefd=False) as requests, open(channel, "wb", closefd=False) as replies:
-        while size := int.from_bytes(requests.read(8)):
-            request = json.loads(requests.read(size))
-            replies.write(STARTED)
-            replies.flush()
-            reply = answer(handler, request)
-            if os.getpid() != process:
-                os._exit(0)  # the function forked and both sides came back
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):  # the function may have closed or replaced it
-                    stream.flush()
-            replies.write(len(reply).to_bytes(8) + reply)
-            replies.flush()
-
-
-def answer(handler: str, request: dict[str, Any]) -> bytes:
-    """Run the function once and return the reply.
+def answer(handler: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Run the function once and return how that ended, and the response.
 
     Args:
         handler: The path of the file that defines `handle`, below the current folder.
-        request: `data`, `secrets`, `function_call_info`, and `session` with what `client` needs.
+        request: `data`, `secrets`, `function_call_info`, and `session` with what `client` needs; or nothing, to only
+            import the handler and check it.
     """
     try:
         response = _run(handler, request)
+    except MemoryError as error:
+        return {"message": OUT_OF_MEMORY, "trace": _trace(error)}, b""
     except BaseException as error:
-        return _reply(message=_describe(error), trace=_trace(error))
-    return _reply() + response
-
-
-def _reply(message: str | None = None, trace: str | None = None) -> bytes:
-    return json.dumps({"message": message, "trace": trace}).encode() + b"\n"
+        place = "" if request else _place(error)
+        return {"message": place + _describe(error), "trace": _trace(error)}, b""
+    return {"message": None, "trace": None}, response
 
 
 def _run(handler: str, request: dict[str, Any]) -> bytes:
     # An import that failed is tried again by the next call: what it lacked may be there by then.
-    handle = importlib.import_module(handler.removesuffix(".py").replace("/", ".")).handle
+    handle = _checked(importlib.import_module(handler.removesuffix(".py").replace("/", ".")), handler)
     names = _parameters(handle)
+    if not request:
+        return b""
     arguments = {name: request[name] for name in names if name != "client"}
     if "client" in names:
         arguments["client"] = _client(**request["session"])
     value = handle(**arguments)
     if isinstance(value, CoroutineType):
         value.close()
-        raise TypeError("handle is async, which the service does not support: make it a plain function")
+        raise TypeError(_NOT_ASYNC)
     return b"" if value is None else _encode(value)
+
+
+def _checked(module: ModuleType, handler: str) -> Any:
+    """Return the module's handle, or raise the reason why it cannot be called."""
+    handle = getattr(module, "handle", None)
+    if not callable(handle):
+        raise TypeError(f"{handler} defines no function `handle`")
+    if inspect.iscoroutinefunction(handle):
+        line = handle.__code__.co_firstlineno if isinstance(handle, FunctionType) else "?"
+        raise TypeError(f"{handler}, line {line}: {_NOT_ASYNC}")
+    return handle
 
 
 def _parameters(handle: Any) -> list[str]:
@@ -117,11 +81,9 @@ def _parameters(handle: Any) -> list[str]:
         code = handle.__code__
         if not code.co_flags & 0x08:  # no **kwargs
             return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-    import inspect  # heavy, and seldom needed
-
     parameters = inspect.signature(handle).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return ["client", "data", "function_call_info", "secrets"]
+        return _ARGUMENTS
     return [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL]
 
 
@@ -147,7 +109,7 @@ def _encode(value: Any) -> bytes:
             return json.dumps(value, allow_nan=False).encode()
     except RecursionError:
         found = "it is nested too deeply"
-    raise TypeError(f"the return value is no JSON: {found}")
+    raise TypeError(f"the return value is not JSON serializable: {found}")
 
 
 def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | None:
@@ -171,8 +133,11 @@ def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | No
         faults = (fault(item, f"{path}[{index}]", around) for index, item in enumerate(value))
         return next(filter(None, faults), None)
     for key in value:
-        if not isinstance(key, str):
-            return f"a key of {path} is of type {type(key).__name__}, not str"
+        # Other keys become text, as json.dumps does it.
+        if not isinstance(key, (str, int, float, type(None))):
+            return f"a key of {path} is of type {type(key).__name__}"
+        if isinstance(key, float) and not math.isfinite(key):
+            return f"a key of {path} is {key}"
     return next(filter(None, (fault(item, f"{path}.{key}", around) for key, item in value.items())), None)
 
 
@@ -185,17 +150,20 @@ def _describe(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
-    """Return the traceback as the function's author knows it: without the frames of this file and of the import."""
-    import traceback  # heavy, and only for failures
-
+    """Return the traceback as the function's author knows it: without our frames and those of the import."""
     shown = traceback.TracebackException.from_exception(error)
     shown.stack[:] = [frame for frame in shown.stack if not _is_ours(frame.filename)]
     return "".join(shown.format())[-_LONGEST_TEXT:]
 
 
+def _place(error: BaseException) -> str:
+    """Return the file and line of the function's own that an exception came from."""
+    folder = os.getcwd() + os.sep  # noqa: PTH109 - pathlib is a slow import
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
+        return ""  # its text says so
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    return f"{frames[-1].filename.removeprefix(folder)}, line {frames[-1].lineno}: " if frames else ""
+
+
 def _is_ours(filename: str) -> bool:
-    return filename in {__file__, importlib.__file__} or filename.startswith("<frozen importlib")
-
-
-if __name__ == "__main__":
-    main()
+    return filename.startswith((_OURS, importlib.__file__, "<frozen importlib"))
