@@ -14,12 +14,14 @@ import attrs
 
 from aiocdf.errors import ConfigError
 from aiocdf.local.runtime import function_settings
+from aiocdf.local.state.clouds import CLOUDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
+    from aiocdf.local.state.clouds import Cloud
     from aiocdf.secret import Secret
 
 __all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
@@ -77,19 +79,20 @@ class Deployment:
     error: str | None = None
 
 
-def discover(root: Path) -> tuple[Deployment, ...]:
+def discover(root: Path, cloud: Cloud = CLOUDS["gcp"]) -> tuple[Deployment, ...]:
     """Return the functions below a folder: each folder in it with a `handler.py`, in the order of their names.
 
     It blocks on the disk, so call it in a thread. What has not changed since the last time is not read again.
 
     Args:
         root: The folder.
+        cloud: The time limit of calls, and the memory of functions that ask for none.
 
     Raises:
         OSError: The folder cannot be listed.
     """
     folders = sorted(path for path in root.resolve().iterdir() if not path.name.startswith("."))
-    return tuple(_deploy(folder, _fingerprint(folder)) for folder in folders if (folder / _HANDLER).is_file())
+    return tuple(_deploy(folder, _fingerprint(folder), cloud) for folder in folders if (folder / _HANDLER).is_file())
 
 
 def _fingerprint(folder: Path) -> str:
@@ -111,9 +114,10 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 
 @lru_cache(maxsize=256)
-def _deploy(folder: Path, fingerprint: str) -> Deployment:
+def _deploy(folder: Path, fingerprint: str, cloud: Cloud) -> Deployment:
+    settings = {"timeout": cloud.timeout, "memory": cloud.memory.default}
     try:
-        settings = function_settings.load(folder)
+        settings |= function_settings.load(folder)
     except ConfigError as error:
         return attrs.evolve(_bare(folder, fingerprint), error=str(error))
     return _with_settings(folder, fingerprint, settings)
