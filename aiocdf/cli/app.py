@@ -67,7 +67,9 @@ def serve(
     ] = "object",
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="How many function instances run at once; as many as the memory suggests, if not given."),
+        typer.Option(
+            min=1, help="How many function instances run at once; as many as the memory suggests, if not given."
+        ),
     ] = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.

@@ -84,7 +84,9 @@ def _show(
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
-    console.print(f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that.")
+    console.print(
+        f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that."
+    )
     console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")

@@ -78,15 +78,18 @@ class Catalogue:
         self._begun += 1
         look = self._begun
         found = await asyncio.to_thread(discover, self._root)
-        before, self._functions = self._functions, {
-            function_id: Function(
-                id=function_id,
-                created_time=self._created.setdefault(function_id, now_ms()),
-                deployment=deployment,
-                build=self._builder.begin(deployment),
-            )
-            for function_id, deployment in identified(found).items()
-        }
+        before, self._functions = (
+            self._functions,
+            {
+                function_id: Function(
+                    id=function_id,
+                    created_time=self._created.setdefault(function_id, now_ms()),
+                    deployment=deployment,
+                    build=self._builder.begin(deployment),
+                )
+                for function_id, deployment in identified(found).items()
+            },
+        )
         paths = {function.deployment.path for function in self._functions.values()}
         for path in {function.deployment.path for function in before.values()} - paths:
             self._builder.forget(path)

@@ -118,7 +118,9 @@ async def _run(command: Sequence[str], deployment: Deployment) -> None:
         await process.wait()
     if code:
         text = _without_secrets(log, deployment)[-_TAIL:].strip()
-        raise ConfigError(f"{_REQUIREMENTS} cannot be installed: {Path(command[0]).name} exited with code {code}\n{text}")
+        raise ConfigError(
+            f"{_REQUIREMENTS} cannot be installed: {Path(command[0]).name} exited with code {code}\n{text}"
+        )
 
 
 async def _tail(process: asyncio.subprocess.Process) -> str:

@@ -146,9 +146,9 @@ def _index_url(value: Any) -> Secret:
 
 
 def _index_urls(value: Any) -> tuple[Secret, ...]:
-    if not isinstance(value, list):
-        raise ValueError("must be a list of URLs of package indexes")
-    return tuple(map(_index_url, value))
+    if isinstance(value, list):
+        return tuple(map(_index_url, value))
+    raise ValueError("must be a list of URLs of package indexes")
 
 
 def _function_path(value: Any) -> str:

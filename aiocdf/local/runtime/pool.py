@@ -240,7 +240,9 @@ class WorkerPool:
         return task
 
 
-def _next(waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]]) -> asyncio.Future[tuple[WorkerProcess, bool]] | None:
+def _next(
+    waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]],
+) -> asyncio.Future[tuple[WorkerProcess, bool]] | None:
     """Take the call that waits longest, if any still waits."""
     while waiting:
         future = waiting.popleft()
