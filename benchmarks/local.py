@@ -117,7 +117,9 @@ async def measure(functions: Functions, calls: int) -> Iterator[tuple[str, str, 
     async with Client.from_env() as client:
         await client.call("trivial")
         add("100 calls of sleep(1) at once", "s", 2, await sleeping(client, {"sleep0": 100}), below)
-        add("250 over four functions", "s", 5, await sleeping(client, dict.fromkeys(SPREAD, 62) | {"sleep3": 64}), below)
+        add(
+            "250 over four functions", "s", 5, await sleeping(client, dict.fromkeys(SPREAD, 62) | {"sleep3": 64}), below
+        )
         await trivial(client, 200)
         add("trivial calls", "a second", 300, await trivial(client, 3000), lambda result, target: result >= target)
         add("first call after an edit", "ms", 100, await cold(client, functions, "trivial", TRIVIAL), below)
