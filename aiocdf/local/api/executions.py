@@ -101,6 +101,7 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _waiting: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
@@ -167,6 +168,7 @@ class Executions:
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        self._report_waiting()
         return call
 
     def _admit(self, function_id: int) -> None:
@@ -182,6 +184,16 @@ class Executions:
                     f"{owner} exceeded maximum number='{most}' of concurrent calls. Please try again later."
                 )
         self._running[function_id] += 1
+
+    def _report_waiting(self) -> None:
+        """Log once when calls begin to wait for others to end."""
+        if self._pool.is_full and not self._waiting:
+            self._log.warning(
+                "%s calls run or wait, and at most %s function instances run at once: calls wait for others to end",
+                self._running.total(),
+                self._pool.processes,
+            )
+        self._waiting = self._pool.is_full
 
     def _release(self, function_id: int) -> None:
         self._running[function_id] -= 1

@@ -60,7 +60,7 @@ class Catalogue:
     Args:
         root: The folder.
         builder: Builds what is new or has changed.
-        cloud: The time limit of calls, and the memory of functions that ask for none.
+        cloud: Which time, CPU and memory functions can have.
     """
 
     _root: Path
@@ -89,7 +89,7 @@ class Catalogue:
     async def _look(self) -> None:
         self._begun += 1
         look = self._begun
-        found = await asyncio.to_thread(discover, self._root, self._cloud)
+        found = [each.within(self._cloud) for each in await asyncio.to_thread(discover, self._root)]
         before, self._functions = (
             self._functions,
             {
