@@ -15,6 +15,7 @@ from aiohttp import web
 from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
+from aiocdf.local.api.documents import DocumentEndpoints
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.files import FileEndpoints
 from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
@@ -341,6 +342,7 @@ class LocalServer:
         scheduler = Scheduler(store=store, registry=registry, executions=executions, log=self._log)
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
+            DocumentEndpoints(),
             SessionEndpoints(store, self._issuer, ids, self._limits),
             FileEndpoints(store, ids, self._limits),
             FunctionEndpoints(
