@@ -27,7 +27,7 @@ OPERATIONS = {
     for path, described in DOCUMENT["paths"].items()
     for method in described.keys() & METHODS
 }
-EXAMPLES = 6
+EXAMPLES = 4
 
 
 async def test_served(server):
