@@ -65,6 +65,19 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
+    missing_key: Annotated[
+        Literal["externalId", "external_id"],
+        typer.Option(help="The name of the external id where an answer says which functions are unknown."),
+    ] = "externalId",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
+            show_default=False,
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -90,6 +103,9 @@ def serve(
             env_file=env_file,
             login_flow=login_flow,
             error_shape=error_shape,
+            missing_key=missing_key,
+            state=state,
+            fresh=fresh,
             processes=processes,
         )
     )

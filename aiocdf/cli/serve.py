@@ -13,6 +13,7 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.local import serve
+from aiocdf.local.state.folder import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local import LocalServer
     from aiocdf.local.api.calls import ErrorShape
+    from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.server import LoginFlow
 
@@ -38,6 +40,9 @@ async def run_server(
     env_file: Path | None,
     login_flow: LoginFlow,
     error_shape: ErrorShape,
+    missing_key: MissingKey,
+    state: Path | None,
+    fresh: bool,
     processes: int | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
@@ -51,14 +56,19 @@ async def run_server(
         env_file: Where to keep the environment for clients, if anywhere.
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
+        missing_key: The name of the external id where an answer says which functions are unknown.
+        state: Where to keep the state; None for the folder's own place.
+        fresh: Whether to delete what earlier servers have kept there.
         processes: How many function instances may run at once; None for what the machine's memory suggests.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
-        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, or the file cannot be written.
+        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
+            written, or the state cannot be kept.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
+    kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
     server = serve(
         folder,
         port=port,
@@ -66,13 +76,16 @@ async def run_server(
         allowed_hosts=allowed_hosts,
         project=project,
         error_shape=error_shape,
+        missing_key=missing_key,
+        state=kept_in,
+        fresh=fresh,
         processes=processes,
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file)
+            _show(open_console(), server, environment, env_file, kept_in)
             await asyncio.Event().wait()
 
 
@@ -81,6 +94,7 @@ def _show(
     server: LocalServer,
     environment: Mapping[str, str],
     env_file: Path | None,
+    state: Path,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
@@ -93,7 +107,8 @@ def _show(
     if env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
-    console.print("\nCtrl-C ends the server. Calls are logged below as they end.")
+    console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
+    console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 
 def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:

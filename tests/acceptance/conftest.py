@@ -24,6 +24,7 @@ class Shell:
         self._mark = f"AIOCDF_SHELL={uuid.uuid4()}"
         self._environment = {name: value for name, value in os.environ.items() if name not in COLOURS}
         self._environment |= {"TERM": "xterm-256color", **dict([self._mark.split("=")])}
+        self._environment["XDG_STATE_HOME"] = str(folder.with_name(f"{folder.name}-state"))
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str, command=COMMAND, environment=None, **streams) -> subprocess.Popen[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiocdf.local.runtime.pool import WorkerPool
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Ids, Session
+    from aiocdf.local.state.schedules import Schedule
     from aiocdf.local.state.store import Store
     from aiocdf.secret import Secret
 
@@ -112,17 +113,30 @@ class Executions:
         self._admit(function.id)
         try:
             session = await self._bound(function.id, nonce)
-            call = Call(id=self._ids.take(), function_id=function.id, status="Running", start_time=now_ms())
-            await self._store.add_call(call)
+            return await self._begin(self._new_call(function), function, session, data)
         except BaseException:
             self._release(function.id)
             raise
-        self._logs[call.id] = CallLog(self._limits.log_bytes)
-        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self._report_waiting()
-        return call
+
+    async def start_scheduled(self, function: Function, session: Session, schedule: Schedule, time: int) -> Call:
+        """Start the call of a schedule, with the session that the schedule was created with.
+
+        Raises:
+            Problem: Too many calls run; nothing was started.
+        """
+        self._admit(function.id)
+        try:
+            return await self._begin(self._new_call(function, schedule, time), function, session, schedule.data or {})
+        except BaseException:
+            self._release(function.id)
+            raise
+
+    async def refuse_scheduled(self, function: Function, schedule: Schedule, time: int, reason: str) -> None:
+        """Keep the call of a schedule as Failed, with the reason in its log too."""
+        call = self._new_call(function, schedule, time)
+        await self._store.add_call(call)
+        failed = attrs.evolve(call, status="Failed", end_time=call.start_time, message=reason)
+        await self._store.finish_call(failed, None, [LogLine(call.start_time, reason)])
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
         """Return what a running call has printed so far; None if it does not run."""
@@ -136,6 +150,26 @@ class Executions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
+        return Call(
+            id=self._ids.take(),
+            function_id=function.id,
+            status="Running",
+            start_time=now_ms(),
+            schedule_id=None if schedule is None else schedule.id,
+            scheduled_time=time,
+        )
+
+    async def _begin(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Call:
+        """Keep a call that was admitted, and run it in a task of its own."""
+        await self._store.add_call(call)
+        self._logs[call.id] = CallLog(self._limits.log_bytes)
+        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._report_waiting()
+        return call
 
     def _admit(self, function_id: int) -> None:
         """Count a call in, or refuse it; nothing is awaited between the check and the count."""
@@ -207,6 +241,8 @@ class Executions:
             base_url=self._base_url,
             project=self._project,
             token=token,
+            schedule_id=call.schedule_id,
+            scheduled_time=call.scheduled_time,
         )
         try:
             return await self._pool.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local.runtime.builder import Build, Builder
     from aiocdf.local.runtime.deployment import Deployment
+    from aiocdf.local.state.functions import FunctionRecord
 
 __all__ = ["Catalogue", "Function", "identified"]
 
@@ -35,12 +36,19 @@ class Function:
         created_time: When it was first seen, in epoch milliseconds.
         deployment: What is on disk.
         build: What has become of it so far.
+        record: What was asked for, if it was created through the API.
     """
 
     id: int
     created_time: int
     deployment: Deployment
     build: Build
+    record: FunctionRecord | None = None
+
+    @property
+    def external_id(self) -> str | None:
+        """Its external id, which a function of the folder always has."""
+        return self.deployment.external_id if self.record is None else self.record.external_id
 
 
 @attrs.define

@@ -17,6 +17,12 @@ __all__ = ["Database"]
 
 T = TypeVar("T")
 
+#: Seconds for which work waits that no one waits for: it mostly goes along with the next that someone waits for.
+LATER = 0.02
+
+#: Seconds between two transactions: each costs as much as ten pieces of work.
+BETWEEN = 0.002
+
 Work = Callable[[sqlite3.Connection], T]
 
 #: What came of a piece of work.
@@ -37,6 +43,7 @@ class Database:
         self._write_thread = ThreadPoolExecutor(1, "aiocdf-write")
         self._read_thread = ThreadPoolExecutor(1, "aiocdf-read")
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -58,7 +65,7 @@ class Database:
             await database.aclose()
 
     async def read(self, work: Work[T]) -> T:
-        """Return what the work reads; it sees all that was written before."""
+        """Return what the work reads; it sees all that was committed before."""
         return await asyncio.get_running_loop().run_in_executor(self._read_thread, work, self._reader)
 
     async def write(self, work: Work[T]) -> T:
@@ -67,18 +74,32 @@ class Database:
         Raises:
             sqlite3.Error: It cannot be written.
         """
-        return await self.submit(work)
-
-    def submit(self, work: Work[T]) -> asyncio.Future[T]:
-        """Have the work done after all that was submitted before, also if no one waits for it."""
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, waiter))
+        self._start()
+        return await waiter
+
+    def submit(self, work: Work[Any]) -> None:
+        """Have the work done within a moment, and before all that is written after it."""
+        loop = asyncio.get_running_loop()
+        self._waiting.append((work, loop.create_future()))
+        if self._timer is None:
+            self._timer = loop.call_later(LATER, self._start)
+
+    async def committed(self) -> None:
+        """Wait until all that was submitted is committed."""
+        if self._waiting or self._task is not None:
+            await self.write(lambda _: None)
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._task is None:
             self._task = asyncio.create_task(self._write_all(), name="aiocdf-write")
-        return waiter
 
     async def _write_all(self) -> None:
-        """Write in one transaction what came together while the one before was written."""
+        """Write in one transaction what came together during the one before, and a moment after it."""
         loop = asyncio.get_running_loop()
         while self._waiting:
             group, self._waiting = self._waiting, []
@@ -91,10 +112,12 @@ class Database:
                     waiter.set_result(result)
                 else:
                     waiter.set_exception(error)
+            await asyncio.sleep(BETWEEN)
         self._task = None
 
     async def aclose(self) -> None:
         """Write what was submitted, and close."""
+        self._start()
         if self._task is not None:
             await self._task
         loop = asyncio.get_running_loop()
@@ -109,8 +132,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     # Each connection is used by one thread at a time, but not by the one that opens it.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it has to come first
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_size_limit = 50000000")
         # What is committed outlives the process; after a power failure the database is whole, and a moment older.
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error:

@@ -30,11 +30,10 @@ BEGIN;
 CREATE INDEX call_of_function ON call (function_id, id);
 CREATE INDEX call_running ON call (id) WHERE status = 'Running';
 CREATE TABLE response (call_id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE log (call_id INTEGER NOT NULL, lines TEXT NOT NULL);
+CREATE TABLE log (call_id INTEGER NOT NULL, lines BLOB NOT NULL);
 CREATE INDEX log_of_call ON log (call_id);
 {SESSIONS.create}
 ALTER TABLE session ADD COLUMN nonce BLOB;
-CREATE UNIQUE INDEX session_of_nonce ON session (nonce) WHERE nonce IS NOT NULL;
 {FUNCTIONS.create}
 CREATE UNIQUE INDEX function_by_external_id ON function (external_id) WHERE external_id IS NOT NULL;
 {FILES.create}

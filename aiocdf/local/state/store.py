@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
+from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +15,9 @@ import attrs
 from aiocdf.errors import ConfigError
 from aiocdf.local.state.database import Database
 from aiocdf.local.state.folder import DATABASE, clear, locked_folder
-from aiocdf.local.state.records import LogLine
+from aiocdf.local.state.history import Sweep
+from aiocdf.local.state.limits import Limits
+from aiocdf.local.state.records import LogLine, now_ms
 from aiocdf.local.state.schema import CALLS, FILES, FUNCTIONS, SCHEDULES, SESSIONS, prepare
 
 if TYPE_CHECKING:
@@ -28,16 +32,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "open_store"]
 
+ADD_SESSION = SESSIONS.insert.replace("(", "(nonce, ", 1).replace("(?", "(?, ?", 1)
+
+#: Calls that have ended and are still kept in memory.
+MOST_ENDED = 1_000
+
+#: Seconds between two sweeps, unless much is written.
+SWEEP_SECONDS = 60.0
+
 Record = TypeVar("Record", bound=attrs.AttrsInstance)
 
 
 @asynccontextmanager
-async def open_store(folder: Path | None = None, *, fresh: bool = False) -> AsyncIterator[Store]:
+async def open_store(
+    folder: Path | None = None, *, fresh: bool = False, limits: Limits | None = None
+) -> AsyncIterator[Store]:
     """Open the store in a folder, which no other process can use meanwhile.
 
     Args:
         folder: Where; None for a folder that is deleted at the end.
         fresh: Whether to begin with nothing.
+        limits: How long calls are kept; the service's limits if not given.
 
     Raises:
         ConfigError: Another server uses the folder, it cannot be written, or holds something else.
@@ -48,13 +63,18 @@ async def open_store(folder: Path | None = None, *, fresh: bool = False) -> Asyn
         async with AsyncExitStack() as stack:
             try:
                 database = await stack.enter_async_context(Database.open(place / DATABASE, prepare))
-                store = Store(place, database)
-                await store.load()
+                store = Store(place, database, limits or Limits())
+                await store.load(now_ms())
             except (sqlite3.Error, ConfigError) as error:
                 raise ConfigError(
                     f"cannot use the state in {str(place)!r}: {error}. Begin afresh, or give another folder for the state."
                 ) from None
-            yield store
+            sweeping = asyncio.create_task(store.sweep_on(), name="aiocdf-sweep")
+            try:
+                yield store
+            finally:
+                sweeping.cancel()
+                await asyncio.wait([sweeping])
 
 
 @attrs.define(eq=False)
@@ -70,62 +90,75 @@ class Store:
 
     folder: Path
     _database: Database = attrs.field(repr=False)
-    _running: dict[int, Call] = attrs.field(factory=dict, init=False, repr=False)
+    _limits: Limits = attrs.field(repr=False)
+    #: Sessions that can be bound, by the digest of the nonce, oldest first.
+    _ready: dict[bytes, Session] = attrs.field(factory=dict, init=False, repr=False)
+    _calls: dict[int, Call] = attrs.field(factory=dict, init=False, repr=False)
+    _ended: deque[int] = attrs.field(factory=deque, init=False, repr=False)
+    _unswept: int = attrs.field(default=0, init=False, repr=False)
+    _full: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
     _last_called: dict[int, int] = attrs.field(factory=dict, init=False, repr=False)
 
-    async def load(self) -> None:
-        """Read what is kept in memory too."""
+    async def load(self, now: int) -> None:
+        """Read what is kept in memory too.
+
+        Args:
+            now: Epoch milliseconds, before which nonces have ended.
+        """
         sql = "SELECT function_id, MAX(start_time) FROM call GROUP BY function_id"
         self._last_called = dict(await self._rows(sql))
+        sql = f"SELECT nonce, {SESSIONS.columns} FROM session WHERE status = 'READY' AND nonce_expires > ? ORDER BY id"  # noqa: S608 - names of our own
+        self._ready = {nonce: SESSIONS.read(row) for nonce, *row in await self._rows(sql, (now,))}
 
-    # Sessions
+    # Sessions: nothing waits for the disk, because a call that starts with one is written after it.
 
     async def add_session(self, session: Session, nonce: bytes) -> None:
         """Keep a session that can be bound with the nonce, which comes as a digest."""
-
-        def add(database: sqlite3.Connection) -> None:
-            database.execute(SESSIONS.insert, SESSIONS.row(session))
-            database.execute("UPDATE session SET nonce = ? WHERE id = ?", (nonce, session.id))
-
-        await self._database.write(add)
+        self._drop_expired(session.creation_time)
+        self._ready[nonce] = session
+        self._database.submit(_statement(ADD_SESSION, (nonce, *SESSIONS.row(session))))
 
     async def bind_session(self, nonce: bytes, now: int) -> Session | None:
         """Use up the nonce and return its session, now ACTIVE; None if the nonce is unknown, used or too old."""
-        sql = f"""UPDATE session SET status = 'ACTIVE', nonce = NULL
-            WHERE nonce = ? AND status = 'READY' AND nonce_expires > ? RETURNING {SESSIONS.columns}"""  # noqa: S608 - as above
-        bound = await self._execute(sql, (nonce, now))
-        return SESSIONS.read(bound[0]) if bound else None
+        session = self._ready.pop(nonce, None)
+        if session is None or session.nonce_expires <= now:
+            return None
+        self._database.submit(_statement("UPDATE session SET status = 'ACTIVE' WHERE id = ?", (session.id,)))
+        return attrs.evolve(session, status="ACTIVE")
 
     async def sessions(self, ids: Sequence[int]) -> list[Session]:
         """Return the sessions that are known, in the order asked for."""
+        await self._database.committed()
         return await self._by_ids(SESSIONS, ids)
 
     async def list_sessions(self, *, status: str | None, before: int | None, limit: int) -> list[Session]:
         """Return sessions, newest first, with ids below `before`."""
+        await self._database.committed()
         return await self._select(SESSIONS, {"status =": status, "id <": before}, limit)
 
     async def revoke_sessions(self, ids: Iterable[int]) -> None:
         """Make the sessions REVOKED; their tokens are kept elsewhere."""
-        await self._execute(
-            "UPDATE session SET status = 'REVOKED' WHERE id IN (SELECT value FROM json_each(?))", (_json(ids),)
-        )
+        revoked = set(ids)
+        self._ready = {nonce: session for nonce, session in self._ready.items() if session.id not in revoked}
+        sql = "UPDATE session SET status = 'REVOKED' WHERE id IN (SELECT value FROM json_each(?))"
+        await self._execute(sql, (_json(revoked),))
 
     # Calls
 
     async def add_call(self, call: Call) -> None:
         """Keep a call that starts now. If this is cancelled, the call is forgotten."""
-        self._running[call.id] = call
+        self._calls[call.id] = call
         self._last_called[call.function_id] = call.start_time
         try:
             await self._execute(CALLS.insert, CALLS.row(call))
         except BaseException:
-            del self._running[call.id]
+            del self._calls[call.id]
             self._database.submit(_statement("DELETE FROM call WHERE id = ?", (call.id,)))
             raise
 
     async def update_call(self, call: Call) -> None:
         """Replace a call that still runs by what has become of it, such as its time of start."""
-        self._running[call.id] = call
+        self._calls[call.id] = call
         await self._execute(CALLS.update, (*CALLS.row(call), call.id))
 
     async def finish_call(self, call: Call, response: bytes | None, log: Sequence[LogLine]) -> None:
@@ -136,18 +169,24 @@ class Store:
             if response is not None:
                 database.execute("INSERT INTO response VALUES (?, ?)", (call.id, response))
             if log:
-                database.execute("INSERT INTO log VALUES (?, ?)", (call.id, _json(map(attrs.astuple, log))))
+                database.execute("INSERT INTO log VALUES (?, ?)", (call.id, _json(map(attrs.astuple, log)).encode()))
 
         try:
             await self._database.write(finish)
         except sqlite3.Error:
-            self._running[call.id] = call  # seen to have ended, at least until the server ends
+            self._calls[call.id] = call  # seen to have ended, at least until the server ends
             raise
-        self._running.pop(call.id, None)
+        self._calls[call.id] = call
+        self._ended.append(call.id)
+        if len(self._ended) > MOST_ENDED:
+            self._calls.pop(self._ended.popleft(), None)
+        self._unswept += len(response or b"") + sum(len(line.message) for line in log)
+        if self._unswept > self._limits.history_bytes // 20:
+            self._full.set()
 
     async def calls(self, function_id: int, ids: Sequence[int]) -> list[Call]:
         """Return the calls that are known, in the order asked for."""
-        found = {call_id: self._running[call_id] for call_id in ids if call_id in self._running}
+        found = {call_id: self._calls[call_id] for call_id in ids if call_id in self._calls}
         if len(found) < len(ids):
             others = [call_id for call_id in ids if call_id not in found]
             found |= {call.id: call for call in await self._by_ids(CALLS, others)}
@@ -180,6 +219,23 @@ class Store:
     async def last_called(self) -> Mapping[int, int]:
         """Return when each function was last called, in epoch milliseconds, by function id."""
         return self._last_called
+
+    async def sweep(self, now: int) -> None:
+        """Delete the calls that are too old, or for which there is no room; *now* is in epoch milliseconds."""
+        sweep = Sweep(now, self._limits)
+        while deleted := await self._database.write(sweep.step):
+            for call_id in deleted:
+                self._calls.pop(call_id, None)
+
+    async def sweep_on(self) -> None:
+        """Sweep now and then, and when much was written."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), SWEEP_SECONDS)
+            self._unswept = 0
+            self._full.clear()
+            with contextlib.suppress(sqlite3.Error):  # a full disk is told by whoever has something to write
+                await self.sweep(now_ms())
 
     # What was made through the API
 
@@ -244,6 +300,11 @@ class Store:
         await self._delete(ids, "schedule WHERE id")
 
     # How it is written and read
+
+    def _drop_expired(self, now: int) -> None:
+        """Forget nonces that have ended; the oldest come first."""
+        while self._ready and (oldest := next(iter(self._ready.items())))[1].nonce_expires <= now:
+            del self._ready[oldest[0]]
 
     async def _execute(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         return await self._database.write(_statement(sql, values))

@@ -140,6 +140,33 @@ async def test_sessions(store):
     assert [] == await store.list_sessions(status=None, before=1, limit=9)
 
 
+async def test_sessions_again(tmp_path):
+    """A nonce that was not used before the server ended can be used after it, and no other."""
+    async with open_store(tmp_path) as store:
+        for number in (1, 2, 3):
+            await store.add_session(session(number, nonce_expires=2**53), b"%d" % number)
+        await store.add_session(session(4), b"4")
+        await store.bind_session(b"1", 99)
+        await store.revoke_sessions([3])
+    async with open_store(tmp_path) as store:
+        bound = [await store.bind_session(b"%d" % number, 99) for number in (1, 2, 3, 4)]
+        assert [None, 2, None, None] == [found and found.id for found in bound]
+
+
+async def test_revoked_nonce(store):
+    """A session that was revoked cannot be bound."""
+    await store.add_session(session(1), b"1")
+    await store.revoke_sessions([1])
+    assert await store.bind_session(b"1", 99) is None
+
+
+async def test_nonces_in_memory(store):
+    """Nonces that have ended do not stay in memory."""
+    for number in range(1, 100):
+        await store.add_session(session(number, creation_time=number, nonce_expires=number + 10), b"%d" % number)
+    assert 10 == len(store._ready)
+
+
 async def test_calls(store):
     """Calls are found by id while they run and when they have ended, in the order asked for, of one function only."""
     calls = [running(1), running(2), running(3, function_id=8)]
@@ -155,13 +182,16 @@ async def test_calls(store):
     assert {7: 10, 8: 10} == await store.last_called()
 
 
-async def test_memory(store):
-    """A call that has ended does not stay in memory."""
-    for number in range(50):
+async def test_memory(store, monkeypatch):
+    """Of the calls that have ended, only the last stay in memory; the others are found too."""
+    monkeypatch.setattr("aiocdf.local.state.store.MOST_ENDED", 3)
+    await store.add_call(running(0))
+    for number in range(1, 50):
         call = running(number)
         await store.add_call(call)
         await store.finish_call(completed(call), b"1", [LogLine(1, "a")])
-    assert not store._running
+    assert {0, 47, 48, 49} == store._calls.keys()
+    assert [running(0), completed(running(1)), completed(running(49))] == await store.calls(7, [0, 1, 49])
 
 
 @pytest.mark.parametrize(

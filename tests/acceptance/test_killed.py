@@ -1,0 +1,187 @@
+"""`aiocdf serve`, killed with `kill -9` at random moments while clients use it, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import subprocess
+import time
+
+import aiohttp
+import pytest
+
+FUNCTIONS = {
+    "quick": 'def handle(data):\n    print("got", data["x"])\n    return data["x"]\n',
+    "slow": "import time\ndef handle():\n    time.sleep(600)\n",
+}
+
+
+class Server:
+    """A server that is started again and again in the same folder."""
+
+    def __init__(self, shell) -> None:
+        self._shell = shell
+        for name, source in FUNCTIONS.items():
+            (shell.folder / "functions" / name).mkdir(parents=True)
+            (shell.folder / "functions" / name / "handler.py").write_text(source)
+
+    async def start(self, *options: str) -> None:
+        screen = self._shell.folder / "screen"
+        with screen.open("w") as out:
+            self.process = self._shell.start(
+                "serve", "functions", "--env-file", "local.env", *options, stdout=out, stderr=subprocess.DEVNULL
+            )
+        while "Ctrl-C" not in screen.read_text():
+            assert self.process.poll() is None
+            await asyncio.sleep(0.02)
+        lines = (self._shell.folder / "local.env").read_text().splitlines()
+        self.environment = dict(line.split("=", 1) for line in lines)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Caller:
+    """Someone who starts calls, asks for them, and knows what was answered."""
+
+    def __init__(self) -> None:
+        #: By call: its function, and what was last answered.
+        self.answers: dict[int, tuple[int, dict[str, object]]] = {}
+        self.responses: dict[int, object] = {}
+
+    async def sign_in(self, environment) -> None:
+        self._base = f"{environment['CDF_URL']}/api/v1/projects/local"
+        self._http = aiohttp.ClientSession()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": environment["IDP_CLIENT_ID"],
+            "client_secret": environment["IDP_CLIENT_SECRET"],
+        }
+        async with self._http.post(environment["IDP_TOKEN_URL"], data=form) as answer:
+            self._http.headers["Authorization"] = f"Bearer {(await answer.json())['access_token']}"
+        self.functions = {
+            function["externalId"]: function["id"] for function in (await self.get("/functions"))["items"]
+        }
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def get(self, path):
+        async with self._http.get(self._base + path) as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def post(self, path, body):
+        async with self._http.post(self._base + path, json=body) as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def call_on(self, name) -> None:
+        """Call a function again and again until the server is gone."""
+        function = self.functions[name]
+        with contextlib.suppress(aiohttp.ClientError):
+            while True:
+                session = await self.post("/sessions", {"items": [{"oneshotTokenExchange": True}]})
+                body = {"nonce": session["items"][0]["nonce"], "data": {"x": len(self.answers)}}
+                call = await self.post(f"/functions/{function}/call", body)
+                self.answers[call["id"]] = function, call
+                if name == "slow":
+                    await asyncio.sleep(60)
+                path = f"/functions/{function}/calls/{call['id']}"
+                while call["status"] == "Running":
+                    call = await self.get(path)
+                self.answers[call["id"]] = function, call
+                self.responses[call["id"]] = await self.get(f"{path}/response"), await self.get(f"{path}/logs")
+
+    async def check(self) -> None:
+        """Hold what was answered before against what is answered now."""
+        for call_id, (function, before) in self.answers.items():
+            path = f"/functions/{function}/calls/{call_id}"
+            now = await self.get(path)
+            if before["status"] != "Running":
+                assert before == now
+            else:
+                assert "Running" != now["status"]
+                assert "Completed" == now["status"] or "ended" in now["error"]["message"]
+            if call_id in self.responses:
+                assert self.responses[call_id] == (await self.get(f"{path}/response"), await self.get(f"{path}/logs"))
+            self.answers[call_id] = function, now
+
+
+@pytest.mark.timeout(120)
+async def test_kill(shell):
+    """Every answer holds after each of many kills: calls, ends, responses and logs; what ran has failed, with a reason."""
+    server, caller, moments = Server(shell), Caller(), random.Random(1)
+    for _ in range(8):
+        await server.start()
+        await caller.sign_in(server.environment)
+        await caller.check()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(caller.call_on(name)) for name in ["quick"] * 8 + ["slow"] * 2]
+            await asyncio.sleep(moments.uniform(0.05, 0.8))
+            server.kill()
+            for task in tasks[8:]:
+                task.cancel()
+        await caller.close()
+    await server.start()
+    await caller.sign_in(server.environment)
+    await caller.check()
+    await caller.close()
+    assert {"Completed", "Failed"} == {call["status"] for _, call in caller.answers.values()}
+    assert len(caller.responses) > 50
+    server.process.terminate()
+    assert 0 == server.process.wait(timeout=10)
+
+
+@pytest.mark.timeout(30)
+async def test_processes_of_a_killed_server(shell):
+    """The processes that ran functions end with a server that was killed."""
+    server, caller = Server(shell), Caller()
+    await server.start()
+    await caller.sign_in(server.environment)
+    task = asyncio.create_task(caller.call_on("slow"))
+    while len(shell.processes()) < 2:
+        await asyncio.sleep(0.02)
+    server.kill()
+    task.cancel()
+    await caller.close()
+    until = time.monotonic() + 10
+    while shell.processes() and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    assert [] == shell.processes()
+
+
+async def test_where_the_state_is(shell):
+    """Without `--state`, a folder of functions has a place of its own in the user's state directory."""
+    server = Server(shell)
+    place = shell.folder.with_name(f"{shell.folder.name}-state") / "aiocdf" / "serve"
+    await server.start()
+    server.kill()
+    (folder,) = place.iterdir()
+    assert (folder / "state.db").is_file()
+    assert str(folder) in (shell.folder / "screen").read_text()
+    await server.start("--state", "kept")
+    server.kill()
+    assert (shell.folder / "kept" / "state.db").is_file()
+
+
+async def test_fresh(shell):
+    """`--fresh` deletes the calls of earlier servers."""
+    server = Server(shell)
+    counts = []
+    for options in ([], [], ["--fresh"]):
+        await server.start(*options)
+        caller = Caller()
+        await caller.sign_in(server.environment)
+        calls = f"/functions/{caller.functions['slow']}/calls"
+        counts.append(len((await caller.get(calls))["items"]))
+        task = asyncio.create_task(caller.call_on("slow"))
+        while not caller.answers:
+            await asyncio.sleep(0.02)
+        server.kill()
+        task.cancel()
+        await caller.close()
+    assert [0, 1, 0] == counts
