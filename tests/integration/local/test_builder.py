@@ -196,7 +196,9 @@ async def test_function_with_settings_that_are_not_in_a_file(stage, builder):
     build = await builder.finished(deployment)
 
     assert (build.status, build.deployment.external_id) == ("Ready", "made")
-    assert (await stage.pool.run(build.deployment, stage.invocation(), lambda *_: None)).response == b'{"key": "s3cret-of-made"}'
+    assert (
+        await stage.pool.run(build.deployment, stage.invocation(), lambda *_: None)
+    ).response == b'{"key": "s3cret-of-made"}'
 
 
 async def test_close_gives_up_builds(stage, builder):
