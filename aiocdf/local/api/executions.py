@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
+LOGS_EVERY = 1.0  # seconds
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -39,6 +40,7 @@ class CallLog:
 
     _room: int
     lines: list[LogLine] = attrs.field(factory=list, init=False)
+    _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
         """Keep a line, or say once that no more are kept."""
@@ -47,6 +49,12 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+    def take_new(self) -> list[LogLine]:
+        """Return the lines that were not taken before."""
+        new = self.lines[self._taken :]
+        self._taken = len(self.lines)
+        return new
 
 
 @attrs.define(kw_only=True)
@@ -100,6 +108,7 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
@@ -120,6 +129,8 @@ class Executions:
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
         return call
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
@@ -134,6 +145,18 @@ class Executions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def _keep_logs(self) -> None:
+        """Write what running calls print now and then, so that it is there if the server is killed."""
+        while self._logs:
+            await asyncio.sleep(LOGS_EVERY)
+            for call_id, log in self._logs.items():
+                if lines := log.take_new():
+                    self._store.add_log(call_id, lines)
+        self._keeper = None
 
     def _admit(self, function_id: int) -> None:
         """Count a call in, or refuse it; nothing is awaited between the check and the count."""
@@ -217,7 +240,11 @@ class Executions:
             message=outcome.message,
             trace=outcome.trace,
         )
-        await self._store.finish_call(ended, outcome.response, self._logs[call.id].lines)
-        del self._logs[call.id]
+        try:
+            await self._store.finish_call(ended, outcome.response, self._logs[call.id].take_new())
+        except Exception:  # noqa: BLE001 - the call has ended all the same
+            self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
+        finally:
+            del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
         self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)

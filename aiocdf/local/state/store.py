@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "open_store"]
 
+ADD_LOG = "INSERT INTO log VALUES (?, ?)"
 ADD_SESSION = SESSIONS.insert.replace("(", "(nonce, ", 1).replace("(?", "(?, ?", 1)
 
 #: Calls that have ended and are still kept in memory.
@@ -161,15 +162,19 @@ class Store:
         self._calls[call.id] = call
         await self._execute(CALLS.update, (*CALLS.row(call), call.id))
 
+    def add_log(self, call_id: int, lines: Sequence[LogLine]) -> None:
+        """Keep more lines of a running call's log; they are written within a moment."""
+        self._database.submit(_statement(ADD_LOG, _log_row(call_id, lines)))
+
     async def finish_call(self, call: Call, response: bytes | None, log: Sequence[LogLine]) -> None:
-        """Replace a call by its finished self, and keep its log and what it returned, as JSON text."""
+        """Replace a call by its finished self, and keep the rest of its log and what it returned, as JSON text."""
 
         def finish(database: sqlite3.Connection) -> None:
             database.execute(CALLS.update, (*CALLS.row(call), call.id))
             if response is not None:
                 database.execute("INSERT INTO response VALUES (?, ?)", (call.id, response))
             if log:
-                database.execute("INSERT INTO log VALUES (?, ?)", (call.id, _json(map(attrs.astuple, log)).encode()))
+                database.execute(ADD_LOG, _log_row(call.id, log))
 
         try:
             await self._database.write(finish)
@@ -212,7 +217,7 @@ class Store:
         return rows[0][0] if rows else None
 
     async def log(self, call_id: int) -> Sequence[LogLine]:
-        """Return the log of a finished call."""
+        """Return what is kept of the log of a call: all of it when the call has ended."""
         rows = await self._rows("SELECT lines FROM log WHERE call_id = ? ORDER BY rowid", (call_id,))
         return [LogLine(*line) for (lines,) in rows for line in json.loads(lines)]
 
@@ -342,6 +347,10 @@ class Store:
 
 def _statement(sql: str, values: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[Any]]:
     return lambda database: database.execute(sql, values).fetchall()
+
+
+def _log_row(call_id: int, lines: Iterable[LogLine]) -> tuple[int, bytes]:
+    return call_id, _json(map(attrs.astuple, lines)).encode()
 
 
 def _json(values: Iterable[Any]) -> str:

@@ -157,6 +157,17 @@ async def test_broken_pool(executions, store, pool, caplog):
     assert "bug" in caplog.text
 
 
+async def test_end_that_is_not_written(executions, store, pool, caplog):
+    """An end that cannot be written is logged, and the call is seen to have ended."""
+    call = await start(executions, store)
+    store._database._writer.execute("PRAGMA query_only = ON")
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert "Completed" == found.status
+    assert f"the end of call {call.id} of f was not written" in caplog.text
+    assert executions.log(call.id) is None
+
+
 async def test_room_comes_back(executions, store, pool):
     """Calls that end, however they end, make room for others; those refused took none."""
     for nonce in "ab":
