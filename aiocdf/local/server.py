@@ -305,7 +305,7 @@ class LocalServer:
 
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
-        ids = Ids()
+        ids = Ids(await store.last_id())
         executions = Executions(
             store=store,
             issuer=self._issuer,

@@ -68,7 +68,8 @@ async def open_store(
                 await store.load(now_ms())
             except (sqlite3.Error, ConfigError) as error:
                 raise ConfigError(
-                    f"cannot use the state in {str(place)!r}: {error}. Begin afresh, or give another folder for the state."
+                    f"cannot use the state in {str(place)!r}: {error}. Begin afresh, with --fresh or serve(fresh=True), or "
+                    "give another folder, with --state or serve(state=...)"
                 ) from None
             sweeping = asyncio.create_task(store.sweep_on(), name="aiocdf-sweep")
             try:
@@ -110,6 +111,13 @@ class Store:
         self._last_called = dict(await self._rows(sql))
         sql = f"SELECT nonce, {SESSIONS.columns} FROM session WHERE status = 'READY' AND nonce_expires > ? ORDER BY id"  # noqa: S608 - names of our own
         self._ready = {nonce: SESSIONS.read(row) for nonce, *row in await self._rows(sql, (now,))}
+
+    async def last_id(self) -> int:
+        """Return the highest id there is, 0 if there is none."""
+        tables = (CALLS, FILES, FUNCTIONS, SCHEDULES, SESSIONS)
+        highest = " UNION ALL ".join(f"SELECT MAX(id) AS id FROM {table.name}" for table in tables)  # noqa: S608 - as above
+        ((last,),) = await self._rows(f"SELECT IFNULL(MAX(id), 0) FROM ({highest})")  # noqa: S608 - as above
+        return int(last)
 
     # Sessions: nothing waits for the disk, because a call that starts with one is written after it.
 
@@ -236,7 +244,8 @@ class Store:
         """Sweep now and then, and when much was written."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), SWEEP_SECONDS)
+                async with asyncio.timeout(SWEEP_SECONDS):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._full.wait()
             self._unswept = 0
             self._full.clear()
             with contextlib.suppress(sqlite3.Error):  # a full disk is told by whoever has something to write

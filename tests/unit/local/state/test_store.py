@@ -348,6 +348,26 @@ async def test_owner_only(tmp_path):
     assert {0o600, 0o700} == set(modes.values())
 
 
+async def test_open_to_others(tmp_path):
+    """What others could read is closed to them."""
+    async with open_store(tmp_path):
+        pass
+    (tmp_path / "state.db").chmod(0o644)
+    (tmp_path / "files").chmod(0o755)
+    async with open_store(tmp_path):
+        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("state.db", "files")]
+    assert [0o600, 0o700] == modes
+
+
+async def test_last_id(store):
+    """The highest id is known, whatever it is of."""
+    assert 0 == await store.last_id()
+    await store.add_call(running(5))
+    assert 5 == await store.last_id()
+    await store.add_schedule(attrs.evolve(SCHEDULE, id=9))
+    assert 9 == await store.last_id()
+
+
 async def test_temporary():
     """Without a folder, nothing is left."""
     async with open_store() as store:
