@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_MissingKey = Annotated[
+    Literal["externalId", "external_id"],
+    typer.Option(help="The name of the external id where an answer says which functions are unknown."),
+]
+_Cloud = Annotated[
+    Literal["gcp", "azure", "aws"], typer.Option(help="The cloud whose figures hold, for data, time and memory.")
+]
+
 # Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
 app = typer.Typer(
     help="Calls to Cognite Functions as asyncio futures, and a local server to run them without an account.",
@@ -65,6 +73,8 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
+    missing_key: _MissingKey = "externalId",
+    cloud: _Cloud = "gcp",
     state: Annotated[
         Path | None,
         typer.Option(
@@ -107,6 +117,8 @@ def serve(
             env_file=env_file,
             login_flow=login_flow,
             error_shape=error_shape,
+            missing_key=missing_key,
+            cloud=cloud,
             state=state,
             fresh=fresh,
             limits=limit or (),

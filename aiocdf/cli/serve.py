@@ -13,8 +13,9 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.cli.limits import changed_limits, shown_limits
-from aiocdf.local import Limits, serve
+from aiocdf.local import serve
 from aiocdf.local.faults.file import read_faults
+from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aiocdf.local import LocalServer
+    from aiocdf.local import Limits, LocalServer
     from aiocdf.local.api.calls import ErrorShape
+    from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.server import LoginFlow
+    from aiocdf.local.state.clouds import CloudName
 
 __all__ = ["run_server"]
 
@@ -41,6 +44,8 @@ async def run_server(
     env_file: Path | None,
     login_flow: LoginFlow,
     error_shape: ErrorShape,
+    missing_key: MissingKey,
+    cloud: CloudName,
     state: Path | None,
     fresh: bool,
     limits: Iterable[str],
@@ -58,6 +63,8 @@ async def run_server(
         env_file: Where to keep the environment for clients, if anywhere.
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
+        missing_key: The name of the external id where an answer says which functions are unknown.
+        cloud: The cloud whose figures hold.
         state: Where to keep the state; None for the folder's own place.
         fresh: Whether to delete what earlier servers have kept there.
         limits: Which limits to change, as in `calls-per-function=10`.
@@ -72,7 +79,7 @@ async def run_server(
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
-    allowed = changed_limits(Limits(), limits)
+    allowed = changed_limits(limits_of(cloud), limits)
     server = serve(
         folder,
         port=port,
@@ -80,6 +87,8 @@ async def run_server(
         allowed_hosts=allowed_hosts,
         project=project,
         error_shape=error_shape,
+        missing_key=missing_key,
+        cloud=cloud,
         state=kept_in,
         fresh=fresh,
         limits=allowed,

@@ -15,12 +15,18 @@ from aiohttp import web
 from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
+from aiocdf.local.api.documents import DocumentEndpoints
 from aiocdf.local.api.executions import Executions
-from aiocdf.local.api.functions import FunctionEndpoints
+from aiocdf.local.api.files import FileEndpoints
+from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
+from aiocdf.local.api.registry import FunctionRegistry
+from aiocdf.local.api.scheduler import Scheduler
+from aiocdf.local.api.schedules import ScheduleEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
 from aiocdf.local.faults.fault import Faults
 from aiocdf.local.faults.middleware import FaultInjector
 from aiocdf.local.http.application import application
+from aiocdf.local.http.connections import Runner
 from aiocdf.local.http.hosts import AllowedHosts, host_names
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
@@ -31,6 +37,7 @@ from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
+from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of, limits_of
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
 from aiocdf.local.state.store import Store, open_store
@@ -67,8 +74,10 @@ def serve(
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
     users: Iterable[User] = (),
+    cloud: CloudName = "gcp",
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
+    missing_key: MissingKey = "externalId",
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     faults: Faults | None = None,
@@ -88,23 +97,20 @@ def serve(
         clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
             in which users sign in. Both may do everything.
         users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
-        limits: What is allowed; the service's limits if not given.
-        error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
-            The service's documentation has both.
-        state: The folder where sessions, calls, and what is made through the API are kept, for the next server that gets
-            the same folder; None for a folder that is deleted as the server ends.
+        cloud: The cloud whose figures hold: `gcp`, `azure` or `aws`. They differ in the size of data, in time and memory.
+        limits: What is allowed; the service's limits on that cloud if not given.
+        error_shape: What `error` of a failed call is: an `object` with message and trace, or the message as a `string`.
+        missing_key: The name of external ids where an answer says which functions are unknown.
+        state: The folder whose content the next server goes on with; None for one that is deleted as the server ends.
         fresh: Whether to delete what an earlier server has kept in `state`.
         faults: What goes wrong on purpose; nothing if not given.
-        processes: How many function instances may run at once; further calls wait. If not given: one for each 64 MiB of the
-            machine's memory, 4 to 250.
+        processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
         ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
-        InvalidArgument: There is no such shape of errors.
+        InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
-    if error_shape not in get_args(ErrorShape):
-        raise InvalidArgument(f"error_shape must be one of {', '.join(get_args(ErrorShape))}, not {error_shape!r}")
     return LocalServer(
         root=Path(root),
         port=port,
@@ -113,14 +119,27 @@ def serve(
         project=check_project(project),
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
-        limits=limits or Limits(),
+        cloud=cloud_of(cloud),
+        limits=limits or limits_of(cloud),
         error_shape=error_shape,
+        missing_key=missing_key,
         state=None if state is None else Path(state),
         fresh=fresh,
         faults=faults,
         processes=processes,
         log=log or logging.getLogger("aiocdf.local"),
     )
+
+
+def _one_of(choices: Any) -> Any:
+    """Return a validator of a field whose value is one of the choices."""
+
+    def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+        if value not in get_args(choices):
+            name = field.name.lstrip("_")
+            raise InvalidArgument(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+
+    return validate
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -135,7 +154,9 @@ class LocalServer:
     _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
     users: tuple[User, ...] = attrs.field(repr=False)
     _limits: Limits = attrs.field(validator=of_kind(Limits))
-    _error_shape: ErrorShape
+    _cloud: Cloud
+    _error_shape: ErrorShape = attrs.field(validator=_one_of(ErrorShape))
+    _missing_key: MissingKey = attrs.field(validator=_one_of(MissingKey))
     _log: logging.Logger = attrs.field(repr=False)
     _state: Path | None
     _fresh: bool
@@ -152,7 +173,7 @@ class LocalServer:
         self._issuer = Issuer(Tokens())
         self._pool = WorkerPool(processes=self._processes)
         self._builder = Builder(self._pool, Environments(default_cache() / "environments"), self._log)
-        self._catalogue = Catalogue(self._root, self._builder)
+        self._catalogue = Catalogue(self._root, self._builder, self._cloud)
         for client in self._clients:
             self._issuer.add_client(client)
         for user in self.users:
@@ -306,6 +327,8 @@ class LocalServer:
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
         ids = Ids(await store.last_id())
+        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
+        await registry.load()
         executions = Executions(
             store=store,
             issuer=self._issuer,
@@ -316,12 +339,23 @@ class LocalServer:
             project=self.project,
             log=self._log,
         )
+        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=self._log)
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
+            DocumentEndpoints(),
             SessionEndpoints(store, self._issuer, ids, self._limits),
-            FunctionEndpoints(self._catalogue, store, self._limits),
+            FileEndpoints(store, ids, self._limits),
+            FunctionEndpoints(
+                registry=registry,
+                store=store,
+                ids=ids,
+                limits=self._limits,
+                cloud=self._cloud,
+                missing_key=self._missing_key,
+            ),
+            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=self._limits, on_change=scheduler.wake),
             CallEndpoints(
-                catalogue=self._catalogue,
+                registry=registry,
                 executions=executions,
                 store=store,
                 limits=self._limits,
@@ -339,9 +373,11 @@ class LocalServer:
             faults=self._injector(routes),
             log=self._log,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
+        stack.push_async_callback(scheduler.aclose)
+        scheduler.start()
         await runner.setup()
         for listener in listeners:
             site = web.SockSite(runner, listener)

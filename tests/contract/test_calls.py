@@ -168,7 +168,6 @@ async def test_unknown_function(api):
         ({"nonce": ""}, "nonce"),
         ({"nonce": 5}, "nonce"),
         ({"nonce": "x", "data": []}, "data"),
-        ({"nonce": "x", "data": None}, "data"),
         ({"nonce": "x", "data": "text"}, "data"),
     ],
 )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiocdf.local.runtime.pool import WorkerPool
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Ids, Session
+    from aiocdf.local.state.schedules import Schedule
     from aiocdf.local.state.store import Store
     from aiocdf.secret import Secret
 
@@ -109,6 +110,7 @@ class Executions:
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _waiting: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
@@ -120,18 +122,30 @@ class Executions:
         self._admit(function.id)
         try:
             session = await self._bound(function.id, nonce)
-            call = Call(id=self._ids.take(), function_id=function.id, status="Running", start_time=now_ms())
-            await self._store.add_call(call)
+            return await self._begin(self._new_call(function), function, session, data)
         except BaseException:
             self._release(function.id)
             raise
-        self._logs[call.id] = CallLog(self._limits.log_bytes)
-        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
-        return call
+
+    async def start_scheduled(self, function: Function, session: Session, schedule: Schedule, time: int) -> Call:
+        """Start the call of a schedule, with the session that the schedule was created with.
+
+        Raises:
+            Problem: Too many calls run; nothing was started.
+        """
+        self._admit(function.id)
+        try:
+            return await self._begin(self._new_call(function, schedule, time), function, session, schedule.data or {})
+        except BaseException:
+            self._release(function.id)
+            raise
+
+    async def refuse_scheduled(self, function: Function, schedule: Schedule, time: int, reason: str) -> None:
+        """Keep the call of a schedule as Failed, with the reason in its log too."""
+        call = self._new_call(function, schedule, time)
+        await self._store.add_call(call)
+        failed = attrs.evolve(call, status="Failed", end_time=call.start_time, message=reason)
+        await self._store.finish_call(failed, None, [LogLine(call.start_time, reason)])
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
         """Return what a running call has printed so far; None if it does not run."""
@@ -158,6 +172,28 @@ class Executions:
                     self._store.add_log(call_id, lines)
         self._keeper = None
 
+    def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
+        return Call(
+            id=self._ids.take(),
+            function_id=function.id,
+            status="Running",
+            start_time=now_ms(),
+            schedule_id=None if schedule is None else schedule.id,
+            scheduled_time=time,
+        )
+
+    async def _begin(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Call:
+        """Keep a call that was admitted, and run it in a task of its own."""
+        await self._store.add_call(call)
+        self._logs[call.id] = CallLog(self._limits.log_bytes)
+        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
+        self._report_waiting()
+        return call
+
     def _admit(self, function_id: int) -> None:
         """Count a call in, or refuse it; nothing is awaited between the check and the count."""
         if self._closed:
@@ -171,6 +207,16 @@ class Executions:
                     f"{owner} exceeded maximum number='{most}' of concurrent calls. Please try again later."
                 )
         self._running[function_id] += 1
+
+    def _report_waiting(self) -> None:
+        """Log once when calls begin to wait for others to end."""
+        if self._pool.is_full and not self._waiting:
+            self._log.warning(
+                "%s calls run or wait, and at most %s function instances run at once: calls wait for others to end",
+                self._running.total(),
+                self._pool.processes,
+            )
+        self._waiting = self._pool.is_full
 
     def _release(self, function_id: int) -> None:
         self._running[function_id] -= 1
@@ -218,6 +264,8 @@ class Executions:
             base_url=self._base_url,
             project=self._project,
             token=token,
+            schedule_id=call.schedule_id,
+            scheduled_time=call.scheduled_time,
         )
         try:
             return await self._pool.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-__all__ = ["Problem", "TooManyCalls", "Unauthorized", "answering"]
+__all__ = ["REQUEST_ID", "Problem", "TooManyCalls", "Unauthorized", "answering"]
+
+#: In each answer; clients put it into their errors.
+REQUEST_ID = "x-request-id"
 
 
 class Problem(Exception):
@@ -80,7 +83,7 @@ def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse
         except Exception:
             log.exception("%s %s failed, request id %s", request.method, request.path, request_id)
             response = Problem(500, "Internal server error").response()
-        response.headers["x-request-id"] = request_id
+        response.headers[REQUEST_ID] = request_id
         return response
 
     return answer
@@ -90,4 +93,7 @@ def _of_http(error: web.HTTPException, request: web.Request) -> Problem:
     """Return what aiohttp found wrong with a request, in the service's shape."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return Problem(400, "The request body is too large")
-    return Problem(error.status, f"{error.reason}: {request.method} {request.path}")
+    problem = Problem(error.status, f"{error.reason}: {request.method} {request.path}")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        problem.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return problem

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.local.runtime.deployment import discover
+from aiocdf.local.state.clouds import CLOUDS
 from aiocdf.local.state.records import now_ms
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from aiocdf.local.runtime.builder import Build, Builder
     from aiocdf.local.runtime.deployment import Deployment
+    from aiocdf.local.state.clouds import Cloud
+    from aiocdf.local.state.functions import FunctionRecord
 
 __all__ = ["Catalogue", "Function", "identified"]
 
@@ -35,12 +38,19 @@ class Function:
         created_time: When it was first seen, in epoch milliseconds.
         deployment: What is on disk.
         build: What has become of it so far.
+        record: What was asked for, if it was created through the API.
     """
 
     id: int
     created_time: int
     deployment: Deployment
     build: Build
+    record: FunctionRecord | None = None
+
+    @property
+    def external_id(self) -> str | None:
+        """Its external id, which a function of the folder always has."""
+        return self.deployment.external_id if self.record is None else self.record.external_id
 
 
 @attrs.define
@@ -50,10 +60,12 @@ class Catalogue:
     Args:
         root: The folder.
         builder: Builds what is new or has changed.
+        cloud: Which time, CPU and memory functions can have.
     """
 
     _root: Path
     _builder: Builder
+    _cloud: Cloud = CLOUDS["gcp"]
     _functions: dict[int, Function] = attrs.field(factory=dict, init=False)
     _created: dict[int, int] = attrs.field(factory=dict, init=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
@@ -77,7 +89,7 @@ class Catalogue:
     async def _look(self) -> None:
         self._begun += 1
         look = self._begun
-        found = await asyncio.to_thread(discover, self._root)
+        found = [each.within(self._cloud) for each in await asyncio.to_thread(discover, self._root)]
         before, self._functions = (
             self._functions,
             {

@@ -46,6 +46,7 @@ ALL_CAPABILITIES = frozenset(
     f"{acl}:{action}"
     for acl, actions in {
         "functionsAcl": ("READ", "WRITE", "RUN"),
+        "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
     }.items()
     for action in actions

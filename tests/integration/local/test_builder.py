@@ -36,7 +36,9 @@ def wheel(tmp_path):
         with zipfile.ZipFile(folder / f"{name}-1.{value}-py3-none-any.whl", "w") as archive:
             archive.writestr(f"{name}.py", f"VALUE = {value}")
             archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.{value}\n")
-            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(
+                f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             archive.writestr(f"{info}/RECORD", "")
         return folder
 
@@ -112,7 +114,9 @@ async def test_requirements_are_installed_once(stage, builder, wheel, monkeypatc
     if installer == "pip":
         monkeypatch.setattr(environments, "_uv", lambda: None)
     for name in ("f", "g"):
-        stage.write("import dependency, sys\ndef handle(): return [dependency.VALUE, 'attrs' in sys.modules]", name=name)
+        stage.write(
+            "import dependency, sys\ndef handle(): return [dependency.VALUE, 'attrs' in sys.modules]", name=name
+        )
         (stage.root / name / "requirements.txt").write_text(f"--no-index\n--find-links {wheel(3)}\ndependency\n")
 
     f, g = [await builder.finished(stage.deployment(name)) for name in "fg"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aiocdf.local.api import executions as api
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import Issuer, digest
@@ -29,12 +30,16 @@ FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(dep
 class Pool:
     """Says that a call has begun, then waits for its outcome, which may be an exception."""
 
+    is_full, processes = False, 3
+
     def __init__(self):
         self.invocations = []
+        self.begin = None
         self.outcome = asyncio.get_running_loop().create_future()
 
     async def run(self, deployment, invocation, on_log, on_begin):
         self.invocations.append(invocation)
+        self.begin = on_begin
         for timestamp in range(4):
             on_log(timestamp, "0123456789")
         return await asyncio.shield(self.outcome)
@@ -166,6 +171,35 @@ async def test_end_that_is_not_written(executions, store, pool, caplog):
     assert "Completed" == found.status
     assert f"the end of call {call.id} of f was not written" in caplog.text
     assert executions.log(call.id) is None
+
+
+@pytest.mark.parametrize(("waited", "noted"), [(2_000, 2_000), (500, 0)])
+async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch, waited, noted):
+    """A call that waited long for a process starts when that begins, also while it runs; a short wait is not noted."""
+    store = executions._store
+    call = await start(executions, store)
+    await begun(pool)
+    later = call.start_time + waited
+    monkeypatch.setattr(api, "now_ms", lambda: later)
+    pool.begin()
+    await asyncio.sleep(0)
+
+    (running,) = await store.calls(7, [call.id])
+    assert running.start_time == call.start_time + noted
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert (found.start_time, found.end_time) == (running.start_time, later)
+
+
+async def test_waiting_calls_are_logged_once(executions, store, pool, caplog):
+    """When calls begin to wait for others, a line says so."""
+    pool.is_full = True
+    for nonce in "ab":
+        await start(executions, store, nonce)
+
+    assert [message for message in caplog.messages if "calls wait for others" in message] == [
+        "1 calls run or wait, and at most 3 function instances run at once: calls wait for others to end"
+    ]
 
 
 async def test_room_comes_back(executions, store, pool):
