@@ -326,7 +326,7 @@ class LocalServer:
 
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
-        ids = Ids()
+        ids = Ids(await store.last_id())
         registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
         await registry.load()
         executions = Executions(
