@@ -129,6 +129,8 @@ async def test_unknown(api):
         assert (400, items[1:]) == (refused.status, refused.error["missing"])
     found = await api.post("/functions/schedules/byids", {"items": items, "ignoreUnknownIds": True})
     assert [known] == [schedule["id"] for schedule in found.body["items"]]
+    answer = await api.post("/functions/schedules/delete", {"items": items, "ignoreUnknownIds": True})
+    assert 400 == answer.status  # it is not documented to ignore any
 
 
 async def test_delete(api):
