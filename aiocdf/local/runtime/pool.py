@@ -98,10 +98,10 @@ class WorkerPool:
     @property
     def is_full(self) -> bool:
         """Whether calls wait because there are as many children as allowed."""
-        free = sum(line.size for line in self._lines.values()) < self.processes
+        lines = self._lines.values()
+        free = sum(line.size for line in lines) < self.processes or any(line.idle for line in lines)
         return any(
-            len(line.waiting) > line.starting and not (free and line.size < self._per_function)
-            for line in self._lines.values()
+            len(line.waiting) > line.starting and not (free and line.size < self._per_function) for line in lines
         )
 
     async def aclose(self) -> None:
@@ -226,7 +226,12 @@ class WorkerPool:
         """Return the fork server of the function's Python, which functions share."""
         key = (deployment.python, ("cognite.client",) if deployment.takes_client else ())
         task = self._fork_servers.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().ended)):
+        if task is not None and task.done() and (task.cancelled() or task.exception()):
+            task = None
+        if task is not None and task.done() and (ended := task.result()).ended:
+            self._own(ended.aclose())
+            task = None
+        if task is None:
             task = self._fork_servers[key] = asyncio.create_task(ForkServer.start(*key))
         return await asyncio.shield(task)
 
