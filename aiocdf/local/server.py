@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import attrs
 from aiohttp import web
 
-from aiocdf.config import check_project, of_kind
+from aiocdf.config import check_project, is_loopback, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.executions import Executions
@@ -64,6 +64,7 @@ def serve(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
+    open_to_others: bool = False,
     allowed_hosts: Iterable[str] = (),
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
@@ -82,8 +83,9 @@ def serve(
     Args:
         root: The folder: each folder in it with a `handler.py` is a function.
         port: The TCP port; 0 for a free one.
-        host: The address to listen at; `localhost` for both loopback addresses. Any other address lets other machines
-            run the functions.
+        host: The address to listen at; `localhost` for both loopback addresses. Any other needs `open_to_others`.
+        open_to_others: Whether other machines may reach the server. It has no TLS: whoever records the traffic, or gets a
+            secret in another way, can run any code as the user who started the server.
         allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
             any other host are refused, because web pages could send them (DNS rebinding).
         project: The name of the one project.
@@ -104,11 +106,17 @@ def serve(
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
-        ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
+        ConfigError: The project's name cannot be one, the limits are none, a name in `allowed_hosts` is not one, or other
+            machines can reach the host, and may not.
         InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
     _check_choice("error_shape", error_shape, ErrorShape)
     _check_choice("missing_key", missing_key, MissingKey)
+    if not (open_to_others or is_loopback(host.lower())):
+        raise ConfigError(
+            f"other machines could reach the server at {host!r}, and run code on this one: listen at 127.0.0.1, "
+            "or allow it with --open-to-others or serve(open_to_others=True)"
+        )
     profile = cloud_of(cloud)
     return LocalServer(
         root=Path(root),

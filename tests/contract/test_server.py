@@ -107,7 +107,7 @@ async def test_port_taken(root):
 async def test_host_of_another_machine(root):
     """A host that cannot be listened at is refused without a word on ports."""
     with pytest.raises(ConfigError, match=r"^cannot listen at 192\.0\.2\.1 .*; choose a host of this machine$"):
-        await serve(root, host="192.0.2.1").start()
+        await serve(root, host="192.0.2.1", open_to_others=True).start()
 
 
 async def test_before_start(root):
@@ -222,5 +222,5 @@ async def test_ipv6(root):
 
 async def test_all_interfaces(root):
     """A server told to listen at all addresses is reached by those on this machine at loopback."""
-    async with serve(root, host="0.0.0.0") as server:
+    async with serve(root, host="0.0.0.0", open_to_others=True) as server:
         assert server.url.startswith("http://127.0.0.1:")
