@@ -54,12 +54,17 @@ def kept_secrets(folder: Path) -> ServerSecrets:
     New ones also replace a file that other users can read or have written: they know those secrets.
     """
     with contextlib.suppress(OSError, TypeError, ValueError):
-        with os.fdopen(os.open(folder / FILE, os.O_RDONLY | os.O_NOFOLLOW)) as file:
-            status = os.fstat(file.fileno())
-            if stat.S_IMODE(status.st_mode) & 0o077 == 0 and status.st_uid == os.getuid():
-                client_secret, password = map(Secret, json.load(file))
-                return ServerSecrets(client_secret, password)
+        return _read(folder / FILE)
     return ServerSecrets()
+
+
+def _read(path: Path) -> ServerSecrets:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+        status = os.fstat(file.fileno())
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
+            raise PermissionError
+        client_secret, password = map(Secret, json.load(file))
+    return ServerSecrets(client_secret, password)
 
 
 def given_secret(source: str) -> Secret:
