@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -109,10 +110,17 @@ async def run_server(
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
+            # Ctrl-\ in a terminal. Without this, the signal would end the process with a core dump.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
             if open_to_others:
                 open_console().print(OPEN_TO_OTHERS, style="bold red")
             _show(open_console(), server, environment, env_file, kept_in)
             await asyncio.Event().wait()
+
+
+def _end_waiting_calls(server: LocalServer) -> None:
+    count = server.end_waiting_calls()
+    logging.getLogger("aiocdf.local").info("%d calls that waited to begin are ended", count)
 
 
 def _usual_port(folder: Path, host: str) -> int:
@@ -144,7 +152,7 @@ def _show(
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
     console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
-    console.print("Ctrl-C ends the server. Calls are logged below as they end.")
+    console.print("Ctrl-C ends the server, Ctrl-\\ the calls that wait to begin. Calls are logged below as they end.")
 
 
 def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:

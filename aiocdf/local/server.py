@@ -165,6 +165,7 @@ class LocalServer:
     _pool: WorkerPool = attrs.field(init=False, repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
+    _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -239,6 +240,18 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server knows no functions before it is started: use it with `async with`")
         return tuple(self._catalogue.last_seen.values())
+
+    def end_waiting_calls(self) -> int:
+        """End the calls that were accepted and have not begun as Failed, and return how many these are.
+
+        The client that made them may be gone; the service would run them nevertheless.
+
+        Raises:
+            WrongState: The server is not started.
+        """
+        if self._executions is None:
+            raise WrongState("no call waits before the server is started: use it with `async with`")
+        return self._executions.end_waiting()
 
     def add_client(self, client: OAuthClient) -> None:
         """Let one more client get tokens."""
@@ -320,7 +333,7 @@ class LocalServer:
         ids = Ids()
         registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
         await registry.load()
-        executions = Executions(
+        self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,
             pool=self._pool,
@@ -343,9 +356,7 @@ class LocalServer:
                 cloud=self._cloud,
                 missing_key=self._missing_key,
             ),
-            ScheduleEndpoints(
-                registry=registry, store=store, ids=ids, limits=self._limits, on_change=scheduler.wake
-            ),
+            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=self._limits, on_change=scheduler.wake),
             CallEndpoints(
                 registry=registry,
                 executions=executions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import signal
 import socket
 import stat
@@ -272,3 +273,29 @@ def test_taken_port_is_told(shell):
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: cannot listen at 127.0.0.1 port {port}: ")
     assert "choose another port" in err
+
+
+def test_refused_and_failed_calls_are_logged(server, module_shell):
+    """A call of what is not ready, a call that fails, and a wrong secret are a line each on the console."""
+    before = server.log()
+    for program in (CALL.replace('"double"', '"[red]typo"'), CALL.replace('"x"', '"y"')):
+        assert module_shell.run("-c", program, command=[sys.executable], environment=server.environment())[0] == 1
+    wrong = server.environment() | {"IDP_CLIENT_SECRET": "hunter2-hunter2"}
+    status, _, err = module_shell.run("-c", CALL, command=[sys.executable], environment=wrong)
+
+    lines = [line.partition(" ")[2] for line in server.log().removeprefix(before).splitlines()]
+    assert (status, "hunter2" in err + server.log()) == (1, False)
+    assert re.fullmatch(r"refused POST /api/v1/projects/local/functions/\d+/call: 400 .* is not ready .*", lines[0])
+    assert re.fullmatch(r"call \d+ of double: Failed in .* s: KeyError: 'x'|.*'x'", lines[1])
+    assert lines[2].startswith("refused POST /oauth2/token: 401 ")
+
+
+def test_ctrl_backslash_ends_calls_that_wait(shell):
+    """Calls that a program left behind and that have not begun end at once, and the next program's call runs."""
+    server = serve(shell, "--processes", "1")
+    shell.python(START_SLOW, server.environment())
+    server.process.send_signal(signal.SIGQUIT)
+
+    wait_for(lambda: server.log().count("Failed in") == 2)
+    assert server.log().count("the call was ended before it began") == 2
+    assert server.process.poll() is None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiocdf.local.api.waiting import WaitingCalls
+from aiocdf.local.http.one_line import one_line
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import digest
 from aiocdf.local.runtime.invocation import Invocation, Outcome
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
+NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -101,7 +104,12 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _waiting: WaitingCalls = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin without calls."""
+        self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
         """Bind the nonce's session and start a call, which runs on after this returns.
@@ -142,6 +150,10 @@ class Executions:
         running = self._logs.get(call_id)
         return None if running is None else running.lines
 
+    def end_waiting(self) -> int:
+        """End the calls that have not begun as Failed, and return how many these are."""
+        return self._waiting.end()
+
     async def aclose(self) -> None:
         """Start no more calls, and end those that run as Failed."""
         self._closed = True
@@ -165,6 +177,7 @@ class Executions:
         await self._store.add_call(call)
         self._logs[call.id] = CallLog(self._limits.log_bytes)
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._waiting.add(call.id, task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return call
@@ -194,12 +207,19 @@ class Executions:
 
     async def _run(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> None:
         outcome, progress = STOPPED, Progress(call=call, store=self._store)
+
+        def begin() -> None:
+            self._waiting.remove(call.id)
+            progress.begin()
+
         try:
-            outcome = await self._outcome(call, function, session, data, progress.begin)
+            outcome = await self._outcome(call, function, session, data, begin)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
+            if self._waiting.remove(call.id):
+                outcome = NOT_BEGUN
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)
             await self._finish(await progress.written(), function, self._within_limit(outcome))
@@ -256,4 +276,7 @@ class Executions:
         await self._store.finish_call(ended, outcome.response, self._logs[call.id].lines)
         del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
-        self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)
+        reason = f": {one_line(ended.message)}" if ended.message else ""
+        self._log.info(
+            "call %s of %s: %s in %.3f s%s", call.id, function.deployment.external_id, ended.status, seconds, reason
+        )

@@ -27,9 +27,10 @@ FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(dep
 
 
 class Pool:
-    """Says that a call has begun, then waits for its outcome, which may be an exception."""
+    """Keeps calls waiting, or lets them begin, until it has their outcome, which may be an exception."""
 
     def __init__(self):
+        self.begins = False
         self.invocations = []
         self.outcome = asyncio.get_running_loop().create_future()
 
@@ -37,6 +38,8 @@ class Pool:
         self.invocations.append(invocation)
         for timestamp in range(4):
             on_log(timestamp, "0123456789")
+        if self.begins:
+            on_begin()
         return await asyncio.shield(self.outcome)
 
 
@@ -89,7 +92,7 @@ async def start(executions, store, nonce="n"):
 
 
 async def ended(executions, store, call):
-    await asyncio.gather(*executions._tasks)
+    await asyncio.gather(*executions._tasks, return_exceptions=True)
     (found,) = await store.calls(call.function_id, [call.id])
     return found
 
@@ -181,3 +184,52 @@ async def test_close(executions, store, pool, steps):
     assert (found.status, found.message) == ("Failed", "the local server was stopped")
     with pytest.raises(Problem, match="stopping"):
         await start(executions, store, "late")
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+async def test_end_calls_that_wait(executions, store, pool, steps):
+    """Calls that have not begun are ended as Failed with the reason, and their room is free; nothing else changes."""
+    call = await start(executions, store)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    assert executions.end_waiting() == 1
+    found = await ended(executions, store, call)
+    assert (found.status, found.message) == ("Failed", "the call was ended before it began")
+    for nonce in "ab":
+        await start(executions, store, nonce)
+
+
+async def test_calls_that_have_begun_go_on(executions, store, pool):
+    """A call that works is not ended with those that wait."""
+    pool.begins = True
+    call = await start(executions, store)
+    await begun(pool)
+    assert executions.end_waiting() == 0
+    pool.outcome.set_result(Outcome(status="Completed"))
+    assert (await ended(executions, store, call)).status == "Completed"
+
+
+@pytest.mark.looptime
+async def test_says_that_calls_wait(executions, store, pool, caplog):
+    """The log says that accepted calls wait: after 5 s, then each minute, and no more when they have begun."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    await asyncio.sleep(4.9)
+    assert "to begin" not in caplog.text
+    await asyncio.sleep(0.2)
+    assert caplog.messages[-1].startswith("1 accepted call waits to begin")
+    await asyncio.sleep(60)
+    assert len(caplog.messages) == 2
+    pool.outcome.set_result(Outcome(status="Completed"))
+    await ended(executions, store, call)
+    await asyncio.sleep(120)
+    assert len(caplog.messages) == 3
+
+
+async def test_log_of_a_failure(executions, store, pool, caplog):
+    """The line of a call that failed has the first line of its error, without control characters."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    pool.outcome.set_result(Outcome(status="Failed", message="\nKeyError: \x1b[31m'x'\nsecond line"))
+    await ended(executions, store, call)
+    assert caplog.messages[-1].endswith(" s: KeyError: ?[31m'x'")
