@@ -89,7 +89,7 @@ def serve(shell, *more: str, **environment: str) -> Served:
     deploy(shell.folder, "slow", SLOW)
     deploy(shell.folder, "[red]typo", "def handle(:\n")
     with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
-        options = ("--env-file", "local.env", "--allow-host", "functions.example", *more)
+        options = ("--env-file", "local.env", "--allow-host", "functions.example", "--limit", "log-bytes=1000", *more)
         process = shell.start("serve", "functions", *options, stdout=screen, stderr=log, environment=environment)
     server = Served(process, shell.folder)
     wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
@@ -112,6 +112,14 @@ def test_tells_address_and_functions(server):
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
     assert rows["double"] == ["Ready"]
     assert rows["[red]typo"][:5] == ["Failed:", "handler.py", "is", "no", "Python:"]
+
+
+def test_tells_settings(server, module_shell):
+    """It says where its state is, and the limits, as options would set them."""
+    (state,) = (module_shell.folder.with_name(f"{module_shell.folder.name}-state") / "aiocdf" / "serve").iterdir()
+    assert f"Its state is kept in {state}\n" in server.screen()
+    (limits,) = (line for line in server.screen().splitlines() if line.startswith("Limits: "))
+    assert {"calls-per-function=100", "log-bytes=1000"} <= set(limits.removeprefix("Limits: ").split(", "))
 
 
 def test_writes_no_control_codes_to_a_file(server):
@@ -250,6 +258,9 @@ def test_client_secret_of_an_environment_variable(shell):
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
         (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
         (["functions", "--project", "a/b"], "project is not a project name"),
+        (["functions", "--limit", "calls=1"], "there is no limit 'calls'"),
+        (["functions", "--faults", "nowhere.toml"], "cannot read the faults in 'nowhere.toml'"),
+        (["functions", "--state", "functions/double/handler.py"], "cannot keep the state in"),
     ],
 )
 def test_says_in_a_line_what_is_wrong(shell, arguments, reason):

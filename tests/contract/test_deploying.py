@@ -102,7 +102,7 @@ async def test_overwrite(api):
     refused = await api.post("/files", {"name": "new", "externalId": "a"})
     assert (409, [{"externalId": "a"}]) == (refused.status, refused.error["duplicated"])
     assert 400 == (await api.post("/files?overwrite=true", {"name": "new"})).status
-    again = await api.post("/files?overwrite=true", {"name": "new", "externalId": "a"})
+    again = await api.post("/files?overwrite=True", {"name": "new", "externalId": "a"})  # as Cognite's client sends it
     assert (first, "new", True) == (again.body["id"], again.body["name"], again.body["uploaded"])
 
 

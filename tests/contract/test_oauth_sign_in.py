@@ -156,7 +156,7 @@ async def test_own_address(server, run_app):
 async def test_pages_are_safe(app):
     """No page is kept, framed, or runs a script; it loads nothing, and quotes the program's name as text."""
     app.server.add_client(OAuthClient(client_id="<i>&", client_secret=None))
-    for client_id in ("<i>&", "unknown"):
+    for client_id in ("<i>&", "no-such-code"):
         page = await app.browse("GET", app.ask(client_id=client_id))
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -202,7 +202,7 @@ async def test_forms_of_other_sites(app, headers, status):
         ({"code_verifier": None}, "invalid_request"),
         ({"redirect_uri": "http://127.0.0.1:54321/"}, "invalid_grant"),
         ({"redirect_uri": None}, "invalid_request"),
-        ({"code": "unknown"}, "invalid_grant"),
+        ({"code": "no-such-code"}, "invalid_grant"),
         ({"client_id": "other"}, "invalid_grant"),
     ],
 )

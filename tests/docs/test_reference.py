@@ -180,6 +180,7 @@ def test_it_names_all_keys_of_function_settings() -> None:
 
 
 def test_it_names_all_members_of_the_local_server() -> None:
-    """Each public attribute of a local server, its clients and its users is in the class's section."""
-    for kind in (local.LocalServer, local.OAuthClient, local.User):
+    """Each public attribute of a local server, its clients, users and faults is in the class's section."""
+    for kind in (local.LocalServer, local.OAuthClient, local.User, local.Faults):
         assert _members(kind) - _words(_section(kind.__name__)) == set()
+    assert _members(local.Fault) - _words(_section("Faults")) == set()

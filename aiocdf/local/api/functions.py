@@ -35,7 +35,6 @@ MAX_NAME = 140
 MAX_OWNER = 128
 STATUSES = ("Queued", "Deploying", "Ready", "Failed")
 TRACE_LENGTH = 2000
-SUMMARY_LENGTH = 500
 RUNTIME = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
@@ -198,9 +197,10 @@ def status_of(function: Function) -> str:
     return function.build.status
 
 
-def _summary(error: str) -> str:
-    """Return what went wrong in a line, with the file and the line of the code."""
-    return f"Function deployment failed: {error.partition(chr(10))[0]}"[:SUMMARY_LENGTH]
+def _end(error: str) -> str:
+    """Return the reason, and the end of the traceback or build log below it, within the service's length."""
+    reason, _, rest = error.partition("\n")
+    return error if len(error) <= TRACE_LENGTH else f"{reason[:499]}\n{rest[500 - TRACE_LENGTH :]}"
 
 
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
@@ -226,5 +226,5 @@ def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
         "lastCalled": called.get(function.id),
     }
     if error is not None:
-        shown["error"] = {"message": _summary(error), "trace": error[-TRACE_LENGTH:]}
+        shown["error"] = {"message": "Function deployment failed.", "trace": _end(error)}
     return {name: value for name, value in shown.items() if value or name in {"metadata", "secrets", "envVars"}}

@@ -95,8 +95,11 @@ class Fields:
         return value
 
     def text_flag(self, name: str) -> bool:
-        """Return a boolean of a query, False if it is not there."""
-        return self.choice(name, ("true", "false")) == "true"
+        """Return a boolean of a query, False if it is not there. Cognite's client for Python sends `True`."""
+        value = (self.optional_text(name) or "false").lower()
+        if value not in {"true", "false"}:
+            self.refuse(name, "must be true or false")
+        return value == "true"
 
     def number(self, name: str) -> float | None:
         """Return a number above 0, or None if it is not there."""

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.errors import ConfigError
-from aiocdf.local.runtime import function_settings
+from aiocdf.local.runtime import function_settings, toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
+    from aiocdf.local.state.clouds import Cloud, Range
     from aiocdf.secret import Secret
 
 __all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
@@ -63,7 +64,7 @@ class Deployment:
     id: int | None = None
     secrets: Mapping[str, Secret] = attrs.field(factory=dict)
     env_vars: Mapping[str, str] = attrs.field(factory=dict)
-    timeout: float = 540.0
+    timeout: float = 600.0
     cpu: float = 1.0
     memory: float = 1.5
     runtime: str | None = None
@@ -76,9 +77,25 @@ class Deployment:
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     error: str | None = None
 
+    def within(self, cloud: Cloud) -> Deployment:
+        """Return the deployment with the time, CPU and memory that a cloud gives it."""
+        return attrs.evolve(
+            self,
+            timeout=min(self.timeout, cloud.timeout),
+            cpu=_clamped(self.cpu, cloud.cpu),
+            memory=_clamped(self.memory, cloud.memory),
+        )
+
+
+def _clamped(amount: float, allowed: Range) -> float:
+    return min(max(amount, allowed.min), allowed.max)
+
 
 def discover(root: Path) -> tuple[Deployment, ...]:
-    """Return the functions below a folder: each folder in it with a `handler.py`, in the order of their names.
+    """Return the functions below a folder, in the order of their names.
+
+    The folder is a module of Cognite Toolkit if it, or its folder `functions`, has files `*.Function.yaml`. Else each
+    folder in it with a `handler.py` or a settings file is a function. If there is none, it may be a function itself.
 
     It blocks on the disk, so call it in a thread. What has not changed since the last time is not read again.
 
@@ -88,8 +105,28 @@ def discover(root: Path) -> tuple[Deployment, ...]:
     Raises:
         OSError: The folder cannot be listed.
     """
-    folders = sorted(path for path in root.resolve().iterdir() if not path.name.startswith("."))
-    return tuple(_deploy(folder, _fingerprint(folder)) for folder in folders if (folder / _HANDLER).is_file())
+    root = root.resolve()
+    if module := toolkit.module_folder(root):
+        found = (_of_module(module / each.external_id, each) for each in toolkit.read_functions(module))
+        return tuple(sorted(found, key=lambda deployment: deployment.external_id))
+    folders = sorted(path for path in root.iterdir() if not path.name.startswith(".") and _is_function(path))
+    if not folders and _is_function(root):
+        folders = [root]
+    return tuple(_deploy(folder, _fingerprint(folder)) for folder in folders)
+
+
+def _is_function(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (_HANDLER, *function_settings.FILES))
+
+
+def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
+    if function.error is None and not folder.is_dir():
+        error = f"there is no folder {folder.name!r} with its code beside the file that describes it"
+        function = attrs.evolve(function, error=error)
+    if function.error is not None:
+        return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
+    deployment = read_deployment(folder, external_id=function.external_id, settings=function.settings)
+    return attrs.evolve(deployment, name=function.settings.get("name", function.external_id))
 
 
 def _fingerprint(folder: Path) -> str:

@@ -43,7 +43,7 @@ def default_cache() -> Path:
 
 @attrs.frozen
 class Environments:
-    """Builds virtual environments, and finds those that are there. uv builds them where it is on PATH, else pip.
+    """Builds virtual environments, and finds those that are there. uv builds them where it is installed, else pip.
 
     Args:
         folder: Where they are. Several servers can share it.
@@ -77,7 +77,7 @@ class Environments:
 
 async def _build(deployment: Deployment, interpreter: Interpreter, place: Path, packages: Sequence[str]) -> None:
     python, source = str(place / "bin" / "python"), ["-r", _REQUIREMENTS, *packages]
-    if uv := shutil.which("uv"):
+    if uv := _uv():
         commands = [
             [uv, "venv", "--quiet", "--python", interpreter.path, str(place)],
             [uv, "pip", "install", "--python", python, *source],
@@ -89,6 +89,11 @@ async def _build(deployment: Deployment, interpreter: Interpreter, place: Path, 
         ]
     for command in commands:
         await _run(command, deployment)
+
+
+def _uv() -> str | None:
+    """Return uv, if it is installed on PATH or beside the server."""
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
 async def _run(command: Sequence[str], deployment: Deployment) -> None:
@@ -167,10 +172,19 @@ def _requirements(folder: Path) -> bytes | None:
 def _name(deployment: Deployment, interpreter: Interpreter, requirements: bytes, packages: Sequence[str]) -> str:
     indexes = [url and url.reveal() for url in (deployment.index_url, *deployment.extra_index_urls)]
     facts = [_FORMAT, interpreter.path, interpreter.version, *indexes, *packages, requirements.hex()]
-    # Relative paths in the file are below the function's folder.
-    if re.search(rb"(?m)^\s*(-\S+\s+)?[^#\s]*\.?/", requirements):
-        facts.append(str(deployment.path))
+    if _names_files(requirements):
+        facts += [str(deployment.path), deployment.fingerprint]
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+
+
+def _names_files(requirements: bytes) -> bool:
+    """Tell whether there are paths below the function's folder, or other files of requirements or constraints."""
+    words = re.sub(rb"(?m)(^|\s)#.*", b"", requirements).split()
+    options = {b"-r", b"--requirement", b"-c", b"--constraint", b"-e", b"--editable"}
+    return any(
+        word in options or word.startswith(b".") or (b"/" in word and not word.startswith(b"/") and b"://" not in word)
+        for word in words
+    )
 
 
 @asynccontextmanager

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["check", "load"]
+__all__ = ["FILES", "check", "load", "parse_yaml"]
 
 _TOML = "function.toml"
 _YAML = "function.yaml"
+#: The names that a settings file can have.
+FILES = (_TOML, _YAML)
 _RESERVED = {"token", "indexurl", "extraindexurls"}
 
 
@@ -72,7 +74,7 @@ def _apply_rules(settings: Mapping[str, Any]) -> dict[str, Any] | str:
 
 def _parse(path: Path) -> dict[str, Any]:
     """Return what a file says."""
-    outcome = _parse_yaml(path) if path.name == _YAML else _parse_toml(path)
+    outcome: dict[str, Any] | str = parse_yaml(path) if path.name == _YAML else _parse_toml(path)
     if isinstance(outcome, str):
         raise ConfigError(f"{path.name} {outcome}")
     return outcome
@@ -86,22 +88,27 @@ def _parse_toml(path: Path) -> dict[str, Any] | str:
         return f"cannot be read: {error}"
 
 
-def _parse_yaml(path: Path) -> dict[str, Any] | str:
-    """Return what a file says, or what is wrong with it, as in `_apply_rules`."""
+def parse_yaml(path: Path, *, lists: bool = False) -> Any:
+    """Return what a file says, or what is wrong with it: an error from here would take its secrets along.
+
+    Args:
+        path: The file.
+        lists: Whether it may hold a list.
+    """
     try:
         yaml = importlib.import_module("yaml")
     except ModuleNotFoundError:
-        return f"needs the package PyYAML: install it, or write {_TOML} instead"
+        return "needs the package PyYAML: install it with aiocdf[local]"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return f"cannot be read: {error}"
     except yaml.YAMLError as error:  # its own text quotes the file, and so perhaps a secret
         mark = getattr(error, "problem_mark", None)
-        return "is no YAML" + (f" at line {mark.line + 1}" if mark else "")
+        return "is not valid YAML" + (f" at line {mark.line + 1}" if mark else "")
     if settings is None:
         return {}
-    if not isinstance(settings, dict):
+    if not isinstance(settings, (dict, list) if lists else dict):
         return f"must hold keys and values, not a {type(settings).__name__}"
     return settings
 
@@ -146,9 +153,9 @@ def _index_url(value: Any) -> Secret:
 
 
 def _index_urls(value: Any) -> tuple[Secret, ...]:
-    if not isinstance(value, list):
-        raise ValueError("must be a list of URLs of package indexes")
-    return tuple(map(_index_url, value))
+    if isinstance(value, list):
+        return tuple(map(_index_url, value))
+    raise ValueError("must be a list of URLs of package indexes")
 
 
 def _function_path(value: Any) -> str:

@@ -55,17 +55,21 @@ async def find_interpreter(runtime: str | None) -> Interpreter:
 
 
 def _search(minor: str, runtime: str | None) -> Interpreter:
-    found = [
-        Interpreter(path=path, version=version)
-        for path in dict.fromkeys(_candidates(minor))
-        if (version := _version(path)) and _is_minor(version, minor)
-    ]
+    found = _search_all(minor)
     if not found:
         raise ConfigError(
             f"runtime {runtime} needs Python {minor}, which is not installed on this machine: "
             f"install it (python{minor} on PATH, or with pyenv or uv), or change `runtime`"
         )
     return max(found, key=lambda interpreter: _numbers(interpreter.version))
+
+
+def _search_all(minor: str) -> list[Interpreter]:
+    return [
+        Interpreter(path=path, version=version)
+        for path in dict.fromkeys(_candidates(minor))
+        if (version := _version(path)) and _is_minor(version, minor)
+    ]
 
 
 def _candidates(minor: str) -> Iterator[str]:

@@ -132,13 +132,16 @@ def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | No
     if not isinstance(value, dict):
         faults = (fault(item, f"{path}[{index}]", around) for index, item in enumerate(value))
         return next(filter(None, faults), None)
-    for key in value:
-        # Other keys become text, as json.dumps does it.
-        if not isinstance(key, (str, int, float, type(None))):
-            return f"a key of {path} is of type {type(key).__name__}"
-        if isinstance(key, float) and not math.isfinite(key):
-            return f"a key of {path} is {key}"
+    if found := next(filter(None, map(_key_fault, value)), None):
+        return f"a key of {path} is {found}"
     return next(filter(None, (fault(item, f"{path}.{key}", around) for key, item in value.items())), None)
+
+
+def _key_fault(key: Any) -> str | None:
+    """Return what keeps a key from becoming text, as json.dumps makes it, or None."""
+    if not isinstance(key, (str, int, float, type(None))):
+        return f"of type {type(key).__name__}"
+    return str(key) if isinstance(key, float) and not math.isfinite(key) else None
 
 
 def _describe(error: BaseException) -> str:
@@ -158,7 +161,7 @@ def _trace(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     """Return the file and line of the function's own that an exception came from."""
-    folder = os.getcwd() + os.sep  # noqa: PTH109 - pathlib is a slow import
+    folder = os.getcwd() + os.sep
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
         return ""  # its text says so
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]

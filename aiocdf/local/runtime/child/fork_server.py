@@ -80,12 +80,17 @@ class ForkServer:
             if self.control.fileno() in ready:
                 message, descriptors = self._receive()
                 if not message:
-                    return self._close()
-                word, pid, _ = MESSAGE.unpack(message)
-                if word == END:
-                    self._end(pid)
-                elif instance := self._fork(*descriptors):
+                    self._close()
+                    return None
+                if instance := self._obey(message, descriptors):
                     return instance
+
+    def _obey(self, message: bytes, descriptors: array.array[int]) -> tuple[int, str] | None:
+        word, pid, _ = MESSAGE.unpack(message)
+        if word == FORK:
+            return self._fork(*descriptors)
+        self._end(pid)
+        return None
 
     def _fork(self, channel: int, output: int) -> tuple[int, str] | None:
         pid = os.fork()

@@ -21,9 +21,13 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import answering, confinement
+# Relative, as the functions' own Pythons have no aiocdf.
+from . import answering, confinement  # noqa: TID252
+
+if TYPE_CHECKING:
+    from types import CodeType
 
 __all__ = ["main"]
 
@@ -71,7 +75,7 @@ def _settle(settings: dict[str, Any], temporary: str) -> str | None:
     except OSError as error:
         return str(error)
     confinement.protect_files(settings["folder"], temporary, [sys.prefix, sys.base_prefix])
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - pathlib is a slow import
+    sys.path.insert(0, os.getcwd())
     confinement.limit_memory(settings["memory"])
     return None
 
@@ -149,9 +153,9 @@ def _busy(before: set[threading.Thread]) -> bool:
     return any(ident in frames and not _waits_for_work(frames[ident].f_code) for ident in started)
 
 
-def _waits_for_work(code: Any) -> bool:
+def _waits_for_work(code: CodeType) -> bool:
     """Tell whether this is an idle thread of an executor, or of an event loop."""
     file = code.co_filename.replace(os.sep, "/")
-    return (file.endswith("concurrent/futures/thread.py") and code.co_name == "_worker") or (
-        file.endswith("/selectors.py") and code.co_name == "select"
-    )
+    in_executor = file.endswith("concurrent/futures/thread.py") and code.co_name == "_worker"
+    in_loop = file.endswith("/selectors.py") and code.co_name == "select"
+    return in_executor or in_loop

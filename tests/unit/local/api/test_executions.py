@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aiocdf.local.api import executions as api
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import Issuer, digest
@@ -27,19 +28,18 @@ FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(dep
 
 
 class Pool:
-    """Keeps calls waiting, or lets them begin, until it has their outcome, which may be an exception."""
+    """Keeps calls waiting until the test lets them begin, or it has their outcome, which may be an exception."""
 
     def __init__(self):
-        self.begins = False
         self.invocations = []
+        self.begin = None
         self.outcome = asyncio.get_running_loop().create_future()
 
     async def run(self, deployment, invocation, on_log, on_begin):
         self.invocations.append(invocation)
+        self.begin = on_begin
         for timestamp in range(4):
             on_log(timestamp, "0123456789")
-        if self.begins:
-            on_begin()
         return await asyncio.shield(self.outcome)
 
 
@@ -160,6 +160,24 @@ async def test_broken_pool(executions, store, pool, caplog):
     assert "bug" in caplog.text
 
 
+@pytest.mark.parametrize(("waited", "noted"), [(2_000, 2_000), (500, 0)])
+async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch, waited, noted):
+    """A call that waited long for a process starts when that begins, also while it runs; a short wait is not noted."""
+    store = executions._store
+    call = await start(executions, store)
+    await begun(pool)
+    later = call.start_time + waited
+    monkeypatch.setattr(api, "now_ms", lambda: later)
+    pool.begin()
+    await asyncio.sleep(0)
+
+    (running,) = await store.calls(7, [call.id])
+    assert running.start_time == call.start_time + noted
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert (found.start_time, found.end_time) == (running.start_time, later)
+
+
 async def test_room_comes_back(executions, store, pool):
     """Calls that end, however they end, make room for others; those refused took none."""
     for nonce in "ab":
@@ -201,9 +219,9 @@ async def test_end_calls_that_wait(executions, store, pool, steps):
 
 async def test_calls_that_have_begun_go_on(executions, store, pool):
     """A call that works is not ended with those that wait."""
-    pool.begins = True
     call = await start(executions, store)
     await begun(pool)
+    pool.begin()
     assert executions.end_waiting() == 0
     pool.outcome.set_result(Outcome(status="Completed"))
     assert (await ended(executions, store, call)).status == "Completed"
