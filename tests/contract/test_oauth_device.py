@@ -139,7 +139,7 @@ async def test_device_code_of_somebody_else(app, changes, error):
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        ({"client_id": "no-such-code"}, (401, "invalid_client")),
+        ({"client_id": "no-such-client"}, (401, "invalid_client")),
         ({"client_id": "local"}, (401, "invalid_client")),
         ({"scope": "any"}, (400, "invalid_scope")),
     ],

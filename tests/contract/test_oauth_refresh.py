@@ -113,7 +113,7 @@ async def test_revoke_of_another_client(app, name):
     ("form", "expected"),
     [
         ({"token": None}, (400, "invalid_request")),
-        ({"token": "x", "client_id": "no-such-code"}, (401, "invalid_client")),
+        ({"token": "x", "client_id": "no-such-client"}, (401, "invalid_client")),
         ({"token": "x", "client_id": "local"}, (401, "invalid_client")),
     ],
 )

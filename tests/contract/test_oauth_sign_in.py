@@ -156,7 +156,7 @@ async def test_own_address(server, run_app):
 async def test_pages_are_safe(app):
     """No page is kept, framed, or runs a script; it loads nothing, and quotes the program's name as text."""
     app.server.add_client(OAuthClient(client_id="<i>&", client_secret=None))
-    for client_id in ("<i>&", "no-such-code"):
+    for client_id in ("<i>&", "no-such-client"):
         page = await app.browse("GET", app.ask(client_id=client_id))
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
