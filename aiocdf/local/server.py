@@ -394,7 +394,7 @@ class LocalServer:
             faults=self._injector(routes),
             log=self._log,
         )
-        runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
         stack.push_async_callback(scheduler.aclose)
