@@ -45,7 +45,7 @@ _ADVICE: dict[type[ApiError], str] = {
     BadRequest: "The request has to change before it can succeed.",
 }
 #: What a 401 on a loopback address may mean.
-RESTARTED = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+RESTARTED = "Was `aiocdf serve` started again, with --fresh or for another folder? Then read its variables again."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
 

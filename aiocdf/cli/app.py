@@ -50,10 +50,31 @@ def serve(
         typer.Argument(metavar="DIR", help="Each folder in it with a handler.py is a function.", show_default=False),
     ],
     *,
-    port: Annotated[int, typer.Option(metavar="N", help="The TCP port; 0 for a free one.", min=0, max=65_535)] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The TCP port; 0 for any free one.  [default: the same for DIR at each start, if it is free]",
+            min=0,
+            max=65_535,
+            show_default=False,
+        ),
+    ] = None,
+    client_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Where the secret of clients is: env:NAME or file:PATH.  [default: the same for DIR at each start]",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen at; another than this lets other machines run the functions.")
+        str, typer.Option(help="The address to listen at. One that other machines can reach needs --open-to-others.")
     ] = "127.0.0.1",
+    open_to_others: Annotated[
+        bool,
+        typer.Option("--open-to-others", help="Let other machines reach the server: they can run code on this one."),
+    ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="One more name by which clients reach the server.", show_default=False),
@@ -111,7 +132,9 @@ def serve(
         run_server(
             folder,
             port=port,
+            client_secret=client_secret,
             host=host,
+            open_to_others=open_to_others,
             allowed_hosts=allow_host or (),
             project=project,
             env_file=env_file,

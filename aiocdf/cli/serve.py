@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import os
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -13,8 +16,10 @@ from rich.table import Table
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.cli.limits import changed_limits, shown_limits
-from aiocdf.local import serve
+from aiocdf.cli.server_secrets import ServerSecrets, given_secret, kept_secrets
+from aiocdf.local import OAuthClient, User, serve
 from aiocdf.local.faults.file import read_faults
+from aiocdf.local.http.listening import is_free
 from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
 
@@ -33,12 +38,19 @@ if TYPE_CHECKING:
 
 __all__ = ["run_server"]
 
+OPEN_TO_OTHERS = """\
+Other machines can reach this server, and it has no TLS. Whoever knows a secret of it, or records the traffic, can run
+any code on this machine with your rights.
+"""
+
 
 async def run_server(
     folder: Path,
     *,
-    port: int,
+    port: int | None,
+    client_secret: str | None,
     host: str,
+    open_to_others: bool,
     allowed_hosts: Iterable[str],
     project: str,
     env_file: Path | None,
@@ -56,8 +68,11 @@ async def run_server(
 
     Args:
         folder: Where the functions are.
-        port: The TCP port; 0 for a free one.
+        port: The TCP port; 0 for any free one; None for one that is the same at each start, if it is free.
+        client_secret: Where the secret of clients is, as `env:NAME` or `file:PATH`; None for one that is the same at each
+            start.
         host: The address to listen at.
+        open_to_others: Whether that may be an address that other machines can reach.
         allowed_hosts: More names by which clients reach the server.
         project: The name of the one project.
         env_file: Where to keep the environment for clients, if anywhere.
@@ -79,11 +94,14 @@ async def run_server(
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
+    given = None if client_secret is None else await asyncio.to_thread(given_secret, client_secret)
+    own = ServerSecrets() if fresh else await asyncio.to_thread(kept_secrets, kept_in)
     allowed = changed_limits(limits_of(cloud), limits)
     server = serve(
         folder,
-        port=port,
+        port=_usual_port(folder, host) if port is None else port,
         host=host,
+        open_to_others=open_to_others,
         allowed_hosts=allowed_hosts,
         project=project,
         error_shape=error_shape,
@@ -94,14 +112,40 @@ async def run_server(
         limits=allowed,
         faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
         processes=processes,
+        clients=(
+            OAuthClient(client_id="local", client_secret=given or own.client_secret),
+            OAuthClient(client_id="aiocdf", client_secret=None),
+        ),
+        users=[User(name="demo", password=own.password)],
     )
     async with server:
+        # Not earlier: now the folder belongs to this server.
+        await asyncio.to_thread(own.keep, kept_in)
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
+            # Ctrl-\ in a terminal. Without this, the signal would end the process with a core dump.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
+            if open_to_others:
+                open_console().print(OPEN_TO_OTHERS, style="bold red")
             _show(open_console(), server, environment, env_file)
             _show_settings(open_console(), kept_in, allowed, faults)
             await asyncio.Event().wait()
+
+
+def _end_waiting_calls(server: LocalServer) -> None:
+    count = server.end_waiting_calls()
+    logging.getLogger("aiocdf.local").info("%d calls that waited to begin are ended", count)
+
+
+def _usual_port(folder: Path, host: str) -> int:
+    """Return a port that is the same at each start, or 0 if it is taken.
+
+    It is not one of those that systems give to outgoing connections.
+    """
+    hashed = hashlib.sha256(os.fsencode(folder.resolve())).digest()
+    port = 20_000 + int.from_bytes(hashed) % 10_000
+    return port if is_free(host, port) else 0
 
 
 def _show(
@@ -128,13 +172,13 @@ def _show_settings(console: Console, state: Path, limits: Limits, faults: Path |
     console.out(f"Limits: {shown_limits(limits)}", highlight=False)
     if faults:
         console.out(f"Faults: {faults}", highlight=False)
-    console.print("Ctrl-C ends the server. Calls are logged below as they end.")
+    console.print("Ctrl-C ends the server, Ctrl-\\ the calls that wait to begin. Calls are logged below as they end.")
 
 
 def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:
     """Say what the secret is good for, or with which to sign in."""
     if "IDP_CLIENT_SECRET" in environment:
-        return "The secret is made for this run and opens nothing else."
+        return "They stay the same at the next start. --fresh makes a new secret."
     user = server.users[0]
     return f"Users sign in as {user.name} with the password {user.password.reveal()}"
 

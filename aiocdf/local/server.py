@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import attrs
 from aiohttp import web
 
-from aiocdf.config import check_project, of_kind
+from aiocdf.config import check_project, is_loopback, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.documents import DocumentEndpoints
@@ -71,6 +71,7 @@ def serve(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
+    open_to_others: bool = False,
     allowed_hosts: Iterable[str] = (),
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
@@ -90,8 +91,9 @@ def serve(
     Args:
         root: The folder: each folder in it with a `handler.py` is a function.
         port: The TCP port; 0 for a free one.
-        host: The address to listen at; `localhost` for both loopback addresses. Any other address lets other machines
-            run the functions.
+        host: The address to listen at; `localhost` for both loopback addresses. Any other needs `open_to_others`.
+        open_to_others: Whether other machines may reach the server. It has no TLS: whoever records the traffic, or gets a
+            secret in another way, can run any code as the user who started the server.
         allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
             any other host are refused, because web pages could send them (DNS rebinding).
         project: The name of the one project.
@@ -109,9 +111,15 @@ def serve(
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
-        ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
+        ConfigError: The project's name cannot be one, the limits are none, a name in `allowed_hosts` is not one, or other
+            machines can reach the host, and may not.
         InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
+    if not (open_to_others or is_loopback(host.lower())):
+        raise ConfigError(
+            f"other machines could reach the server at {host!r}, and run code on this one: listen at 127.0.0.1, "
+            "or allow it with --open-to-others or serve(open_to_others=True)"
+        )
     return LocalServer(
         root=Path(root),
         port=port,
@@ -167,6 +175,7 @@ class LocalServer:
     _pool: WorkerPool = attrs.field(init=False, repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
+    _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -241,6 +250,18 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server knows no functions before it is started: use it with `async with`")
         return tuple(self._catalogue.last_seen.values())
+
+    def end_waiting_calls(self) -> int:
+        """End the calls that were accepted and have not begun as Failed, and return how many these are.
+
+        The client that made them may be gone; the service would run them nevertheless.
+
+        Raises:
+            WrongState: The server is not started.
+        """
+        if self._executions is None:
+            raise WrongState("no call waits before the server is started: use it with `async with`")
+        return self._executions.end_waiting()
 
     def add_client(self, client: OAuthClient) -> None:
         """Let one more client get tokens."""
@@ -331,7 +352,7 @@ class LocalServer:
         registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
         await registry.load()
         await load_module_schedules(self._root, registry=registry, store=store, ids=ids, log=self._log)
-        executions = Executions(
+        self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,
             pool=self._pool,
@@ -375,7 +396,7 @@ class LocalServer:
             faults=self._injector(routes),
             log=self._log,
         )
-        runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
         stack.push_async_callback(scheduler.aclose)

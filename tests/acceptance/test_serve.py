@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,14 +83,14 @@ def wait_for(condition) -> None:
     pytest.fail("it took too long")
 
 
-def serve(shell) -> Served:
+def serve(shell, *more: str, **environment: str) -> Served:
     """Start a server of three functions, one of them broken, and wait until it says that it is ready."""
     deploy(shell.folder, "double", DOUBLE)
     deploy(shell.folder, "slow", SLOW)
     deploy(shell.folder, "[red]typo", "def handle(:\n")
     with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
-        options = ("--env-file", "local.env", "--allow-host", "functions.example", "--limit", "log-bytes=1000")
-        process = shell.start("serve", "functions", *options, stdout=screen, stderr=log)
+        options = ("--env-file", "local.env", "--allow-host", "functions.example", "--limit", "log-bytes=1000", *more)
+        process = shell.start("serve", "functions", *options, stdout=screen, stderr=log, environment=environment)
     server = Served(process, shell.folder)
     wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
     return server
@@ -196,9 +198,61 @@ def test_keeps_the_environment_file_of_another_server(shell):
     assert server.env_file().read_text() == "CDF_URL=http://127.0.0.1:1\n"
 
 
+def restarted(shell, server: Served, *more: str) -> Served:
+    """End a server, and start the next one in the same folder."""
+    server.process.terminate()
+    server.process.wait()
+    return serve(shell, *more)
+
+
+def test_restarted_server_takes_the_old_configuration(shell):
+    """Address and secret are the same at the next start, so a client that was set up before goes on."""
+    server = serve(shell)
+    before = server.environment()
+    server = restarted(shell, server)
+
+    assert server.environment() == before
+    assert shell.python(CALL, before) == "42\n"
+
+
+def test_fresh_server_has_a_new_secret(shell):
+    """`--fresh` makes a new secret too, and a client with the old one is told what to do."""
+    server = serve(shell)
+    before = server.environment()
+    server = restarted(shell, server, "--fresh")
+    status, _, err = shell.run("-c", CALL, command=[sys.executable], environment=before)
+
+    assert (status, server.environment()["CDF_URL"]) == (1, before["CDF_URL"])
+    assert server.environment()["IDP_CLIENT_SECRET"] != before["IDP_CLIENT_SECRET"]
+    assert "started again" in err
+
+
+def test_usual_port_is_taken(shell):
+    """Where another program has the port of the folder, the server takes a free one."""
+    server = serve(shell)
+    port = urlsplit(server.environment()["CDF_URL"]).port
+    server.process.terminate()
+    server.process.wait()
+    with socket.create_server(("127.0.0.1", port)):
+        server = serve(shell)
+        assert urlsplit(server.environment()["CDF_URL"]).port not in {None, port}
+
+
+def test_client_secret_of_an_environment_variable(shell):
+    """The secret can come from outside; it is not kept for later servers, nor shown in the arguments."""
+    server = serve(shell, "--client-secret", "env:MY_SECRET", MY_SECRET="a secret of mine")
+
+    assert server.environment()["IDP_CLIENT_SECRET"] == "a secret of mine"
+    assert shell.python(CALL, server.environment()) == "42\n"
+    server = restarted(shell, server)
+    assert server.environment()["IDP_CLIENT_SECRET"] != "a secret of mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["functions", "--host", "0.0.0.0"], "other machines could reach the server at '0.0.0.0'"),
+        (["functions", "--client-secret", "hunter2"], "--client-secret must be env:NAME or file:PATH"),
         (["nowhere"], "there is no folder 'nowhere'"),
         (["functions/double"], "there are no functions in 'functions/double'"),
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
@@ -244,3 +298,29 @@ def test_taken_port_is_told(shell):
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: cannot listen at 127.0.0.1 port {port}: ")
     assert "choose another port" in err
+
+
+def test_refused_and_failed_calls_are_logged(server, module_shell):
+    """A call of what is not ready, a call that fails, and a wrong secret are a line each on the console."""
+    before = server.log()
+    for program in (CALL.replace('"double"', '"[red]typo"'), CALL.replace('"x"', '"y"')):
+        assert module_shell.run("-c", program, command=[sys.executable], environment=server.environment())[0] == 1
+    wrong = server.environment() | {"IDP_CLIENT_SECRET": "hunter2-hunter2"}
+    status, _, err = module_shell.run("-c", CALL, command=[sys.executable], environment=wrong)
+
+    lines = [line.partition(" ")[2] for line in server.log().removeprefix(before).splitlines()]
+    assert (status, "hunter2" in err + server.log()) == (1, False)
+    assert re.fullmatch(r"refused POST /api/v1/projects/local/functions/\d+/call: 400 .* is not ready .*", lines[0])
+    assert re.fullmatch(r"call \d+ of double: Failed in .* s: KeyError: 'x'|.*'x'", lines[1])
+    assert lines[2].startswith("refused POST /oauth2/token: 401 ")
+
+
+def test_ctrl_backslash_ends_calls_that_wait(shell):
+    """Calls that a program left behind and that have not begun end at once, and the next program's call runs."""
+    server = serve(shell, "--processes", "1")
+    shell.python(START_SLOW, server.environment())
+    server.process.send_signal(signal.SIGQUIT)
+
+    wait_for(lambda: server.log().count("Failed in") == 2)
+    assert server.log().count("the call was ended before it began") == 2
+    assert server.process.poll() is None

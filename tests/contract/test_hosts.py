@@ -93,7 +93,7 @@ async def test_other_address(server):
 
 async def test_all_interfaces(root):
     """A server that listens at all addresses is reached by each address, and by the names that it was told."""
-    async with serve(root, host="0.0.0.0", allowed_hosts=["Functions.Example"]) as server:
+    async with serve(root, host="0.0.0.0", open_to_others=True, allowed_hosts=["Functions.Example"]) as server:
         for host, status in {
             "192.0.2.1:80": 404,
             "[2001:db8::1]": 404,

@@ -107,7 +107,7 @@ async def test_port_taken(root):
 async def test_host_of_another_machine(root):
     """A host that cannot be listened at is refused without a word on ports."""
     with pytest.raises(ConfigError, match=r"^cannot listen at 192\.0\.2\.1 .*; choose a host of this machine$"):
-        await serve(root, host="192.0.2.1").start()
+        await serve(root, host="192.0.2.1", open_to_others=True).start()
 
 
 async def test_before_start(root):
@@ -235,5 +235,44 @@ async def test_ipv6(root):
 
 async def test_all_interfaces(root):
     """A server told to listen at all addresses is reached by those on this machine at loopback."""
-    async with serve(root, host="0.0.0.0") as server:
+    async with serve(root, host="0.0.0.0", open_to_others=True) as server:
         assert server.url.startswith("http://127.0.0.1:")
+
+
+async def test_log_of_refused_requests(server, api, caplog):
+    """Each refused request is one line of the log: method, path, status and reason, and no secret."""
+    reader = await api.as_client("functionsAcl:READ")
+    caplog.clear()
+    unknown = await api.post("/functions/999/call", {"nonce": "n"})
+    refused = await reader.post("/functions/999/call", {"nonce": "n"})
+    broken = await api.start("broken")
+    api.token = "wrong-token"
+    unauthorized = await api.get("/functions")
+
+    lines = [line for line in caplog.messages if line.startswith("refused ")]
+    assert [answer.status for answer in (unknown, refused, broken, unauthorized)] == [400, 403, 400, 401]
+    assert len(lines) == 4
+    assert lines[0].startswith("refused POST /api/v1/projects/local/functions/999/call: 400 ")
+    assert "functionsAcl:RUN" in lines[1]
+    assert "handler.py" in lines[2]
+    assert lines[3].endswith("/functions: 401 Unauthorized")
+    assert "wrong-token" not in caplog.text
+
+
+async def test_log_cannot_be_forged(server, api, caplog):
+    """A path with encoded line ends and control characters stays in its line."""
+    await api.session.get(server.url + "/a%0Aforged%1B%5B2J", allow_redirects=False)
+    (line,) = [line for line in caplog.messages if line.startswith("refused ")]
+    assert line.isprintable()
+
+
+async def test_log_of_refused_secrets(server, app, caplog):
+    """A wrong client secret is in the log without itself; a device that waits is not in it."""
+    answer = await app.post("/oauth2/token", grant_type="client_credentials", client_id="local", client_secret="oh-no")
+    assert (answer.status, caplog.messages[-1].partition(":")[0]) == (401, "refused POST /oauth2/token")
+    assert "oh-no" not in caplog.text
+    device = (await app.post("/oauth2/device_authorization")).body
+    caplog.clear()
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    assert (await app.post("/oauth2/token", grant_type=grant, device_code=device["device_code"])).status == 400
+    assert caplog.messages == []

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiocdf.local.api.waiting import WaitingCalls
+from aiocdf.local.http.one_line import one_line
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import digest
 from aiocdf.local.runtime.invocation import Invocation, Outcome
@@ -31,6 +33,7 @@ __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
 LOGS_EVERY = 1.0  # seconds
+NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -110,8 +113,12 @@ class Executions:
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
-    _waiting: bool = attrs.field(default=False, init=False)
+    _waiting: WaitingCalls = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin without calls."""
+        self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
         """Bind the nonce's session and start a call, which runs on after this returns.
@@ -152,6 +159,10 @@ class Executions:
         running = self._logs.get(call_id)
         return None if running is None else running.lines
 
+    def end_waiting(self) -> int:
+        """End the calls that have not begun as Failed, and return how many these are."""
+        return self._waiting.end()
+
     async def aclose(self) -> None:
         """Start no more calls, and end those that run as Failed."""
         self._closed = True
@@ -187,11 +198,11 @@ class Executions:
         await self._store.add_call(call)
         self._logs[call.id] = CallLog(self._limits.log_bytes)
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._waiting.add(call.id, task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
-        self._report_waiting()
         return call
 
     def _admit(self, function_id: int) -> None:
@@ -208,16 +219,6 @@ class Executions:
                 )
         self._running[function_id] += 1
 
-    def _report_waiting(self) -> None:
-        """Log once when calls begin to wait for others to end."""
-        if self._pool.is_full and not self._waiting:
-            self._log.warning(
-                "%s calls run or wait, and at most %s function instances run at once: calls wait for others to end",
-                self._running.total(),
-                self._pool.processes,
-            )
-        self._waiting = self._pool.is_full
-
     def _release(self, function_id: int) -> None:
         self._running[function_id] -= 1
 
@@ -229,12 +230,19 @@ class Executions:
 
     async def _run(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> None:
         outcome, progress = STOPPED, Progress(call=call, store=self._store)
+
+        def begin() -> None:
+            self._waiting.remove(call.id)
+            progress.begin()
+
         try:
-            outcome = await self._outcome(call, function, session, data, progress.begin)
+            outcome = await self._outcome(call, function, session, data, begin)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
+            if self._waiting.remove(call.id):
+                outcome = NOT_BEGUN
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)
             await self._finish(await progress.written(), function, self._within_limit(outcome))
@@ -295,4 +303,7 @@ class Executions:
         finally:
             del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
-        self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)
+        reason = f": {one_line(ended.message)}" if ended.message else ""
+        self._log.info(
+            "call %s of %s: %s in %.3f s%s", call.id, function.deployment.external_id, ended.status, seconds, reason
+        )

@@ -1,7 +1,8 @@
-"""Connections that answer in the service's shape also what is not HTTP."""
+"""Connections that do not wait for ever for a request, and answer in the service's shape also what is not HTTP."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner"]
 
+#: Seconds within which the first request's head has to come, and the next one's after an answer.
+FIRST_HEAD, NEXT_HEAD = 20.0, 75.0
+
 
 class Connection(web.RequestHandler):
     """A connection with a client."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start waiting for the first request. aiohttp limits only the waits after it."""
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(FIRST_HEAD, self._close_without_request)
+
+    def _close_without_request(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
 
     def handle_error(
         self,
@@ -52,7 +65,15 @@ class Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application at such connections."""
+    """Runs an application at such connections.
+
+    Args:
+        app: The application.
+        shutdown_timeout: How many seconds requests have when it is closed.
+    """
+
+    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout, keepalive_timeout=NEXT_HEAD)
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
@@ -45,6 +46,9 @@ JWKS_PATH = "/oauth2/jwks"
 REVOKE_PATH = "/oauth2/revoke"
 TOKEN_PATH = "/oauth2/token"
 
+#: Whoever sends a form has not yet proved anything.
+FORM_BYTES, FORM_SECONDS = 64 * 1024, 10.0
+
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -71,7 +75,12 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise OAuthProblem(403, "invalid_request", "The form was sent by a page of another site")
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthProblem(400, "invalid_request", "The body must be application/x-www-form-urlencoded")
-    return read_parameters((await request.read()).decode(errors="replace"))
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            body = await request.clone(client_max_size=FORM_BYTES).read()
+    except TimeoutError:
+        raise OAuthProblem(408, "invalid_request", f"The body did not come within {FORM_SECONDS:g} s") from None
+    return read_parameters(body.decode(errors="replace"))
 
 
 def read_parameters(text: str) -> dict[str, str]:

@@ -28,9 +28,7 @@ FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(dep
 
 
 class Pool:
-    """Says that a call has begun, then waits for its outcome, which may be an exception."""
-
-    is_full, processes = False, 3
+    """Keeps calls waiting until the test lets them begin, or it has their outcome, which may be an exception."""
 
     def __init__(self):
         self.invocations = []
@@ -94,7 +92,7 @@ async def start(executions, store, nonce="n"):
 
 
 async def ended(executions, store, call):
-    await asyncio.gather(*executions._tasks)
+    await asyncio.gather(*executions._tasks, return_exceptions=True)
     (found,) = await store.calls(call.function_id, [call.id])
     return found
 
@@ -191,17 +189,6 @@ async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch,
     assert (found.start_time, found.end_time) == (running.start_time, later)
 
 
-async def test_waiting_calls_are_logged_once(executions, store, pool, caplog):
-    """When calls begin to wait for others, a line says so."""
-    pool.is_full = True
-    for nonce in "ab":
-        await start(executions, store, nonce)
-
-    assert [message for message in caplog.messages if "calls wait for others" in message] == [
-        "1 calls run or wait, and at most 3 function instances run at once: calls wait for others to end"
-    ]
-
-
 async def test_room_comes_back(executions, store, pool):
     """Calls that end, however they end, make room for others; those refused took none."""
     for nonce in "ab":
@@ -226,3 +213,52 @@ async def test_close(executions, store, pool, steps):
     assert (found.status, found.message) == ("Failed", "the local server was stopped")
     with pytest.raises(Problem, match="stopping"):
         await start(executions, store, "late")
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+async def test_end_calls_that_wait(executions, store, pool, steps):
+    """Calls that have not begun are ended as Failed with the reason, and their room is free; nothing else changes."""
+    call = await start(executions, store)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    assert executions.end_waiting() == 1
+    found = await ended(executions, store, call)
+    assert (found.status, found.message) == ("Failed", "the call was ended before it began")
+    for nonce in "ab":
+        await start(executions, store, nonce)
+
+
+async def test_calls_that_have_begun_go_on(executions, store, pool):
+    """A call that works is not ended with those that wait."""
+    call = await start(executions, store)
+    await begun(pool)
+    pool.begin()
+    assert executions.end_waiting() == 0
+    pool.outcome.set_result(Outcome(status="Completed"))
+    assert (await ended(executions, store, call)).status == "Completed"
+
+
+@pytest.mark.looptime
+async def test_says_that_calls_wait(executions, store, pool, caplog):
+    """The log says that accepted calls wait: after 5 s, then each minute, and no more when they have begun."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    await asyncio.sleep(4.9)
+    assert "to begin" not in caplog.text
+    await asyncio.sleep(0.2)
+    assert caplog.messages[-1].startswith("1 accepted call waits to begin")
+    await asyncio.sleep(60)
+    assert len(caplog.messages) == 2
+    pool.outcome.set_result(Outcome(status="Completed"))
+    await ended(executions, store, call)
+    await asyncio.sleep(120)
+    assert len(caplog.messages) == 3
+
+
+async def test_log_of_a_failure(executions, store, pool, caplog):
+    """The line of a call that failed has the first line of its error, without control characters."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    pool.outcome.set_result(Outcome(status="Failed", message="\nKeyError: \x1b[31m'x'\nsecond line"))
+    await ended(executions, store, call)
+    assert caplog.messages[-1].endswith(" s: KeyError: ?[31m'x'")
