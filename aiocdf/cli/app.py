@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_MissingKey = Annotated[
+    Literal["externalId", "external_id"],
+    typer.Option(help="The name of the external id where an answer says which functions are unknown."),
+]
+_Cloud = Annotated[
+    Literal["gcp", "azure", "aws"], typer.Option(help="The cloud whose figures hold, for data, time and memory.")
+]
+
 # Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
 app = typer.Typer(
     help="Calls to Cognite Functions as asyncio futures, and a local server to run them without an account.",
@@ -65,10 +73,8 @@ def serve(
         Literal["object", "string"],
         typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
     ] = "object",
-    missing_key: Annotated[
-        Literal["externalId", "external_id"],
-        typer.Option(help="The name of the external id where an answer says which functions are unknown."),
-    ] = "externalId",
+    missing_key: _MissingKey = "externalId",
+    cloud: _Cloud = "gcp",
     state: Annotated[
         Path | None,
         typer.Option(
@@ -76,6 +82,14 @@ def serve(
             help="Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
             show_default=False,
         ),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Change a limit, as in calls-per-function=10.", show_default=False),
+    ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A TOML file of what goes wrong on purpose.", show_default=False),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
     processes: Annotated[
@@ -104,8 +118,11 @@ def serve(
             login_flow=login_flow,
             error_shape=error_shape,
             missing_key=missing_key,
+            cloud=cloud,
             state=state,
             fresh=fresh,
+            limits=limit or (),
+            faults=faults,
             processes=processes,
         )
     )

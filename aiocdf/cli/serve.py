@@ -12,7 +12,10 @@ from rich.table import Table
 
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
+from aiocdf.cli.limits import changed_limits, shown_limits
 from aiocdf.local import serve
+from aiocdf.local.faults.file import read_faults
+from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
 
 if TYPE_CHECKING:
@@ -21,11 +24,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aiocdf.local import LocalServer
+    from aiocdf.local import Limits, LocalServer
     from aiocdf.local.api.calls import ErrorShape
     from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.server import LoginFlow
+    from aiocdf.local.state.clouds import CloudName
 
 __all__ = ["run_server"]
 
@@ -41,8 +45,11 @@ async def run_server(
     login_flow: LoginFlow,
     error_shape: ErrorShape,
     missing_key: MissingKey,
+    cloud: CloudName,
     state: Path | None,
     fresh: bool,
+    limits: Iterable[str],
+    faults: Path | None,
     processes: int | None,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
@@ -57,18 +64,22 @@ async def run_server(
         login_flow: How clients sign in by that environment.
         error_shape: What `error` of a failed call is.
         missing_key: The name of the external id where an answer says which functions are unknown.
+        cloud: The cloud whose figures hold.
         state: Where to keep the state; None for the folder's own place.
         fresh: Whether to delete what earlier servers have kept there.
+        limits: Which limits to change, as in `calls-per-function=10`.
+        faults: The file that tells what goes wrong on purpose, if anything.
         processes: How many function instances may run at once; None for what the machine's memory suggests.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
         ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
-            written, or the state cannot be kept.
+            written, the state cannot be kept, or limits or faults are wrong.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("aiocdf.local").setLevel(logging.INFO)
     kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
+    allowed = changed_limits(limits_of(cloud), limits)
     server = serve(
         folder,
         port=port,
@@ -77,15 +88,19 @@ async def run_server(
         project=project,
         error_shape=error_shape,
         missing_key=missing_key,
+        cloud=cloud,
         state=kept_in,
         fresh=fresh,
+        limits=allowed,
+        faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
         processes=processes,
     )
     async with server:
         environment = server.environment(login_flow)
         kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
         with kept:
-            _show(open_console(), server, environment, env_file, kept_in)
+            _show(open_console(), server, environment, env_file)
+            _show_settings(open_console(), kept_in, allowed, faults)
             await asyncio.Event().wait()
 
 
@@ -94,7 +109,6 @@ def _show(
     server: LocalServer,
     environment: Mapping[str, str],
     env_file: Path | None,
-    state: Path,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
     console.print(_table(server.functions()))
@@ -107,7 +121,13 @@ def _show(
     if env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
         console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
-    console.out(f"\nCalls, and what is made through the API, are kept in {state}", highlight=False)
+
+
+def _show_settings(console: Console, state: Path, limits: Limits, faults: Path | None) -> None:
+    console.out(f"\nIts state is kept in {state}", highlight=False)
+    console.out(f"Limits: {shown_limits(limits)}", highlight=False)
+    if faults:
+        console.out(f"Faults: {faults}", highlight=False)
     console.print("Ctrl-C ends the server. Calls are logged below as they end.")
 
 

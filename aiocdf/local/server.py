@@ -15,26 +15,30 @@ from aiohttp import web
 from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
+from aiocdf.local.api.documents import DocumentEndpoints
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.files import FileEndpoints
 from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
+from aiocdf.local.api.module_schedules import load_module_schedules
 from aiocdf.local.api.registry import FunctionRegistry
 from aiocdf.local.api.scheduler import Scheduler
 from aiocdf.local.api.schedules import ScheduleEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
+from aiocdf.local.faults.fault import Faults
+from aiocdf.local.faults.middleware import FaultInjector
 from aiocdf.local.http.application import application
 from aiocdf.local.http.connections import Runner
 from aiocdf.local.http.hosts import AllowedHosts, host_names
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
-from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
+from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_bearer
 from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
-from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of
+from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of, limits_of
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
 from aiocdf.local.state.store import Store, open_store
@@ -46,7 +50,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from aiohttp.typedefs import Middleware
+
     from aiocdf.client import Client
+    from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
 
     LoginFlow = Literal["client_credentials", "interactive", "device_code"]
@@ -74,6 +81,7 @@ def serve(
     missing_key: MissingKey = "externalId",
     state: str | os.PathLike[str] | None = None,
     fresh: bool = False,
+    faults: Faults | None = None,
     processes: int | None = None,
     log: logging.Logger | None = None,
 ) -> LocalServer:
@@ -92,24 +100,18 @@ def serve(
         users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
         cloud: The cloud whose figures hold: `gcp`, `azure` or `aws`. They differ in the size of data, in time and memory.
         limits: What is allowed; the service's limits on that cloud if not given.
-        error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
-            The service's documentation has both.
-        missing_key: The name of the external id where an answer says which functions are unknown: `externalId` as
-            documented, or `external_id` as the tests of Cognite's own client expect.
-        state: The folder where sessions, calls, and what is made through the API are kept, for the next server that gets
-            the same folder; None for a folder that is deleted as the server ends.
+        error_shape: What `error` of a failed call is: an `object` with message and trace, or the message as a `string`.
+        missing_key: The name of external ids where an answer says which functions are unknown.
+        state: The folder whose content the next server goes on with; None for one that is deleted as the server ends.
         fresh: Whether to delete what an earlier server has kept in `state`.
-        processes: How many function instances may run at once; further calls wait. If not given: one for each 64 MiB of the
-            machine's memory, 4 to 250.
+        faults: What goes wrong on purpose; nothing if not given.
+        processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
         ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
         InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
-    _check_choice("error_shape", error_shape, ErrorShape)
-    _check_choice("missing_key", missing_key, MissingKey)
-    profile = cloud_of(cloud)
     return LocalServer(
         root=Path(root),
         port=port,
@@ -118,20 +120,27 @@ def serve(
         project=check_project(project),
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
-        cloud=profile,
-        limits=limits or Limits(data_bytes=profile.data_bytes),
+        cloud=cloud_of(cloud),
+        limits=limits or limits_of(cloud),
         error_shape=error_shape,
         missing_key=missing_key,
         state=None if state is None else Path(state),
         fresh=fresh,
+        faults=faults,
         processes=processes,
         log=log or logging.getLogger("aiocdf.local"),
     )
 
 
-def _check_choice(name: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise InvalidArgument(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+def _one_of(choices: Any) -> Any:
+    """Return a validator of a field whose value is one of the choices."""
+
+    def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+        if value not in get_args(choices):
+            name = field.name.lstrip("_")
+            raise InvalidArgument(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+
+    return validate
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -147,11 +156,12 @@ class LocalServer:
     users: tuple[User, ...] = attrs.field(repr=False)
     _limits: Limits = attrs.field(validator=of_kind(Limits))
     _cloud: Cloud
-    _error_shape: ErrorShape
-    _missing_key: MissingKey
+    _error_shape: ErrorShape = attrs.field(validator=_one_of(ErrorShape))
+    _missing_key: MissingKey = attrs.field(validator=_one_of(MissingKey))
     _log: logging.Logger = attrs.field(repr=False)
     _state: Path | None
     _fresh: bool
+    _faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
     _issuer: Issuer = attrs.field(init=False, repr=False)
     _processes: int | None
     _pool: WorkerPool = attrs.field(init=False, repr=False)
@@ -164,7 +174,7 @@ class LocalServer:
         self._issuer = Issuer(Tokens())
         self._pool = WorkerPool(processes=self._processes)
         self._builder = Builder(self._pool, Environments(default_cache() / "environments"), self._log)
-        self._catalogue = Catalogue(self._root, self._builder)
+        self._catalogue = Catalogue(self._root, self._builder, self._cloud)
         for client in self._clients:
             self._issuer.add_client(client)
         for user in self.users:
@@ -186,7 +196,7 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The address cannot be listened at, or the state cannot be kept.
+            ConfigError: The address cannot be listened at, the state cannot be kept, or a fault is of no endpoint.
             WrongState: The server was started before.
         """
         if self._running is not None:
@@ -307,11 +317,20 @@ class LocalServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
+    def _injector(self, routes: Iterable[Route]) -> Middleware | None:
+        """Return what makes the faults happen that were asked for."""
+        if self._faults is None:
+            return None
+        self._faults.check_endpoints([(route.method, route.path) for route in routes])
+        expire = functools.partial(expire_bearer, issuer=self._issuer)
+        return FaultInjector(self._faults, f"/api/v1/projects/{self.project}", expire, self._log).inject
+
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
-        ids = Ids()
+        ids = Ids(await store.last_id())
         registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
         await registry.load()
+        await load_module_schedules(self._root, registry=registry, store=store, ids=ids, log=self._log)
         executions = Executions(
             store=store,
             issuer=self._issuer,
@@ -325,6 +344,7 @@ class LocalServer:
         scheduler = Scheduler(store=store, registry=registry, executions=executions, log=self._log)
         provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
         endpoints = (
+            DocumentEndpoints(),
             SessionEndpoints(store, self._issuer, ids, self._limits),
             FileEndpoints(store, ids, self._limits),
             FunctionEndpoints(
@@ -344,13 +364,15 @@ class LocalServer:
                 error_shape=self._error_shape,
             ),
         )
+        routes = [*provided, *(route for resource in endpoints for route in resource.routes())]
         app = application(
-            [*provided, *(route for resource in endpoints for route in resource.routes())],
+            routes,
             hosts=self._allowed_hosts,
             project=self.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
             body_bytes=6 * self._limits.data_bytes + 1_000_000,
+            faults=self._injector(routes),
             log=self._log,
         )
         runner = Runner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)

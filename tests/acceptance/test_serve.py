@@ -87,7 +87,7 @@ def serve(shell) -> Served:
     deploy(shell.folder, "slow", SLOW)
     deploy(shell.folder, "[red]typo", "def handle(:\n")
     with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
-        options = ("--env-file", "local.env", "--allow-host", "functions.example")
+        options = ("--env-file", "local.env", "--allow-host", "functions.example", "--limit", "log-bytes=1000")
         process = shell.start("serve", "functions", *options, stdout=screen, stderr=log)
     server = Served(process, shell.folder)
     wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
@@ -110,6 +110,14 @@ def test_tells_address_and_functions(server):
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
     assert rows["double"] == ["Ready"]
     assert rows["[red]typo"][:5] == ["Failed:", "handler.py", "is", "no", "Python:"]
+
+
+def test_tells_settings(server, module_shell):
+    """It says where its state is, and the limits, as options would set them."""
+    (state,) = (module_shell.folder.with_name(f"{module_shell.folder.name}-state") / "aiocdf" / "serve").iterdir()
+    assert f"Its state is kept in {state}\n" in server.screen()
+    (limits,) = (line for line in server.screen().splitlines() if line.startswith("Limits: "))
+    assert {"calls-per-function=100", "log-bytes=1000"} <= set(limits.removeprefix("Limits: ").split(", "))
 
 
 def test_writes_no_control_codes_to_a_file(server):
@@ -196,6 +204,9 @@ def test_keeps_the_environment_file_of_another_server(shell):
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
         (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
         (["functions", "--project", "a/b"], "project is not a project name"),
+        (["functions", "--limit", "calls=1"], "there is no limit 'calls'"),
+        (["functions", "--faults", "nowhere.toml"], "cannot read the faults in 'nowhere.toml'"),
+        (["functions", "--state", "functions/double/handler.py"], "cannot keep the state in"),
     ],
 )
 def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
@@ -207,6 +218,20 @@ def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: {reason}")
     assert [path.name for path in shell.folder.iterdir()] == ["functions"]
+
+
+def test_second_server_of_a_folder(server, module_shell):
+    """A second server of the same folder is told to keep its state elsewhere, and runs if it does."""
+    status, out, err = module_shell.run("serve", "functions")
+    reason = err.splitlines()[-1]
+    assert (status, out) == (2, "")
+    assert reason.startswith("error: another server keeps its state in ")
+    assert "--state" in reason
+    second = module_shell.start("serve", "functions", "--state", "second")
+    wait_for((module_shell.folder / "second" / "state.db").exists)
+    second.terminate()
+    assert second.wait(timeout=10) == 0
+    second.communicate()
 
 
 def test_taken_port_is_told(shell):

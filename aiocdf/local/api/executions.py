@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
+LOGS_EVERY = 1.0  # seconds
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -40,6 +41,7 @@ class CallLog:
 
     _room: int
     lines: list[LogLine] = attrs.field(factory=list, init=False)
+    _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
         """Keep a line, or say once that no more are kept."""
@@ -48,6 +50,12 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+    def take_new(self) -> list[LogLine]:
+        """Return the lines that were not taken before."""
+        new = self.lines[self._taken :]
+        self._taken = len(self.lines)
+        return new
 
 
 @attrs.define(kw_only=True)
@@ -101,6 +109,7 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _waiting: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -150,6 +159,18 @@ class Executions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def _keep_logs(self) -> None:
+        """Write what running calls print now and then, so that it is there if the server is killed."""
+        while self._logs:
+            await asyncio.sleep(LOGS_EVERY)
+            for call_id, log in self._logs.items():
+                if lines := log.take_new():
+                    self._store.add_log(call_id, lines)
+        self._keeper = None
 
     def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
         return Call(
@@ -168,6 +189,8 @@ class Executions:
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
         self._report_waiting()
         return call
 
@@ -265,7 +288,11 @@ class Executions:
             message=outcome.message,
             trace=outcome.trace,
         )
-        await self._store.finish_call(ended, outcome.response, self._logs[call.id].lines)
-        del self._logs[call.id]
+        try:
+            await self._store.finish_call(ended, outcome.response, self._logs[call.id].take_new())
+        except Exception:  # noqa: BLE001 - the call has ended all the same
+            self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
+        finally:
+            del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
         self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)

@@ -50,7 +50,7 @@ class FunctionRegistry:
         catalogue: The functions of the folder.
         store: Where the others are kept.
         builder: Builds the others.
-        cloud: The time limit of calls, and the memory of functions that ask for none.
+        cloud: Which time, CPU and memory functions can have.
     """
 
     _catalogue: Catalogue
@@ -130,8 +130,8 @@ class FunctionRegistry:
     def _read(self, record: FunctionRecord) -> Deployment:
         folder = self._store.code_folder(record.id)
         settings = {name: getattr(record, name) for name in _SETTINGS if getattr(record, name) is not None}
-        settings = {"memory": self._cloud.memory.default, "timeout": self._cloud.timeout} | settings
-        deployment = read_deployment(folder, external_id=record.external_id or record.name, settings=settings)
+        found = read_deployment(folder, external_id=record.external_id or record.name, settings=settings)
+        deployment = found.within(self._cloud)
         if record.error_message is not None:
             return attrs.evolve(deployment, error=record.error_message)
         if not (folder / record.function_path).is_file():

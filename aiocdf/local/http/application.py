@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Sequence
 
+    from aiohttp.typedefs import Middleware
+
     from aiocdf.local.http.hosts import AllowedHosts
 
 __all__ = ["Authenticator", "Handler", "Route", "application"]
@@ -50,6 +52,7 @@ def application(
     project: str,
     authenticate: Authenticator,
     body_bytes: int,
+    faults: Middleware | None,
     log: logging.Logger,
 ) -> web.Application:
     """Return the application that serves the routes.
@@ -60,9 +63,11 @@ def application(
         project: The one project there is.
         authenticate: Called with each request that needs a capability.
         body_bytes: The largest request body to read, after decompression.
+        faults: What goes wrong on purpose.
         log: Where crashes of handlers are told.
     """
-    app = web.Application(client_max_size=body_bytes, middlewares=[answering(log), hosts.check])
+    middlewares = [answering(log), *([faults] if faults else []), hosts.check]
+    app = web.Application(client_max_size=body_bytes, middlewares=middlewares)
     for route, path in _told_apart(tuple(routes)):
         if route.capability is None:
             app.router.add_route(route.method, path, route.handler)

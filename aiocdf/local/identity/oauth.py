@@ -30,6 +30,7 @@ __all__ = [
     "OAuthProblem",
     "authenticate_bearer",
     "authenticate_client",
+    "expire_bearer",
     "grants_api_access",
     "read_form",
     "read_parameters",
@@ -95,11 +96,22 @@ async def authenticate_bearer(request: web.Request, issuer: Issuer) -> Access:
     Raises:
         Unauthorized: The request has no bearer token, or one that is unknown or has expired.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    access = await issuer.access(Secret(token.strip())) if scheme.lower() == "bearer" else None
+    token = _bearer_token(request)
+    access = await issuer.access(token) if token is not None else None
     if access is None:
         raise Unauthorized
     return access
+
+
+async def expire_bearer(request: web.Request, issuer: Issuer) -> None:
+    """End the request's bearer token, if it has one."""
+    if (token := _bearer_token(request)) is not None:
+        await issuer.revoke(token)
+
+
+def _bearer_token(request: web.Request) -> Secret | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return Secret(token.strip()) if scheme.lower() == "bearer" else None
 
 
 def authenticate_client(request: web.Request, form: dict[str, str], issuer: Issuer) -> OAuthClient:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.local.runtime.deployment import discover
+from aiocdf.local.state.clouds import CLOUDS
 from aiocdf.local.state.records import now_ms
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local.runtime.builder import Build, Builder
     from aiocdf.local.runtime.deployment import Deployment
+    from aiocdf.local.state.clouds import Cloud
     from aiocdf.local.state.functions import FunctionRecord
 
 __all__ = ["Catalogue", "Function", "identified"]
@@ -58,10 +60,12 @@ class Catalogue:
     Args:
         root: The folder.
         builder: Builds what is new or has changed.
+        cloud: Which time, CPU and memory functions can have.
     """
 
     _root: Path
     _builder: Builder
+    _cloud: Cloud = CLOUDS["gcp"]
     _functions: dict[int, Function] = attrs.field(factory=dict, init=False)
     _created: dict[int, int] = attrs.field(factory=dict, init=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
@@ -85,7 +89,7 @@ class Catalogue:
     async def _look(self) -> None:
         self._begun += 1
         look = self._begun
-        found = await asyncio.to_thread(discover, self._root)
+        found = [each.within(self._cloud) for each in await asyncio.to_thread(discover, self._root)]
         before, self._functions = (
             self._functions,
             {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from aiocdf.local.state.clouds import Cloud, Range
     from aiocdf.secret import Secret
 
 __all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
@@ -63,7 +64,7 @@ class Deployment:
     id: int | None = None
     secrets: Mapping[str, Secret] = attrs.field(factory=dict)
     env_vars: Mapping[str, str] = attrs.field(factory=dict)
-    timeout: float = 540.0
+    timeout: float = 600.0
     cpu: float = 1.0
     memory: float = 1.5
     runtime: str | None = None
@@ -75,6 +76,19 @@ class Deployment:
     owner: str | None = None
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     error: str | None = None
+
+    def within(self, cloud: Cloud) -> Deployment:
+        """Return the deployment with the time, CPU and memory that a cloud gives it."""
+        return attrs.evolve(
+            self,
+            timeout=min(self.timeout, cloud.timeout),
+            cpu=_clamped(self.cpu, cloud.cpu),
+            memory=_clamped(self.memory, cloud.memory),
+        )
+
+
+def _clamped(amount: float, allowed: Range) -> float:
+    return min(max(amount, allowed.min), allowed.max)
 
 
 def discover(root: Path) -> tuple[Deployment, ...]:

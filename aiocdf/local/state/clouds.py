@@ -7,8 +7,9 @@ from typing import Any, Final, Literal, get_args
 import attrs
 
 from aiocdf.errors import InvalidArgument
+from aiocdf.local.state.limits import Limits
 
-__all__ = ["CLOUDS", "Cloud", "CloudName", "Range", "cloud_of"]
+__all__ = ["CLOUDS", "Cloud", "CloudName", "Range", "cloud_of", "limits_of"]
 
 CloudName = Literal["gcp", "azure", "aws"]
 
@@ -68,3 +69,12 @@ def cloud_of(name: Any) -> Cloud:
     if name not in get_args(CloudName):
         raise InvalidArgument(f"cloud must be one of {', '.join(CLOUDS)}, not {name!r}")
     return CLOUDS[name]
+
+
+def limits_of(name: Any) -> Limits:
+    """Return the limits of the service on a cloud.
+
+    Raises:
+        InvalidArgument: There is no such cloud.
+    """
+    return Limits(data_bytes=cloud_of(name).data_bytes)

@@ -28,6 +28,7 @@ CREATE: Final = f"""
 BEGIN;
 {CALLS.create}
 CREATE INDEX call_of_function ON call (function_id, id);
+CREATE INDEX call_by_start ON call (function_id, start_time);
 CREATE INDEX call_running ON call (id) WHERE status = 'Running';
 CREATE TABLE response (call_id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE log (call_id INTEGER NOT NULL, lines BLOB NOT NULL);

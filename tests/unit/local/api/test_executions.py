@@ -162,6 +162,17 @@ async def test_broken_pool(executions, store, pool, caplog):
     assert "bug" in caplog.text
 
 
+async def test_end_that_is_not_written(executions, store, pool, caplog):
+    """An end that cannot be written is logged, and the call is seen to have ended."""
+    call = await start(executions, store)
+    store._database._writer.execute("PRAGMA query_only = ON")
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert "Completed" == found.status
+    assert f"the end of call {call.id} of f was not written" in caplog.text
+    assert executions.log(call.id) is None
+
+
 @pytest.mark.parametrize(("waited", "noted"), [(2_000, 2_000), (500, 0)])
 async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch, waited, noted):
     """A call that waited long for a process starts when that begins, also while it runs; a short wait is not noted."""
