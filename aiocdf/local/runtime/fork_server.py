@@ -17,6 +17,7 @@ __all__ = ["ForkServer", "NoStart", "death"]
 
 _PROGRAM = Path(__file__).parent / "child" / "fork_server.py"
 _START_LIMIT = 60.0
+_END_LIMIT = 10.0
 # A new instance uses the credentials of its call, never the server's, and no modules that only the server should see.
 _KEPT_BACK = ("CDF_", "IDP_", "COGNITE_", "PYTHONPATH", "PYTHONSTARTUP")
 
@@ -72,13 +73,13 @@ class ForkServer:
             async with asyncio.timeout(_START_LIMIT):
                 await server._started
         except TimeoutError:
-            await server.aclose()
+            await server._end_at_once()
             raise NoStart(f"{python} did not begin within {_START_LIMIT:g} seconds") from None
         except NoStart:
             await server.aclose()
             raise NoStart(f"it {death(process.returncode)} before it began") from None
         except BaseException:
-            await server.aclose()
+            await server._end_at_once()
             raise
         return server
 
@@ -117,10 +118,15 @@ class ForkServer:
         """End the process and all its instances, and wait for that."""
         self._lose()
         try:
-            await asyncio.to_thread(self._process.wait, 10)
+            await asyncio.to_thread(self._process.wait, _END_LIMIT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+
+    async def _end_at_once(self) -> None:
+        """End a process that has no instances, and may not listen."""
+        self._process.kill()
+        await self.aclose()
 
     def _send(self, message: bytes, ancillary: list[tuple[int, int, array.array[int]]]) -> None:
         if self.ended:

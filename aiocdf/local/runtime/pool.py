@@ -105,6 +105,8 @@ class WorkerPool:
                 self._retire(line, worker)
             while future := _next(line.waiting):
                 future.set_exception(NoStart("the local server was stopped"))
+        for starting in self._fork_servers.values():
+            starting.cancel()  # one that has started stays
         while self._tasks:
             await asyncio.wait(self._tasks)
         servers = await asyncio.gather(*self._fork_servers.values(), return_exceptions=True)

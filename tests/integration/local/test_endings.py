@@ -11,7 +11,7 @@ import traceback
 import attrs
 import pytest
 
-from aiocdf.local.runtime import process
+from aiocdf.local.runtime import fork_server, process
 
 FOREVER = """
     import os, subprocess, time
@@ -146,6 +146,40 @@ async def test_process_that_cannot_start_fails_the_call(stage):
 
     assert outcome.status == "Failed"
     assert outcome.message == "the function's process could not be started: it exited with code 1 before it began"
+
+
+async def test_python_that_is_gone_fails_the_call(stage):
+    """An environment that was deleted is named."""
+    stage.write("def handle(): return 1")
+    deployment = attrs.evolve(stage.deployment(), python="/no/such/python")
+    stage.deployment = lambda name: deployment
+
+    outcome = await stage.run()
+
+    assert outcome.status == "Failed"
+    assert "No such file or directory: '/no/such/python'" in outcome.message
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_python_that_does_not_begin_is_killed(stage, monkeypatch, tmp_path, cancelled):
+    """A Python that hangs leaves no process, neither at its time limit nor when the server stops meanwhile."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000")
+    python.chmod(0o700)
+    monkeypatch.setattr(fork_server, "_START_LIMIT", 60 if cancelled else 0.5)
+    stage.write("def handle(): return 1")
+    deployment = attrs.evolve(stage.deployment(), python=str(python))
+    stage.deployment = lambda name: deployment
+    call = stage.start()
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        await asyncio.sleep(0.005)
+
+    if cancelled:
+        await stage.pool.aclose()
+
+    outcome = await call
+    assert outcome.message == "the local server was stopped" if cancelled else "did not begin within" in outcome.message
+    await stage.end_of((tmp_path / "pid").read_text().strip())
 
 
 async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):

@@ -47,7 +47,7 @@ def test_defaults(function):
     """A function without settings has the service's defaults."""
     found = only(function.parent)
 
-    assert (found.id, found.function_path, found.timeout, found.secrets) == (None, "handler.py", 540.0, {})
+    assert (found.id, found.function_path, found.timeout, found.secrets) == (None, "handler.py", 600.0, {})
 
 
 def test_settings_are_applied(function):
