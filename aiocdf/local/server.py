@@ -19,6 +19,7 @@ from aiocdf.local.api.documents import DocumentEndpoints
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.api.files import FileEndpoints
 from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
+from aiocdf.local.api.module_schedules import load_module_schedules
 from aiocdf.local.api.registry import FunctionRegistry
 from aiocdf.local.api.scheduler import Scheduler
 from aiocdf.local.api.schedules import ScheduleEndpoints
@@ -347,9 +348,10 @@ class LocalServer:
 
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
-        ids = Ids()
+        ids = Ids(await store.last_id())
         registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
         await registry.load()
+        await load_module_schedules(self._root, registry=registry, store=store, ids=ids, log=self._log)
         self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,

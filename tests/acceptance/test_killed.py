@@ -14,7 +14,7 @@ import pytest
 
 FUNCTIONS = {
     "quick": 'def handle(data):\n    print("got", data["x"])\n    return data["x"]\n',
-    "slow": "import time\ndef handle():\n    time.sleep(600)\n",
+    "slow": 'import time\ndef handle():\n    print("began", flush=True)\n    time.sleep(600)\n',
 }
 
 
@@ -152,6 +152,29 @@ async def test_processes_of_a_killed_server(shell):
     while shell.processes() and time.monotonic() < until:
         await asyncio.sleep(0.05)
     assert [] == shell.processes()
+
+
+async def test_log_of_a_call_that_ran(shell):
+    """What a call had printed more than a second before the kill is in its log afterwards."""
+    server, caller = Server(shell), Caller()
+    await server.start()
+    await caller.sign_in(server.environment)
+    task = asyncio.create_task(caller.call_on("slow"))
+    while not caller.answers:
+        await asyncio.sleep(0.02)
+    ((call_id, (function, _)),) = caller.answers.items()
+    path = f"/functions/{function}/calls/{call_id}/logs"
+    while not (printed := (await caller.get(path))["items"]):
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(1.5)
+    server.kill()
+    task.cancel()
+    await caller.close()
+    await server.start()
+    await caller.sign_in(server.environment)
+    assert printed == (await caller.get(path))["items"]
+    await caller.check()
+    await caller.close()
 
 
 async def test_where_the_state_is(shell):

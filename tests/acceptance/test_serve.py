@@ -274,6 +274,20 @@ def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
     assert [path.name for path in shell.folder.iterdir()] == ["functions"]
 
 
+def test_second_server_of_a_folder(server, module_shell):
+    """A second server of the same folder is told to keep its state elsewhere, and runs if it does."""
+    status, out, err = module_shell.run("serve", "functions")
+    reason = err.splitlines()[-1]
+    assert (status, out) == (2, "")
+    assert reason.startswith("error: another server keeps its state in ")
+    assert "--state" in reason
+    second = module_shell.start("serve", "functions", "--state", "second")
+    wait_for((module_shell.folder / "second" / "state.db").exists)
+    second.terminate()
+    assert second.wait(timeout=10) == 0
+    second.communicate()
+
+
 def test_taken_port_is_told(shell):
     """A port that another program has is told with what to do."""
     deploy(shell.folder, "double", DOUBLE)

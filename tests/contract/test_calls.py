@@ -205,7 +205,6 @@ async def test_gzip(api, level):
 @pytest.mark.parametrize(
     ("data", "encoding"),
     [
-        (b"", None),
         (b"{", None),
         (b"\xff\xfe", None),
         (b'{"nonce": "x", "data": {"x": NaN}}', None),

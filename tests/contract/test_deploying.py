@@ -84,6 +84,23 @@ async def test_download(api):
         assert "attachment" == response.headers["Content-Disposition"]
 
 
+@pytest.mark.parametrize(
+    ("mime_type", "shown"),
+    [
+        ("text/html", "text/html"),
+        ("text/html\r\nx: y", "application/octet-stream"),
+        ("é/é", "application/octet-stream"),
+    ],
+)
+async def test_type_of_a_download(api, mime_type, shown):
+    """The type of a file is that of its download, where it can be one."""
+    file_id = await upload(api, b"content", mimeType=mime_type)
+    (link,) = (await api.post("/files/downloadlink", {"items": [{"id": file_id}]})).body["items"]
+    async with api.session.get(link["downloadUrl"]) as response:
+        assert (200, shown) == (response.status, response.content_type)
+        assert "x" not in response.headers
+
+
 async def test_links_are_signed(api):
     """An address of storage is good for its own file and purpose."""
     made = (await api.post("/files", {"name": "a"})).body

@@ -114,12 +114,16 @@ async def test_sign_in(root, connect):
 
 
 async def test_log(with_faults, caplog):
-    """Each fault is told in a line."""
-    with caplog.at_level(logging.INFO, "aiocdf.local"):
+    """Each fault is told in a line, and latency only to those who debug."""
+    with caplog.at_level(logging.DEBUG, "aiocdf.local"):
         api = await with_faults(Fault(kind="status", status=429, endpoint=CALL), Fault(kind="latency", seconds=0.001))
         await start(api)
-    lines = [record.getMessage() for record in caplog.records if "fault" in record.getMessage()]
-    assert ["fault: POST /functions/1/call: 0.001 s late; 429"] == lines[-1:]
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if "fault" in record.getMessage()]
+    assert [
+        ("DEBUG", "fault: POST /oauth2/token: 0.001 s late"),
+        ("DEBUG", "fault: POST /sessions: 0.001 s late"),
+        ("INFO", "fault: POST /functions/1/call: 429"),
+    ] == told
 
 
 async def test_unknown_endpoint(root):

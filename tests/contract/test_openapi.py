@@ -27,7 +27,9 @@ OPERATIONS = {
     for path, described in DOCUMENT["paths"].items()
     for method in described.keys() & METHODS
 }
-EXAMPLES = 6
+FACTS = json.loads((Path(__file__).parents[1] / "unit" / "_wire" / "contract_facts.json").read_text())
+SERVICE = FACTS["operations"] | FACTS["served"]
+EXAMPLES = 4
 
 
 async def test_served(server):
@@ -65,6 +67,78 @@ async def test_complete(root, monkeypatch):
 def test_documented_by_the_service(documented):
     """Each operation that the service documents on functions, calls, schedules and sessions is in the document."""
     assert documented <= {name for name in OPERATIONS if not name.endswith("inspect")}
+
+
+#: The members that the service documents and the server does not have, with those below them.
+LEFT_OUT = {
+    "request": {
+        "post /functions": {"createdTime", "error", "id", "lastCalled", "runtimeVersion", "status"},  # of answers
+        "post /functions/schedules": {"createdTime", "functionExternalId", "id", "sessionId", "when"},  # of answers
+        "post /functions/schedules/list": {"FunctionExternalId", "FunctionId"},  # understood as well
+    },
+    "response": {
+        "functions": {"indexUrl", "extraIndexUrls"},  # of requests
+        "schedules": {"data", "functionExternalId", "nonce"},  # of requests
+        "sessions": {"previousCursor", "nextCursor"},
+    },
+}
+#: What only files of other kinds than code have.
+OF_FILES = {
+    "assetIds",
+    "geoLocation",
+    "instanceId",
+    "labels",
+    "securityCategories",
+    "sourceCreatedTime",
+    "sourceModifiedTime",
+}
+#: What the document spells in another way than clients do.
+SPELT = {"functionId", "functionExternalId"}
+
+
+def follow(node):
+    """What a reference in the document is to."""
+    while "$ref" in node:
+        _, *steps = node["$ref"].split("/")
+        node = DOCUMENT
+        for step in steps:
+            node = node[step]
+    return node
+
+
+def members(node):
+    """The names of all members of a schema, with those of the members above them."""
+    if not node:
+        return set()
+    node, found = follow(node), set()
+    for part in map(follow, [node, *node.get("oneOf", ()), *node.get("anyOf", ())]):
+        for name, member in part.get("properties", {}).items():
+            found |= {(name,)} | {(name, *below) for below in members(member)}
+        found |= members(part.get("items"))
+    return found
+
+
+def our_schemas(name):
+    """The schemas of request and answer of one of our operations."""
+    method, _, path = name.partition(" ")
+    place = DOCUMENT["paths"].get(PREFIX + path.replace("{id}", "{fileId}")) or DOCUMENT["paths"]["/api/v1" + path]
+    described = place[method]
+    good = next(answer for status, answer in described["responses"].items() if status.startswith("2"))
+    return [
+        holder and holder["content"]["application/json"]["schema"] for holder in (described.get("requestBody"), good)
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICE))
+def test_members_are_those_of_the_service(name):
+    """The document has the members that the service's document has, but for those that are named here."""
+    left_out = OF_FILES if "/files" in name else set()
+    topic = next((topic for topic in ("schedules", "files", "sessions", "functions") if topic in name), "")
+    for kind, ours in zip(("request", "response"), our_schemas(name), strict=True):
+        theirs = members(SERVICE[name][kind])
+        known = left_out | LEFT_OUT[kind].get(name if kind == "request" else topic, set())
+        assert {path for path in theirs - members(ours) if not known & set(path)} == set()
+        assert {path for path in members(ours) - theirs if path[-1] not in SPELT} == set()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -128,6 +129,8 @@ async def test_unknown(api):
         assert (400, items[1:]) == (refused.status, refused.error["missing"])
     found = await api.post("/functions/schedules/byids", {"items": items, "ignoreUnknownIds": True})
     assert [known] == [schedule["id"] for schedule in found.body["items"]]
+    answer = await api.post("/functions/schedules/delete", {"items": items, "ignoreUnknownIds": True})
+    assert 400 == answer.status  # it is not documented to ignore any
 
 
 async def test_delete(api):
@@ -243,3 +246,42 @@ async def test_schedules_outlive_the_server(clock, root, connect, tmp_path):
         clock.forward(61_000)
         (call,) = await fired(api, schedule)
         assert "Completed" == call["status"]
+
+
+MODULE = {
+    "fn.Function.yaml": "name: Echo\nexternalId: fn\n",
+    "fn/handler.py": "def handle(data):\n    return data\n",
+    "all.Schedule.yaml": (
+        "- {name: often, functionExternalId: fn, cronExpression: '* * * * *', data: {x: 1}}\n"
+        "- {name: bad, functionExternalId: fn, cronExpression: 'x'}\n"
+        "- {name: lost, functionExternalId: nowhere, cronExpression: '* * * * *'}\n"
+    ),
+}
+
+
+async def test_schedules_of_a_module(clock, connect, tmp_path, caplog):
+    """The schedules of a Cognite Toolkit module start calls; those that cannot be used are left out, and the log says so."""
+    for name, text in MODULE.items():
+        path = tmp_path / "functions" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for start in (1, 2):
+        async with serve(tmp_path, state=tmp_path / "state") as server:
+            api = await connect(server)
+            (schedule,) = (await api.get("/functions/schedules")).body["items"]
+            assert ("often", "* * * * *") == (schedule["name"], schedule["cronExpression"])
+            clock.forward(61_000)
+            while len(calls := await fired(api, schedule)) < start:
+                pass
+            assert {"Completed"} == {call["status"] for call in calls}
+    assert {"'bad'", "'lost'"} == {word for word in ("'bad'", "'lost'", "'often'") if word in caplog.text}
+    (tmp_path / "functions" / "all.Schedule.yaml").unlink()
+    async with serve(tmp_path, state=tmp_path / "state") as server:
+        assert [] == (await (await connect(server)).get("/functions/schedules")).body["items"]
+
+
+async def test_without_the_package(api, monkeypatch):
+    """Where the package that reads cron expressions is not installed, the answer says what to install."""
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    answer = await create(api)
+    assert (400, True) == (answer.status, "aiocdf[local]" in answer.error["message"])

@@ -196,6 +196,19 @@ async def test_crash(api, monkeypatch, caplog):
     assert "bug" in caplog.text
 
 
+async def test_no_secrets_on_disk(root, connect, tmp_path):
+    """Tokens, nonces and client secrets are not in the server's files."""
+    async with serve(root, state=tmp_path / "state") as server:
+        api = await connect(server)
+        nonce, used = await api.nonce(), await api.nonce()
+        await api.post("/functions/1/call", {"nonce": used, "data": {"x": 1}})
+        await api.run("double", x=1)
+        secrets = [nonce, used, api.token, server.environment()["IDP_CLIENT_SECRET"]]
+    written = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+    assert b"Completed" in written
+    assert not [secret for secret in secrets if secret.encode() in written]
+
+
 async def test_no_secrets_in_logs(api, caplog):
     """Tokens, nonces and client secrets are not logged, whatever goes wrong."""
     nonce = await api.nonce()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from cronsim import CronSim, CronSimError
+if TYPE_CHECKING:
+    from cronsim import CronSim
 
 __all__ = ["in_words", "next_time"]
 
@@ -31,6 +33,10 @@ def in_words(expression: str) -> str:
 def _simulation(expression: str, after: datetime) -> CronSim:
     if len(expression.split()) != 5:
         raise ValueError("it has five fields: minute, hour, day of the month, month, day of the week")
+    try:
+        from cronsim import CronSim, CronSimError
+    except ModuleNotFoundError:
+        raise ValueError("schedules need one more package where the server runs: pip install 'aiocdf[local]'") from None
     try:
         return CronSim(expression, after)
     except CronSimError as error:

@@ -33,6 +33,7 @@ __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
 NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
+LOGS_EVERY = 1.0  # seconds
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -43,6 +44,7 @@ class CallLog:
 
     _room: int
     lines: list[LogLine] = attrs.field(factory=list, init=False)
+    _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
         """Keep a line, or say once that no more are kept."""
@@ -51,6 +53,12 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+    def take_new(self) -> list[LogLine]:
+        """Return the lines that were not taken before."""
+        new = self.lines[self._taken :]
+        self._taken = len(self.lines)
+        return new
 
 
 @attrs.define(kw_only=True)
@@ -104,12 +112,14 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
-    _waiting: WaitingCalls = attrs.field(init=False)
+    _not_begun: WaitingCalls = attrs.field(init=False)
+    _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _waiting: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Begin without calls."""
-        self._waiting = WaitingCalls(self._log)
+        self._not_begun = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
         """Bind the nonce's session and start a call, which runs on after this returns.
@@ -152,7 +162,7 @@ class Executions:
 
     def end_waiting(self) -> int:
         """End the calls that have not begun as Failed, and return how many these are."""
-        return self._waiting.end()
+        return self._not_begun.end()
 
     async def aclose(self) -> None:
         """Start no more calls, and end those that run as Failed."""
@@ -161,6 +171,18 @@ class Executions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def _keep_logs(self) -> None:
+        """Write what running calls print now and then, so that it is there if the server is killed."""
+        while self._logs:
+            await asyncio.sleep(LOGS_EVERY)
+            for call_id, log in self._logs.items():
+                if lines := log.take_new():
+                    self._store.add_log(call_id, lines)
+        self._keeper = None
 
     def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
         return Call(
@@ -177,9 +199,12 @@ class Executions:
         await self._store.add_call(call)
         self._logs[call.id] = CallLog(self._limits.log_bytes)
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
-        self._waiting.add(call.id, task)
+        self._not_begun.add(call.id, task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
+        self._report_waiting()
         return call
 
     def _admit(self, function_id: int) -> None:
@@ -196,6 +221,16 @@ class Executions:
                 )
         self._running[function_id] += 1
 
+    def _report_waiting(self) -> None:
+        """Log once when calls begin to wait for others to end."""
+        if self._pool.is_full and not self._waiting:
+            self._log.warning(
+                "%s calls run or wait, and at most %s function instances run at once: calls wait for others to end",
+                self._running.total(),
+                self._pool.processes,
+            )
+        self._waiting = self._pool.is_full
+
     def _release(self, function_id: int) -> None:
         self._running[function_id] -= 1
 
@@ -209,7 +244,7 @@ class Executions:
         outcome, progress = STOPPED, Progress(call=call, store=self._store)
 
         def begin() -> None:
-            self._waiting.remove(call.id)
+            self._not_begun.remove(call.id)
             progress.begin()
 
         try:
@@ -218,7 +253,7 @@ class Executions:
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
-            if self._waiting.remove(call.id):
+            if self._not_begun.remove(call.id):
                 outcome = NOT_BEGUN
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)
@@ -273,8 +308,12 @@ class Executions:
             message=outcome.message,
             trace=outcome.trace,
         )
-        await self._store.finish_call(ended, outcome.response, self._logs[call.id].lines)
-        del self._logs[call.id]
+        try:
+            await self._store.finish_call(ended, outcome.response, self._logs[call.id].take_new())
+        except Exception:  # noqa: BLE001 - the call has ended all the same
+            self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
+        finally:
+            del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
         reason = f": {one_line(ended.message)}" if ended.message else ""
         self._log.info(

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ UPLOAD_SECONDS = 7 * 86_400
 DOWNLOAD_SECONDS = 30
 EXTENDED_SECONDS = 3_600
 _PIECE = 1_000_000
+_TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")  # RFC 6838, section 4.2
 
 
 @attrs.frozen
@@ -126,9 +128,7 @@ class FileEndpoints:
         # Content of others is never a page of this server.
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         response = web.FileResponse(self.store.content_path(file_id), headers=headers)
-        response.content_type = (
-            file.mime_type if file.mime_type and "/" in file.mime_type else "application/octet-stream"
-        )
+        response.content_type = _content_type(file)
         return response
 
     async def list_files(self, request: web.Request) -> web.Response:
@@ -240,6 +240,12 @@ class FileEndpoints:
                 if size > limit:
                     raise Problem(400, f"The file is larger than {limit:,} bytes, which this server allows")
                 await asyncio.to_thread(written.write, piece)
+
+
+def _content_type(file: File) -> str:
+    """Return the type of a file if it can be one: users give it, and it goes into a header."""
+    named = file.mime_type or ""
+    return named if _TYPE.fullmatch(named) else "application/octet-stream"
 
 
 def _shown(file: File) -> dict[str, Any]:

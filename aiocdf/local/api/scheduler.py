@@ -108,13 +108,23 @@ class Scheduler:
         since = self._clock()
         while True:
             self._changed.clear()
-            now = self._clock()
-            found, next_due = due(await self._store.schedules(), since, now)
-            for schedule, at in found:
-                await self._store.update_schedule(attrs.evolve(schedule, last_scheduled=at))
-                await self._fire(schedule, at)
-            if not found:
-                await self._sleep(LONGEST_SLEEP if next_due is None else (next_due - now) / 1000)
+            try:
+                seconds = await self._start_due(since)
+            except Exception:  # noqa: BLE001 - whatever breaks once, such as a full disk, does not end all schedules
+                self._log.exception("schedules could not be read or started")
+                seconds = LONGEST_SLEEP
+            await self._sleep(seconds)
+
+    async def _start_due(self, since: int) -> float:
+        """Start what is due now, and return how many seconds there are until something is due again."""
+        now = self._clock()
+        found, next_due = due(await self._store.schedules(), since, now)
+        for schedule, at in found:
+            await self._store.update_schedule(attrs.evolve(schedule, last_scheduled=at))
+            await self._fire(schedule, at)
+        if found:
+            return 0.0
+        return LONGEST_SLEEP if next_due is None else (next_due - now) / 1000
 
     async def _sleep(self, seconds: float) -> None:
         try:

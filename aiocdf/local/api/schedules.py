@@ -90,11 +90,13 @@ class ScheduleEndpoints:
 
     async def by_ids(self, request: web.Request) -> web.Response:
         """Return schedules by id."""
-        return web.json_response({"items": [_shown(schedule) for schedule in await self._found(request)]})
+        return web.json_response(
+            {"items": [_shown(schedule) for schedule in await self._found(request, may_ignore=True)]}
+        )
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete schedules and end their sessions; their calls stay."""
-        found = await self._found(request)
+        found = await self._found(request, may_ignore=False)
         await self.store.delete_schedules([schedule.id for schedule in found])
         await self.store.revoke_sessions([schedule.session_id for schedule in found])
         self.on_change()
@@ -155,10 +157,13 @@ class ScheduleEndpoints:
         ]
         return web.json_response({"items": [_shown(schedule) for schedule in found[:limit]]})
 
-    async def _found(self, request: web.Request) -> list[Schedule]:
+    async def _found(self, request: web.Request, *, may_ignore: bool) -> list[Schedule]:
         """Return the schedules that a request names, in its order."""
         body = await fields.from_body(request)
-        ids, ignore_unknown = [item.id() for item in body.items(MAX_BY_IDS)], body.flag("ignoreUnknownIds")
+        ids, ignore_unknown = (
+            [item.id() for item in body.items(MAX_BY_IDS)],
+            may_ignore and body.flag("ignoreUnknownIds"),
+        )
         by_id = {schedule.id: schedule for schedule in await self.store.schedules()}
         missing = [schedule_id for schedule_id in ids if schedule_id not in by_id]
         if missing and not ignore_unknown:

@@ -79,14 +79,14 @@ class FaultInjector:
         return _error(trouble.status, fault.retry_after)
 
     def _tell(self, method: str, path: str, trouble: Trouble) -> None:
-        happens = []
-        if trouble.before or trouble.after:
-            happens.append(f"{trouble.before + trouble.after:.3f} s late")
+        """Log a fault; latency alone is told to those who debug, because a slow network makes every request late."""
+        late = trouble.before + trouble.after
         if trouble.fault is not None:
             kind = str(trouble.status) if trouble.status else trouble.fault.kind
-            happens.append(f"{kind}, handled" if trouble.fault.handled else kind)
-        if happens:
-            self._log.info("fault: %s %s: %s", method, path, "; ".join(happens))
+            handled = ", handled" if trouble.fault.handled else ""
+            self._log.info("fault: %s %s: %s%s", method, path, kind, handled)
+        elif late:
+            self._log.debug("fault: %s %s: %.3f s late", method, path, late)
 
 
 async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -155,10 +155,11 @@ class Fields:
 
 
 async def from_body(request: web.Request) -> Fields:
-    """Return the request's JSON object."""
+    """Return the request's JSON object, an empty one if there is no body."""
     try:
         # Given bytes, `json` would also read UTF-16 and UTF-32.
-        body = json.loads((await request.read()).decode(), parse_constant=_refuse_constant)
+        text = (await request.read()).decode() if request.body_exists else "{}"
+        body = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError, web.RequestPayloadError):
         raise Problem(400, "The request body must be JSON in UTF-8") from None
     if not isinstance(body, dict):
@@ -167,12 +168,9 @@ async def from_body(request: web.Request) -> Fields:
 
 
 def from_query(request: web.Request) -> Fields:
-    """Return the query's parameters, with `limit` as the number it looks like."""
-    query = Fields({name: _value(name, text) for name, text in request.query.items()})
-    for name in query.values:
-        if len(request.query.getall(name)) > 1:
-            query.refuse(name, "was given twice")
-    return query
+    """Return the query's parameters, with `limit` as the number it looks like, and lists of those given twice."""
+    given = {name: request.query.getall(name) for name in request.query}
+    return Fields({name: _value(name, texts[0]) if len(texts) == 1 else texts for name, texts in given.items()})
 
 
 def from_path(request: web.Request, name: str) -> int:

@@ -108,7 +108,7 @@ async def _run(command: Sequence[str], deployment: Deployment) -> None:
     )
     try:
         async with asyncio.timeout(_INSTALL_LIMIT):
-            log = await _tail(process)
+            log = _without_secrets(await _tail(process), deployment)
             code = await process.wait()
     except TimeoutError:
         raise ConfigError(f"{_REQUIREMENTS} was not installed within {_INSTALL_LIMIT:g} seconds") from None
@@ -117,7 +117,7 @@ async def _run(command: Sequence[str], deployment: Deployment) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     if code:
-        text = _without_secrets(log, deployment)[-_TAIL:].strip()
+        text = log[-_TAIL:].strip()
         raise ConfigError(
             f"{_REQUIREMENTS} cannot be installed: {Path(command[0]).name} exited with code {code}\n{text}"
         )

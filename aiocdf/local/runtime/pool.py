@@ -95,6 +95,15 @@ class WorkerPool:
         # A task of our own, so that `aclose` can wait for the end of the call without waiting for the caller.
         return await self._own(self._run(deployment, invocation, on_log, on_begin))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether calls wait because there are as many children as allowed."""
+        lines = self._lines.values()
+        free = sum(line.size for line in lines) < self.processes or any(line.idle for line in lines)
+        return any(
+            len(line.waiting) > line.starting and not (free and line.size < self._per_function) for line in lines
+        )
+
     async def aclose(self) -> None:
         """Kill all children and wait for their ends; calls that run or wait fail."""
         self._closed = True
@@ -217,7 +226,12 @@ class WorkerPool:
         """Return the fork server of the function's Python, which functions share."""
         key = (deployment.python, ("cognite.client",) if deployment.takes_client else ())
         task = self._fork_servers.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().ended)):
+        if task is not None and task.done() and (task.cancelled() or task.exception()):
+            task = None
+        if task is not None and task.done() and (ended := task.result()).ended:
+            self._own(ended.aclose())
+            task = None
+        if task is None:
             task = self._fork_servers[key] = asyncio.create_task(ForkServer.start(*key))
         return await asyncio.shield(task)
 

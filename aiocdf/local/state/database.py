@@ -21,7 +21,7 @@ T = TypeVar("T")
 LATER = 0.02
 
 #: Seconds between two transactions: each costs as much as ten pieces of work.
-BETWEEN = 0.002
+BETWEEN = 0.005
 
 Work = Callable[[sqlite3.Connection], T]
 
@@ -88,44 +88,56 @@ class Database:
 
     async def committed(self) -> None:
         """Wait until all that was submitted is committed."""
-        if self._waiting or self._task is not None:
-            await self.write(lambda _: None)
+        await self.write(lambda _: None)
 
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="aiocdf-write")
+            self._task.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        """Write what is left, if the task was cancelled by someone who cancels all tasks."""
+        if self._waiting:
+            self._start()
 
     async def _write_all(self) -> None:
         """Write in one transaction what came together during the one before, and a moment after it."""
-        loop = asyncio.get_running_loop()
         while self._waiting:
             group, self._waiting = self._waiting, []
-            work = [work for work, _ in group]
-            endings = await loop.run_in_executor(self._write_thread, _transact, self._writer, work)
-            for (_, waiter), (result, error) in zip(group, endings, strict=True):
-                if waiter.done():
-                    continue
-                if error is None:
-                    waiter.set_result(result)
-                else:
-                    waiter.set_exception(error)
+            try:
+                await self._write_group(group)
+            finally:
+                for _, waiter in group:
+                    waiter.cancel()  # of which nothing is known, if this task was cancelled
             await asyncio.sleep(BETWEEN)
-        self._task = None
+
+    async def _write_group(self, group: Sequence[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
+        work = [work for work, _ in group]
+        loop = asyncio.get_running_loop()
+        endings = await loop.run_in_executor(self._write_thread, _transact, self._writer, work)
+        for (_, waiter), (result, error) in zip(group, endings, strict=True):
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(result)
+            else:
+                waiter.set_exception(error)
 
     async def aclose(self) -> None:
         """Write what was submitted, and close."""
-        self._start()
-        if self._task is not None:
-            await self._task
-        loop = asyncio.get_running_loop()
-        # The writer last: the last connection tidies up the WAL.
-        await loop.run_in_executor(self._read_thread, self._reader.close)
-        await loop.run_in_executor(self._write_thread, self._writer.close)
-        self._read_thread.shutdown()
-        self._write_thread.shutdown()
+        try:
+            self._start()
+            if self._task is not None:
+                await asyncio.wait([self._task])
+        finally:
+            # Threads of their own do it, also if this is cancelled again.
+            closed = self._read_thread.submit(self._reader.close), self._write_thread.submit(self._writer.close)
+            self._read_thread.shutdown(wait=False)
+            self._write_thread.shutdown(wait=False)
+            await asyncio.wait(list(map(asyncio.wrap_future, closed)))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -133,6 +145,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        # Pages: the WAL is then copied into the database after 16 MB, for which writers wait.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 50000000")
         # What is committed outlives the process; after a power failure the database is whole, and a moment older.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -147,7 +161,7 @@ def _transact(connection: sqlite3.Connection, group: Sequence[Work[Any]]) -> lis
         connection.execute("BEGIN IMMEDIATE")
         endings = [_attempt(connection, work) for work in group]
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # noqa: BLE001 - whoever waits for the work gets it
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return [(None, error)] * len(group)
@@ -159,9 +173,9 @@ def _attempt(connection: sqlite3.Connection, work: Work[Any]) -> Ending:
     connection.execute("SAVEPOINT work")
     try:
         result = work(connection)
-    except Exception as error:  # noqa: BLE001 - whoever waits for the work gets it
-        if not connection.in_transaction:  # the disk is full, for one: all is lost, and the commit will say so
-            return None, error
+    except Exception as error:
+        if not connection.in_transaction:  # the disk is full, for one: SQLite has given up the whole group
+            raise
         connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")
         return None, error

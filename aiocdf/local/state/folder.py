@@ -60,7 +60,8 @@ def locked_folder(folder: Path | None) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigError(
-                f"another server keeps its state in {str(folder)!r}: stop it, or give another folder for the state"
+                f"another server keeps its state in {str(folder)!r}: stop it, or give another folder, with --state or "
+                "serve(state=...)"
             ) from None
         _prepare(folder)
         yield folder
@@ -69,9 +70,11 @@ def locked_folder(folder: Path | None) -> Iterator[Path]:
 def _prepare(folder: Path) -> None:
     try:
         for name in FOLDERS:
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name).chmod(0o700)
         # SQLite gives its side files the same mode.
-        os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT, 0o600))
+        (folder / DATABASE).touch(0o600)
+        (folder / DATABASE).chmod(0o600)
     except OSError as error:
         raise ConfigError(f"cannot keep the state in {str(folder)!r}: {error.strerror}") from None
 

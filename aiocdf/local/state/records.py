@@ -291,9 +291,13 @@ def now_ms() -> int:
 
 @attrs.define
 class Ids:
-    """Ids that rise with time, also over restarts, so that the order of ids is the order of creation."""
+    """Ids that rise with time, also over restarts, so that the order of ids is the order of creation.
 
-    _last: int = attrs.field(default=0, init=False)
+    Args:
+        last: An id below all that it gives, whatever the clock says.
+    """
+
+    _last: int = 0
 
     def take(self) -> int:
         """Return the next id."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "open_store"]
 
+ADD_LOG = "INSERT INTO log VALUES (?, ?)"
 ADD_SESSION = SESSIONS.insert.replace("(", "(nonce, ", 1).replace("(?", "(?, ?", 1)
 
 #: Calls that have ended and are still kept in memory.
@@ -67,7 +68,8 @@ async def open_store(
                 await store.load(now_ms())
             except (sqlite3.Error, ConfigError) as error:
                 raise ConfigError(
-                    f"cannot use the state in {str(place)!r}: {error}. Begin afresh, or give another folder for the state."
+                    f"cannot use the state in {str(place)!r}: {error}. Begin afresh, with --fresh or serve(fresh=True), or "
+                    "give another folder, with --state or serve(state=...)"
                 ) from None
             sweeping = asyncio.create_task(store.sweep_on(), name="aiocdf-sweep")
             try:
@@ -109,6 +111,13 @@ class Store:
         self._last_called = dict(await self._rows(sql))
         sql = f"SELECT nonce, {SESSIONS.columns} FROM session WHERE status = 'READY' AND nonce_expires > ? ORDER BY id"  # noqa: S608 - names of our own
         self._ready = {nonce: SESSIONS.read(row) for nonce, *row in await self._rows(sql, (now,))}
+
+    async def last_id(self) -> int:
+        """Return the highest id there is, 0 if there is none."""
+        tables = (CALLS, FILES, FUNCTIONS, SCHEDULES, SESSIONS)
+        highest = " UNION ALL ".join(f"SELECT MAX(id) AS id FROM {table.name}" for table in tables)  # noqa: S608 - as above
+        ((last,),) = await self._rows(f"SELECT IFNULL(MAX(id), 0) FROM ({highest})")  # noqa: S608 - as above
+        return int(last)
 
     # Sessions: nothing waits for the disk, because a call that starts with one is written after it.
 
@@ -161,15 +170,19 @@ class Store:
         self._calls[call.id] = call
         await self._execute(CALLS.update, (*CALLS.row(call), call.id))
 
+    def add_log(self, call_id: int, lines: Sequence[LogLine]) -> None:
+        """Keep more lines of a running call's log; they are written within a moment."""
+        self._database.submit(_statement(ADD_LOG, _log_row(call_id, lines)))
+
     async def finish_call(self, call: Call, response: bytes | None, log: Sequence[LogLine]) -> None:
-        """Replace a call by its finished self, and keep its log and what it returned, as JSON text."""
+        """Replace a call by its finished self, and keep the rest of its log and what it returned, as JSON text."""
 
         def finish(database: sqlite3.Connection) -> None:
             database.execute(CALLS.update, (*CALLS.row(call), call.id))
             if response is not None:
                 database.execute("INSERT INTO response VALUES (?, ?)", (call.id, response))
             if log:
-                database.execute("INSERT INTO log VALUES (?, ?)", (call.id, _json(map(attrs.astuple, log)).encode()))
+                database.execute(ADD_LOG, _log_row(call.id, log))
 
         try:
             await self._database.write(finish)
@@ -212,7 +225,7 @@ class Store:
         return rows[0][0] if rows else None
 
     async def log(self, call_id: int) -> Sequence[LogLine]:
-        """Return the log of a finished call."""
+        """Return what is kept of the log of a call: all of it when the call has ended."""
         rows = await self._rows("SELECT lines FROM log WHERE call_id = ? ORDER BY rowid", (call_id,))
         return [LogLine(*line) for (lines,) in rows for line in json.loads(lines)]
 
@@ -231,7 +244,8 @@ class Store:
         """Sweep now and then, and when much was written."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), SWEEP_SECONDS)
+                async with asyncio.timeout(SWEEP_SECONDS):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._full.wait()
             self._unswept = 0
             self._full.clear()
             with contextlib.suppress(sqlite3.Error):  # a full disk is told by whoever has something to write
@@ -342,6 +356,10 @@ class Store:
 
 def _statement(sql: str, values: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[Any]]:
     return lambda database: database.execute(sql, values).fetchall()
+
+
+def _log_row(call_id: int, lines: Iterable[LogLine]) -> tuple[int, bytes]:
+    return call_id, _json(map(attrs.astuple, lines)).encode()
 
 
 def _json(values: Iterable[Any]) -> str:

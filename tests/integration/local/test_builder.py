@@ -190,13 +190,15 @@ async def test_other_runtime(stage, builder, minor):
 async def test_function_with_settings_that_are_not_in_a_file(stage, builder):
     """Functions that are made through the API are built from a folder and their settings."""
     stage.write("def handle(secrets): return secrets")
-    settings = {"secrets": {"key": Secret("value")}}
+    settings = {"secrets": {"key": Secret("s3cret-of-made")}}
     deployment = read_deployment(stage.root / "f", external_id="made", settings=settings)
 
     build = await builder.finished(deployment)
 
     assert (build.status, build.deployment.external_id) == ("Ready", "made")
-    assert (await stage.pool.run(build.deployment, stage.invocation(), lambda *_: None)).response == b'{"key": "value"}'
+    assert (
+        await stage.pool.run(build.deployment, stage.invocation(), lambda *_: None)
+    ).response == b'{"key": "s3cret-of-made"}'
 
 
 async def test_close_gives_up_builds(stage, builder):

@@ -186,13 +186,20 @@ async def test_cancelled_call_is_killed(stage):
     assert (await stage.run()).status == "Completed"
 
 
-async def test_cancelled_while_its_process_starts(stage):
+async def test_cancelled_while_its_process_starts(stage, monkeypatch):
     """The process ends, and the traceback, with its locals, holds neither token nor secret."""
+    waits, receive = asyncio.Event(), process.WorkerProcess._receive
+
+    async def wait_once_busy(worker, size):
+        if worker in stage.pool._busy:
+            waits.set()
+            await asyncio.Event().wait()
+        return await receive(worker, size)
+
+    monkeypatch.setattr(process.WorkerProcess, "_receive", wait_once_busy)
     stage.write("def handle(): return 1", settings="secrets = { key = 'the-secret' }")
     call = stage.start()
-    while not stage.pool._busy:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)  # the call takes its process
+    await waits.wait()
 
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -303,3 +310,25 @@ async def test_calls_leave_no_descriptor_behind(stage):
     assert [outcome.status for outcome in outcomes].count("Timeout") == 2
     assert [outcome.status for outcome in outcomes].count("Failed") == 10
     assert stage.descriptors() == before
+
+
+async def test_fork_server_that_dies_is_replaced(stage, tmp_path):
+    """Calls that run go on, and the next process is forked by another one."""
+    stage.write("""
+        import pathlib, time
+        def handle(data):
+            print("running")
+            while not pathlib.Path(data["gate"]).exists(): time.sleep(0.001)
+    """)
+    call = stage.start(gate=str(tmp_path / "gate"))
+    await stage.line("running")
+    (starting,) = stage.pool._fork_servers.values()
+    server = await starting
+
+    os.kill(server._process.pid, signal.SIGKILL)
+    while not server.ended:
+        await asyncio.sleep(0.001)
+
+    assert (await stage.run(gate="/")).status == "Completed"
+    (tmp_path / "gate").touch()
+    assert (await call).status == "Completed"

@@ -165,3 +165,50 @@ def test_default_processes_follow_the_memory(monkeypatch):
         pages = {"SC_PHYS_PAGES": int(gibibytes * 2**18), "SC_PAGE_SIZE": 4096}
         monkeypatch.setattr(os, "sysconf", pages.__getitem__)
         assert pool.default_processes() == processes
+
+
+async def test_calls_that_sleep_do_not_wait_for_processors(stage):
+    """As many calls run at once as there are processes, however few the processors."""
+    stage.pool = pool.WorkerPool(processes=50)
+    stage.write("import time\ndef handle(): time.sleep(1)")
+    loop = asyncio.get_running_loop()
+    await stage.run()
+    began = loop.time()
+
+    await asyncio.gather(*(stage.run() for _ in range(40)))
+
+    assert loop.time() - began < 10
+    await stage.pool.aclose()
+
+
+async def test_starts_do_not_hold_up_a_call_that_a_warm_process_can_take(stage):
+    """Many short calls at once are run by few processes: those that end take the next before more are started."""
+    stage.pool = pool.WorkerPool(processes=200)
+    stage.write("import os\ndef handle(): return os.getpid()")
+
+    outcomes = await asyncio.gather(*(stage.run() for _ in range(150)))
+
+    assert len({outcome.response for outcome in outcomes}) < 75
+    await stage.pool.aclose()
+
+
+async def test_work_begins_when_a_process_takes_the_call(stage, tmp_path):
+    """A call in line has not begun."""
+    stage.pool = pool.WorkerPool(processes=1)
+    stage.write(GATE)
+    data = {"name": "f", "gate": str(tmp_path / "gate")}
+    begun = []
+    calls = [
+        asyncio.create_task(
+            stage.pool.run(stage.deployment(), stage.invocation(data=data), stage._log, lambda n=n: begun.append(n))
+        )
+        for n in range(2)
+    ]
+    await stage.line("running f")
+
+    assert (begun, stage.pool.is_full) == ([0], True)
+
+    (tmp_path / "gate").touch()
+    await asyncio.gather(*calls)
+    assert (begun, stage.pool.is_full) == ([0, 1], False)
+    await stage.pool.aclose()

@@ -31,7 +31,7 @@ function bounds(schema) {
 function rows(api, schema, prefix = "", depth = 0) {
   schema = follow(api, schema) || {};
   if (schema.type === "array" || (Array.isArray(schema.type) && schema.type.includes("array"))) {
-    return rows(api, schema.items, `${prefix}[].`, depth);
+    return rows(api, schema.items, `${prefix.replace(/\.$/, "")}[].`, depth);
   }
   const variants = [schema, ...(schema.oneOf || []), ...(schema.anyOf || [])].map((each) => follow(api, each));
   return variants.flatMap((variant) => Object.entries(variant.properties || {}).flatMap(([name, member]) => {
@@ -40,7 +40,7 @@ function rows(api, schema, prefix = "", depth = 0) {
     const text = [known.description, bounds(known)].filter(Boolean).join(" ");
     const row = element("tr", {}, element("td", {}, element("code", {}, prefix + name)),
       element("td", {}, kind(api, known)), element("td", {}, required), element("td", {}, text));
-    return depth < 4 ? [row, ...rows(api, known, `${prefix}${name}.`.replace(".[]", "[]"), depth + 1)] : [row];
+    return depth < 4 ? [row, ...rows(api, known, `${prefix}${name}.`, depth + 1)] : [row];
   }));
 }
 

@@ -125,3 +125,14 @@ async def test_failed_sweep(monkeypatch):
 def test_limits(name):
     """Nothing may be kept at all."""
     assert 0 == getattr(Limits(**{name: 0}), name)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_end_as_a_sweep_begins(steps):
+    """A store that ends just as a sweep begins does not wait for the next sweep."""
+    async with asyncio.timeout(5):
+        async with open_store() as store:
+            await asyncio.sleep(0.01)
+            store._full.set()
+            for _ in range(steps):
+                await asyncio.sleep(0)

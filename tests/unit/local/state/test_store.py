@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 
 import attrs
 import pytest
@@ -174,11 +175,15 @@ async def test_calls(store):
         await store.add_call(call)
     await store.finish_call(completed(calls[0]), b'"back"', [LogLine(1, "a"), LogLine(2, "b")])
     assert [calls[1], completed(calls[0])] == await store.calls(7, [2, 9, 3, 1])
-    assert (b'"back"', None) == (await store.response(1), await store.response(2))
-    assert ([LogLine(1, "a"), LogLine(2, "b")], []) == (await store.log(1), await store.log(2))
     begun = attrs.evolve(calls[1], start_time=15)
     await store.update_call(begun)
     assert [begun] == await store.calls(7, [2]) == await store.list_calls(7, CallQuery(limit=1))
+    assert (b'"back"', None) == (await store.response(1), await store.response(2))
+    assert ([LogLine(1, "a"), LogLine(2, "b")], []) == (await store.log(1), await store.log(2))
+    store.add_log(2, [LogLine(3, "c"), LogLine(4, "d")])
+    store.add_log(2, [LogLine(5, "e")])
+    await store.finish_call(completed(calls[1]), None, [LogLine(6, "f")])
+    assert ["c", "d", "e", "f"] == [line.message for line in await store.log(2)]
     assert {7: 10, 8: 10} == await store.last_called()
 
 
@@ -259,6 +264,24 @@ async def test_failed_write(store):
     assert ["Running", "Running"] == [found.status for found in await store.list_calls(7, CallQuery(limit=9))]
 
 
+async def test_full_disk(store):
+    """Where the disk is full, nothing half is written, other work fails too, and goes on once there is room."""
+    call = running(1)
+    await store.add_call(call)
+    writer = store._database._writer
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    results = await asyncio.gather(
+        store.finish_call(completed(call), b"x" * 100_000, []), store.add_function(FUNCTION), return_exceptions=True
+    )
+    assert [sqlite3.OperationalError] * 2 == list(map(type, results))
+    assert (None, []) == (await store.response(1), await store.functions())
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert await store.add_function(FUNCTION)
+    await store.finish_call(completed(call), b"x" * 100_000, [])
+    assert 100_000 == len(await store.response(1))
+
+
 async def test_many_at_once(store):
     """What many calls write at once shares its transactions."""
     work = store._database
@@ -267,6 +290,43 @@ async def test_many_at_once(store):
     await asyncio.gather(*(store.add_call(running(number)) for number in range(100)))
     work._writer.set_trace_callback(None)
     assert 2 >= statements.count("COMMIT")
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_all_tasks_cancelled(store, steps):
+    """A program that cancels all tasks of its loop is not told of what was being written, and the store works on."""
+    adding = asyncio.create_task(store.add_function(FUNCTION))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asyncio.current_task(), adding}:
+        task.cancel()
+    await asyncio.wait([adding], timeout=5)
+    assert adding.done()
+    assert await store.add_file(FILE)
+    assert [FILE] == await store.files([1])
+
+
+async def test_cancelled_end(tmp_path):
+    """A store whose end is cancelled leaves no thread, and what was submitted before is written."""
+
+    async def use(begun):
+        async with open_store(tmp_path) as store:
+            store.add_log(1, [LogLine(1, "a")])
+            begun.set()
+
+    for steps in range(12):
+        begun = asyncio.Event()
+        task = asyncio.create_task(use(begun))
+        await begun.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        async with asyncio.timeout(5):
+            while any(thread.name.startswith("aiocdf-") for thread in threading.enumerate()):
+                await asyncio.sleep(0.001)
+    async with open_store(tmp_path) as store:
+        assert await store.log(1)
 
 
 async def test_one_server(tmp_path):
@@ -286,6 +346,26 @@ async def test_owner_only(tmp_path):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
     assert {"state", "state.db", "state.db-wal", "state.db-shm", "lock", "files", "functions"} == set(modes)
     assert {0o600, 0o700} == set(modes.values())
+
+
+async def test_open_to_others(tmp_path):
+    """What others could read is closed to them."""
+    async with open_store(tmp_path):
+        pass
+    (tmp_path / "state.db").chmod(0o644)
+    (tmp_path / "files").chmod(0o755)
+    async with open_store(tmp_path):
+        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("state.db", "files")]
+    assert [0o600, 0o700] == modes
+
+
+async def test_last_id(store):
+    """The highest id is known, whatever it is of."""
+    assert 0 == await store.last_id()
+    await store.add_call(running(5))
+    assert 5 == await store.last_id()
+    await store.add_schedule(attrs.evolve(SCHEDULE, id=9))
+    assert 9 == await store.last_id()
 
 
 async def test_temporary():
