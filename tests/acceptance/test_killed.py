@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import random
 import signal
 import subprocess
 import time
+import zipfile
 
 import aiohttp
 import pytest
@@ -44,6 +46,23 @@ class Server:
         self.process.wait()
 
 
+def wait_for_end_of_processes(shell) -> None:
+    """Wait until the processes that ran functions have seen that their server is gone."""
+    until = time.monotonic() + 10
+    while shell.processes() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def server(shell):
+    """A server that has ended when the test has."""
+    server = Server(shell)
+    yield server
+    server.process.terminate()
+    server.process.wait(timeout=20)
+    wait_for_end_of_processes(shell)
+
+
 class Caller:
     """Someone who starts calls, asks for them, and knows what was answered."""
 
@@ -54,28 +73,28 @@ class Caller:
 
     async def sign_in(self, environment) -> None:
         self._base = f"{environment['CDF_URL']}/api/v1/projects/local"
-        self._http = aiohttp.ClientSession()
+        self.http = aiohttp.ClientSession()
         form = {
             "grant_type": "client_credentials",
             "client_id": environment["IDP_CLIENT_ID"],
             "client_secret": environment["IDP_CLIENT_SECRET"],
         }
-        async with self._http.post(environment["IDP_TOKEN_URL"], data=form) as answer:
-            self._http.headers["Authorization"] = f"Bearer {(await answer.json())['access_token']}"
+        async with self.http.post(environment["IDP_TOKEN_URL"], data=form) as answer:
+            self.http.headers["Authorization"] = f"Bearer {(await answer.json())['access_token']}"
         self.functions = {
-            function["externalId"]: function["id"] for function in (await self.get("/functions"))["items"]
+            function.get("externalId"): function["id"] for function in (await self.get("/functions"))["items"]
         }
 
     async def close(self) -> None:
-        await self._http.close()
+        await self.http.close()
 
     async def get(self, path):
-        async with self._http.get(self._base + path) as answer:
+        async with self.http.get(self._base + path) as answer:
             answer.raise_for_status()
             return await answer.json()
 
     async def post(self, path, body):
-        async with self._http.post(self._base + path, json=body) as answer:
+        async with self.http.post(self._base + path, json=body) as answer:
             answer.raise_for_status()
             return await answer.json()
 
@@ -112,9 +131,9 @@ class Caller:
 
 
 @pytest.mark.timeout(120)
-async def test_kill(shell):
+async def test_kill(server):
     """Every answer holds after each of many kills: calls, ends, responses and logs; what ran has failed, with a reason."""
-    server, caller, moments = Server(shell), Caller(), random.Random(1)
+    caller, moments = Caller(), random.Random(1)
     for _ in range(8):
         await server.start()
         await caller.sign_in(server.environment)
@@ -132,14 +151,12 @@ async def test_kill(shell):
     await caller.close()
     assert {"Completed", "Failed"} == {call["status"] for _, call in caller.answers.values()}
     assert len(caller.responses) > 50
-    server.process.terminate()
-    assert 0 == server.process.wait(timeout=10)
 
 
 @pytest.mark.timeout(30)
-async def test_processes_of_a_killed_server(shell):
+async def test_processes_of_a_killed_server(server, shell):
     """The processes that ran functions end with a server that was killed."""
-    server, caller = Server(shell), Caller()
+    caller = Caller()
     await server.start()
     await caller.sign_in(server.environment)
     task = asyncio.create_task(caller.call_on("slow"))
@@ -148,15 +165,13 @@ async def test_processes_of_a_killed_server(shell):
     server.kill()
     task.cancel()
     await caller.close()
-    until = time.monotonic() + 10
-    while shell.processes() and time.monotonic() < until:
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_for_end_of_processes, shell)
     assert [] == shell.processes()
 
 
-async def test_log_of_a_call_that_ran(shell):
+async def test_log_of_a_call_that_ran(server):
     """What a call had printed more than a second before the kill is in its log afterwards."""
-    server, caller = Server(shell), Caller()
+    caller = Caller()
     await server.start()
     await caller.sign_in(server.environment)
     task = asyncio.create_task(caller.call_on("slow"))
@@ -177,9 +192,83 @@ async def test_log_of_a_call_that_ran(shell):
     await caller.close()
 
 
-async def test_where_the_state_is(shell):
+def code(number: int) -> bytes:
+    """A zip file with a function that returns a number, and much else, so that it takes a moment to unpack."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for other in range(200):
+            archive.writestr(f"data/{other}.txt", "x" * 1000)
+        archive.writestr("handler.py", f"def handle():\n    return {number}\n")
+    return content.getvalue()
+
+
+async def create_on(caller: Caller, made: dict[int, tuple[int, int]]) -> None:
+    """Create functions with a schedule each until the server is gone; keep what was answered, by number."""
+    with contextlib.suppress(aiohttp.ClientError):
+        while True:
+            number = len(made)
+            file = await caller.post("/files", {"name": "code.zip"})
+            async with caller.http.put(file["uploadUrl"], data=code(number)) as answer:
+                answer.raise_for_status()
+            function = await caller.post("/functions", {"items": [{"name": "made", "fileId": file["id"]}]})
+            session = await caller.post("/sessions", {"items": [{"oneshotTokenExchange": True}]})
+            schedule = {
+                "name": "yearly",
+                "cronExpression": "0 0 1 1 *",
+                "functionId": function["items"][0]["id"],
+                "nonce": session["items"][0]["nonce"],
+                "data": {"number": number},
+            }
+            schedule = await caller.post("/functions/schedules", {"items": [schedule]})
+            made[number] = function["items"][0]["id"], schedule["items"][0]["id"]
+
+
+async def value_of(caller: Caller, function: int) -> object:
+    """What a function returns, once it is Ready."""
+    while (status := (await caller.get(f"/functions/{function}"))["status"]) in {"Queued", "Deploying"}:
+        await asyncio.sleep(0.02)
+    assert "Ready" == status
+    session = await caller.post("/sessions", {"items": [{"oneshotTokenExchange": True}]})
+    call = await caller.post(f"/functions/{function}/call", {"nonce": session["items"][0]["nonce"]})
+    path = f"/functions/{function}/calls/{call['id']}"
+    while (await caller.get(path))["status"] == "Running":
+        await asyncio.sleep(0.02)
+    return (await caller.get(f"{path}/response"))["response"]
+
+
+@pytest.mark.timeout(120)
+async def test_kill_while_functions_are_created(server):
+    """Functions that were created run after each kill, with their code and schedules; none is half there."""
+    moments = random.Random(1)
+    made: dict[int, tuple[int, int]] = {}
+    for _ in range(3):
+        caller = Caller()
+        await server.start()
+        await caller.sign_in(server.environment)
+        creating = asyncio.create_task(create_on(caller, made))
+        until = len(made) + 1
+        while len(made) < until:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(moments.uniform(0, 0.2))
+        server.kill()
+        await creating
+        await caller.close()
+    caller = Caller()
+    await server.start()
+    await caller.sign_in(server.environment)
+    for number, (function, schedule) in made.items():
+        assert number == await value_of(caller, function)
+        assert {"id": schedule, "data": {"number": number}} == await caller.get(
+            f"/functions/schedules/{schedule}/input_data"
+        )
+    for function in (await caller.get("/functions"))["items"]:
+        if function["name"] == "made":
+            assert isinstance(await value_of(caller, function["id"]), int)
+    await caller.close()
+
+
+async def test_where_the_state_is(server, shell):
     """Without `--state`, a folder of functions has a place of its own in the user's state directory."""
-    server = Server(shell)
     place = shell.folder.with_name(f"{shell.folder.name}-state") / "aiocdf" / "serve"
     await server.start()
     server.kill()
@@ -191,9 +280,8 @@ async def test_where_the_state_is(shell):
     assert (shell.folder / "kept" / "state.db").is_file()
 
 
-async def test_fresh(shell):
+async def test_fresh(server):
     """`--fresh` deletes the calls of earlier servers."""
-    server = Server(shell)
     counts = []
     for options in ([], [], ["--fresh"]):
         await server.start(*options)

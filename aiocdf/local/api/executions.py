@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
-NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
 LOGS_EVERY = 1.0  # seconds
+NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
 UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
@@ -112,14 +112,13 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
-    _not_begun: WaitingCalls = attrs.field(init=False)
     _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
-    _waiting: bool = attrs.field(default=False, init=False)
+    _waiting: WaitingCalls = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Begin without calls."""
-        self._not_begun = WaitingCalls(self._log)
+        self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
         """Bind the nonce's session and start a call, which runs on after this returns.
@@ -162,7 +161,7 @@ class Executions:
 
     def end_waiting(self) -> int:
         """End the calls that have not begun as Failed, and return how many these are."""
-        return self._not_begun.end()
+        return self._waiting.end()
 
     async def aclose(self) -> None:
         """Start no more calls, and end those that run as Failed."""
@@ -199,12 +198,11 @@ class Executions:
         await self._store.add_call(call)
         self._logs[call.id] = CallLog(self._limits.log_bytes)
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
-        self._not_begun.add(call.id, task)
+        self._waiting.add(call.id, task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
-        self._report_waiting()
         return call
 
     def _admit(self, function_id: int) -> None:
@@ -221,16 +219,6 @@ class Executions:
                 )
         self._running[function_id] += 1
 
-    def _report_waiting(self) -> None:
-        """Log once when calls begin to wait for others to end."""
-        if self._pool.is_full and not self._waiting:
-            self._log.warning(
-                "%s calls run or wait, and at most %s function instances run at once: calls wait for others to end",
-                self._running.total(),
-                self._pool.processes,
-            )
-        self._waiting = self._pool.is_full
-
     def _release(self, function_id: int) -> None:
         self._running[function_id] -= 1
 
@@ -244,7 +232,7 @@ class Executions:
         outcome, progress = STOPPED, Progress(call=call, store=self._store)
 
         def begin() -> None:
-            self._not_begun.remove(call.id)
+            self._waiting.remove(call.id)
             progress.begin()
 
         try:
@@ -253,7 +241,7 @@ class Executions:
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
-            if self._not_begun.remove(call.id):
+            if self._waiting.remove(call.id):
                 outcome = NOT_BEGUN
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)

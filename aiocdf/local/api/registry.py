@@ -86,16 +86,17 @@ class FunctionRegistry:
     async def create(self, record: FunctionRecord) -> Function | None:
         """Keep a function and build it in the background; return None, and do nothing, if its external id is taken."""
         taken = {function.external_id for function in (await self._catalogue.functions()).values()}
-        if (record.external_id is not None and record.external_id in taken) or not await self._store.add_function(
-            record
-        ):
+        if record.external_id is not None and record.external_id in taken:
             return None
         folder = self._store.code_folder(record.id)
         try:
+            # First, so that a function that is kept has all its code, even if the server is killed.
             await asyncio.to_thread(unpack, self._store.content_path(record.file_id), folder)
         except ConfigError as error:
             record = attrs.evolve(record, error_message=str(error))
-            await self._store.update_function(record)
+        if not await self._store.add_function(record):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            return None
         return await self._deploy(record)
 
     async def delete(self, functions: Iterable[Function]) -> None:

@@ -37,13 +37,13 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             _unpack_all(opened, folder)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        # zipfile raises any of these for a damaged or encrypted file, and the system for names that it cannot have.
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ConfigError(f"the code file cannot be unpacked: {error}") from None
     except ConfigError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError) as error:
+        # zipfile raises any of these for a damaged or encrypted file, and the system for names that it cannot have.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ConfigError(f"the code file cannot be unpacked: {error}") from None
 
 
 def _unpack_all(opened: zipfile.ZipFile, folder: Path) -> None:

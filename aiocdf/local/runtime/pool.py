@@ -95,15 +95,6 @@ class WorkerPool:
         # A task of our own, so that `aclose` can wait for the end of the call without waiting for the caller.
         return await self._own(self._run(deployment, invocation, on_log, on_begin))
 
-    @property
-    def is_full(self) -> bool:
-        """Whether calls wait because there are as many children as allowed."""
-        lines = self._lines.values()
-        free = sum(line.size for line in lines) < self.processes or any(line.idle for line in lines)
-        return any(
-            len(line.waiting) > line.starting and not (free and line.size < self._per_function) for line in lines
-        )
-
     async def aclose(self) -> None:
         """Kill all children and wait for their ends; calls that run or wait fail."""
         self._closed = True

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
-__all__ = ["DATABASE", "clear", "locked_folder", "state_folder"]
+__all__ = ["DATABASE", "clear", "locked_folder", "state_folder", "tidy"]
 
 #: The database in the folder; SQLite puts two more files beside it.
 DATABASE = "state.db"
@@ -65,6 +65,24 @@ def locked_folder(folder: Path | None) -> Iterator[Path]:
             ) from None
         _prepare(folder)
         yield folder
+
+
+def tidy(folder: Path, *, files: Container[str], functions: Container[str]) -> None:
+    """Delete what a killed server was about to keep.
+
+    Args:
+        folder: The locked folder.
+        files: The names of what belongs to `files`.
+        functions: The names of what belongs to `functions`.
+    """
+    for place, known in zip(FOLDERS, (files, functions), strict=True):
+        for path in (folder / place).iterdir():
+            if path.name in known:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _prepare(folder: Path) -> None:

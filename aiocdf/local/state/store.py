@@ -14,7 +14,7 @@ import attrs
 
 from aiocdf.errors import ConfigError
 from aiocdf.local.state.database import Database
-from aiocdf.local.state.folder import DATABASE, clear, locked_folder
+from aiocdf.local.state.folder import DATABASE, clear, locked_folder, tidy
 from aiocdf.local.state.history import Sweep
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import LogLine, now_ms
@@ -66,6 +66,7 @@ async def open_store(
                 database = await stack.enter_async_context(Database.open(place / DATABASE, prepare))
                 store = Store(place, database, limits or Limits())
                 await store.load(now_ms())
+                await store.tidy()
             except (sqlite3.Error, ConfigError) as error:
                 raise ConfigError(
                     f"cannot use the state in {str(place)!r}: {error}. Begin afresh, with --fresh or serve(fresh=True), or "
@@ -111,6 +112,14 @@ class Store:
         self._last_called = dict(await self._rows(sql))
         sql = f"SELECT nonce, {SESSIONS.columns} FROM session WHERE status = 'READY' AND nonce_expires > ? ORDER BY id"  # noqa: S608 - names of our own
         self._ready = {nonce: SESSIONS.read(row) for nonce, *row in await self._rows(sql, (now,))}
+
+    async def tidy(self) -> None:
+        """Delete contents of files and code of functions that an earlier server was about to keep when it was killed."""
+        files, functions = [
+            {str(record_id) for (record_id,) in await self._rows(f"SELECT id FROM {table.name}")}  # noqa: S608 - as above
+            for table in (FILES, FUNCTIONS)
+        ]
+        await asyncio.to_thread(tidy, self.folder, files=files, functions=functions)
 
     async def last_id(self) -> int:
         """Return the highest id there is, 0 if there is none."""

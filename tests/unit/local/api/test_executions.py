@@ -30,8 +30,6 @@ FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(dep
 class Pool:
     """Keeps calls waiting until the test lets them begin, or it has their outcome, which may be an exception."""
 
-    is_full, processes = False, 3
-
     def __init__(self):
         self.invocations = []
         self.begin = None
@@ -189,17 +187,6 @@ async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch,
     pool.outcome.set_result(Outcome(status="Completed"))
     found = await ended(executions, store, call)
     assert (found.start_time, found.end_time) == (running.start_time, later)
-
-
-async def test_waiting_calls_are_logged_once(executions, store, pool, caplog):
-    """When calls begin to wait for others, a line says so."""
-    pool.is_full = True
-    for nonce in "ab":
-        await start(executions, store, nonce)
-
-    assert [message for message in caplog.messages if "calls wait for others" in message] == [
-        "1 calls run or wait, and at most 3 function instances run at once: calls wait for others to end"
-    ]
 
 
 async def test_room_comes_back(executions, store, pool):

@@ -72,7 +72,8 @@ def test_damaged(packed, tmp_path):
     """A zip file that was cut short, or whose content does not match its checksum, is refused."""
     path = packed([("handler.py", "x = 1" * 100)])
     whole = path.read_bytes()
-    for damaged in (whole[:-30], whole[:40] + b"\xff" + whole[41:], whole[:50] + b"\xff" + whole[51:], b""):
+    name = packed([("é.py", "x = 1")]).read_bytes().replace("é".encode(), b"\xff\xff")
+    for damaged in (name, whole[:-30], whole[:40] + b"\xff" + whole[41:], whole[:50] + b"\xff" + whole[51:], b""):
         path.write_bytes(damaged)
         with pytest.raises(ConfigError, match="cannot be unpacked"):
             archive.unpack(path, tmp_path / "code")

@@ -368,6 +368,21 @@ async def test_last_id(store):
     assert 9 == await store.last_id()
 
 
+async def test_leftovers(tmp_path):
+    """Contents and code that belong to nothing are deleted at the next start, and the others stay."""
+    async with open_store(tmp_path) as store:
+        await store.add_file(FILE)
+        await store.add_function(FUNCTION)
+        for number in (1, 2):
+            store.content_path(number).write_bytes(b"1")
+            store.code_folder(number).mkdir()
+            (store.code_folder(number) / "handler.py").touch()
+        store.content_path(1).with_name("1.x.part").touch()
+    async with open_store(tmp_path):
+        left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("f*/*"))
+    assert ["files/1", "functions/1"] == left
+
+
 async def test_temporary():
     """Without a folder, nothing is left."""
     async with open_store() as store:
