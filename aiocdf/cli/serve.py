@@ -154,12 +154,16 @@ def _show(
     environment: Mapping[str, str],
     env_file: Path | None,
 ) -> None:
-    console.out(f"aiocdf serves project {server.project} at {server.url}\n", style="bold")
+    console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
+    console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
     console.print(
         f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that."
     )
-    console.print(f"\nClients find it by these variables.\n{_secret_of(environment, server)}\n")
+    console.print(
+        "\nTo call them, set these variables in another shell: aiocdf.Client.from_env() and other clients read them."
+    )
+    console.print(f"{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
     if env_file:
