@@ -5,10 +5,13 @@ from __future__ import annotations
 import array
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from aiocdf.local.runtime.child.fork_server import END, ENDED, FORK, FORKED, MESSAGE, READY
@@ -57,14 +60,16 @@ class ForkServer:
             NoStart: It ended, or did not answer.
         """
         ours, theirs = socket.socketpair()
+        # In a thread: the start of a process waits for the disk.
+        spawning = asyncio.ensure_future(asyncio.to_thread(_spawn, python, theirs.fileno(), modules))
         try:
-            # In a thread: the start of a process waits for the disk.
-            process = await asyncio.to_thread(_spawn, python, theirs.fileno(), modules)
+            process = await asyncio.shield(spawning)
         except OSError as error:
             ours.close()
             raise NoStart(str(error)) from None
         except BaseException:
-            ours.close()  # a process that starts nevertheless ends when it finds the socket closed
+            ours.close()
+            await _discard(spawning)
             raise
         finally:
             theirs.close()
@@ -122,6 +127,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+        await asyncio.to_thread(_remove_files, self._process.pid)
 
     async def _end_at_once(self) -> None:
         """End a process that has no instances, and may not listen."""
@@ -170,6 +176,20 @@ class ForkServer:
                 future.exception()  # whoever waits for it sees it; nobody else has to
         self._forking.clear()
         self._ending.clear()
+
+
+async def _discard(spawning: asyncio.Future[subprocess.Popen[bytes]]) -> None:
+    """End a process that starts while it is no longer wanted."""
+    with suppress(OSError):
+        process = await spawning
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+
+def _remove_files(pid: int) -> None:
+    """Remove the temporary files of a fork server that was killed: otherwise it removes them itself."""
+    for folder in Path(tempfile.gettempdir()).glob(f"aiocdf-{pid}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def death(exit_code: int) -> str:

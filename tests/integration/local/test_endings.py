@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
 import attrs
 import pytest
@@ -366,3 +368,5 @@ async def test_fork_server_that_dies_is_replaced(stage, tmp_path):
     assert (await stage.run(gate="/")).status == "Completed"
     (tmp_path / "gate").touch()
     assert (await call).status == "Completed"
+    await stage.pool.aclose()
+    assert not list(Path(tempfile.gettempdir()).glob(f"aiocdf-{server._process.pid}-*"))

@@ -57,7 +57,7 @@ class ForkServer:
         self.worker = _load("worker")
         self.instances: set[int] = set()
         self.ending: set[int] = set()
-        self.temporary = tempfile.mkdtemp(prefix="aiocdf-")
+        self.temporary = tempfile.mkdtemp(prefix=f"aiocdf-{os.getpid()}-")
         self.awake, self.wake = os.pipe()
 
     def run(self) -> tuple[int, str] | None:
