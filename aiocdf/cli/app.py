@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from aiocdf.cli import serve_options as option  # noqa: TC001 - typer reads the annotations
+from aiocdf.cli.grouped_help import GroupedCommand
 from aiocdf.cli.signals import run_until_signal
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
@@ -15,14 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 __all__ = ["run"]
-
-_MissingKey = Annotated[
-    Literal["externalId", "external_id"],
-    typer.Option(help="The name of the external id where an answer says which functions are unknown."),
-]
-_Cloud = Annotated[
-    Literal["gcp", "azure", "aws"], typer.Option(help="The cloud whose figures hold, for data, time and memory.")
-]
 
 # Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
 app = typer.Typer(
@@ -43,82 +37,26 @@ def run() -> None:
         sys.exit(2 if isinstance(error, UsageError | ConfigError) else 1)
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def serve(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="Each folder in it with a handler.py is a function.", show_default=False),
-    ],
+    folder: option.Folder,
     *,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="The TCP port; 0 for any free one.  [default: the same for DIR at each start, if it is free]",
-            min=0,
-            max=65_535,
-            show_default=False,
-        ),
-    ] = None,
-    client_secret: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="Where the secret of clients is: env:NAME or file:PATH.  [default: the same for DIR at each start]",
-            show_default=False,
-        ),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen at. One that other machines can reach needs --open-to-others.")
-    ] = "127.0.0.1",
-    open_to_others: Annotated[
-        bool,
-        typer.Option("--open-to-others", help="Let other machines reach the server: they can run code on this one."),
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="One more name by which clients reach the server.", show_default=False),
-    ] = None,
-    project: Annotated[str, typer.Option(help="The name of its project.")] = "local",
-    env_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help="Keep the environment in this file while the server runs.", show_default=False
-        ),
-    ] = None,
-    login_flow: Annotated[
-        Literal["client_credentials", "interactive", "device_code"],
-        typer.Option(help="How clients sign in: with a secret, or as a user in a browser, here or on another device."),
-    ] = "client_credentials",
-    error_shape: Annotated[
-        Literal["object", "string"],
-        typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
-    ] = "object",
-    missing_key: _MissingKey = "externalId",
-    cloud: _Cloud = "gcp",
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
-            show_default=False,
-        ),
-    ] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Change a limit, as in calls-per-function=10.", show_default=False),
-    ] = None,
-    faults: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A TOML file of what goes wrong on purpose.", show_default=False),
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what earlier servers of DIR have kept.")] = False,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="How many function instances run at once; as many as the memory suggests, if not given."
-        ),
-    ] = None,
+    port: option.Port = None,
+    host: option.Host = "127.0.0.1",
+    open_to_others: option.OpenToOthers = False,
+    allow_host: option.AllowHost = None,
+    project: option.Project = "local",
+    client_secret: option.ClientSecret = None,
+    login_flow: option.LoginFlow = "client_credentials",
+    env_file: option.EnvFile = None,
+    cloud: option.Cloud = "gcp",
+    limit: option.LimitChanges = None,
+    faults: option.Faults = None,
+    error_shape: option.ErrorShape = "object",
+    missing_key: option.MissingKey = "externalId",
+    state: option.State = None,
+    fresh: option.Fresh = False,
+    processes: option.Processes = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -126,29 +64,28 @@ def serve(
     Ctrl-C ends it.
     """
     # Help and errors in options need not wait for the server to be imported.
-    from aiocdf.cli.serve import run_server
+    from aiocdf.cli.serve import ServeJob
 
-    run_until_signal(
-        run_server(
-            folder,
-            port=port,
-            client_secret=client_secret,
-            host=host,
-            open_to_others=open_to_others,
-            allowed_hosts=allow_host or (),
-            project=project,
-            env_file=env_file,
-            login_flow=login_flow,
-            error_shape=error_shape,
-            missing_key=missing_key,
-            cloud=cloud,
-            state=state,
-            fresh=fresh,
-            limits=limit or (),
-            faults=faults,
-            processes=processes,
-        )
+    job = ServeJob(
+        folder=folder,
+        port=port,
+        host=host,
+        open_to_others=open_to_others,
+        allowed_hosts=allow_host or (),
+        project=project,
+        client_secret=client_secret,
+        login_flow=login_flow,
+        env_file=env_file,
+        cloud=cloud,
+        limits=limit or (),
+        faults=faults,
+        error_shape=error_shape,
+        missing_key=missing_key,
+        state=state,
+        fresh=fresh,
+        processes=processes,
     )
+    run_until_signal(job.run())
 
 
 @app.command()

@@ -11,15 +11,17 @@ import shlex
 import signal
 from typing import TYPE_CHECKING
 
+import attrs
 from rich.table import Table
 
 from aiocdf.cli.console import open_console
 from aiocdf.cli.env_file import env_file as kept_env_file
 from aiocdf.cli.limits import changed_limits, shown_limits
 from aiocdf.cli.server_secrets import ServerSecrets, given_secret, kept_secrets
-from aiocdf.local import OAuthClient, User, serve
+from aiocdf.local import LocalServer, OAuthClient, User
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.http.listening import is_free
+from aiocdf.local.settings import ServerSettings
 from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
 
@@ -29,14 +31,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from aiocdf.local import Limits, LocalServer
+    from aiocdf.local import Faults, Limits
     from aiocdf.local.api.calls import ErrorShape
     from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.runtime.catalogue import Function
-    from aiocdf.local.server import LoginFlow
+    from aiocdf.local.settings import LoginFlow
     from aiocdf.local.state.clouds import CloudName
+    from aiocdf.secret import Secret
 
-__all__ = ["run_server"]
+__all__ = ["ServeJob"]
 
 OPEN_TO_OTHERS = """\
 Other machines can reach this server, and it has no TLS. Whoever knows a secret of it, or records the traffic, can run
@@ -44,93 +47,94 @@ any code on this machine with your rights.
 """
 
 
-async def run_server(
-    folder: Path,
-    *,
-    port: int | None,
-    client_secret: str | None,
-    host: str,
-    open_to_others: bool,
-    allowed_hosts: Iterable[str],
-    project: str,
-    env_file: Path | None,
-    login_flow: LoginFlow,
-    error_shape: ErrorShape,
-    missing_key: MissingKey,
-    cloud: CloudName,
-    state: Path | None,
-    fresh: bool,
-    limits: Iterable[str],
-    faults: Path | None,
-    processes: int | None,
-) -> None:
-    """Serve the functions below *folder* until cancelled.
+@attrs.frozen(kw_only=True)
+class ServeJob:
+    """Serves the functions of a folder until it is cancelled.
+
+    The fields without a description are those of `ServerSettings`.
 
     Args:
         folder: Where the functions are.
         port: The TCP port; 0 for any free one; None for one that is the same at each start, if it is free.
         client_secret: Where the secret of clients is, as `env:NAME` or `file:PATH`; None for one that is the same at each
             start.
-        host: The address to listen at.
-        open_to_others: Whether that may be an address that other machines can reach.
-        allowed_hosts: More names by which clients reach the server.
-        project: The name of the one project.
+        login_flow: How clients sign in by the environment that is shown.
         env_file: Where to keep the environment for clients, if anywhere.
-        login_flow: How clients sign in by that environment.
-        error_shape: What `error` of a failed call is.
-        missing_key: The name of the external id where an answer says which functions are unknown.
-        cloud: The cloud whose figures hold.
-        state: Where to keep the state; None for the folder's own place.
-        fresh: Whether to delete what earlier servers have kept there.
         limits: Which limits to change, as in `calls-per-function=10`.
-        faults: The file that tells what goes wrong on purpose, if anything.
-        processes: How many function instances may run at once; None for what the machine's memory suggests.
-
-    Raises:
-        UsageError: There is no such folder, or no functions in it.
-        ConfigError: The port is taken, the project cannot be a project's name, a host is not one, the file cannot be
-            written, the state cannot be kept, or limits or faults are wrong.
+        faults: The file that describes what goes wrong on purpose, if anything.
+        state: Where to keep the state; None for the folder's own place.
     """
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("aiocdf.local").setLevel(logging.INFO)
-    kept_in = state if state is not None else await asyncio.to_thread(state_folder, folder)
-    given = None if client_secret is None else await asyncio.to_thread(given_secret, client_secret)
-    own = ServerSecrets() if fresh else await asyncio.to_thread(kept_secrets, kept_in)
-    allowed = changed_limits(limits_of(cloud), limits)
-    server = serve(
-        folder,
-        port=_usual_port(folder, host) if port is None else port,
-        host=host,
-        open_to_others=open_to_others,
-        allowed_hosts=allowed_hosts,
-        project=project,
-        error_shape=error_shape,
-        missing_key=missing_key,
-        cloud=cloud,
-        state=kept_in,
-        fresh=fresh,
-        limits=allowed,
-        faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
-        processes=processes,
-        clients=(
-            OAuthClient(client_id="local", client_secret=given or own.client_secret),
-            OAuthClient(client_id="aiocdf", client_secret=None),
-        ),
-        users=[User(name="demo", password=own.password)],
-    )
-    async with server:
-        # Not earlier: now the folder belongs to this server.
-        await asyncio.to_thread(own.keep, kept_in)
-        environment = server.environment(login_flow)
-        kept = kept_env_file(env_file, environment) if env_file else contextlib.nullcontext()
-        with kept:
-            # Ctrl-\ in a terminal. Without this, the signal would end the process with a core dump.
-            asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
-            if open_to_others:
-                open_console().print(OPEN_TO_OTHERS, style="bold red")
-            _show(open_console(), server, environment, env_file)
-            _show_settings(open_console(), kept_in, allowed, faults)
-            await asyncio.Event().wait()
+
+    folder: Path
+    port: int | None
+    host: str
+    open_to_others: bool
+    allowed_hosts: Iterable[str]
+    project: str
+    client_secret: str | None
+    login_flow: LoginFlow
+    env_file: Path | None
+    cloud: CloudName
+    limits: Iterable[str]
+    faults: Path | None
+    error_shape: ErrorShape
+    missing_key: MissingKey
+    state: Path | None
+    fresh: bool
+    processes: int | None
+
+    async def run(self) -> None:
+        """Serve.
+
+        Raises:
+            UsageError: There is no such folder, or no functions in it.
+            ConfigError: The port is taken, an option has a wrong value, a file cannot be read or written, or the state
+                cannot be kept.
+        """
+        logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("aiocdf.local").setLevel(logging.INFO)
+        state = self.state if self.state is not None else await asyncio.to_thread(state_folder, self.folder)
+        given = None if self.client_secret is None else await asyncio.to_thread(given_secret, self.client_secret)
+        own = ServerSecrets() if self.fresh else await asyncio.to_thread(kept_secrets, state)
+        settings = self._settings(
+            state, own, given, None if self.faults is None else await asyncio.to_thread(read_faults, self.faults)
+        )
+        async with LocalServer(settings) as server:
+            # Not earlier: now the folder belongs to this server.
+            await asyncio.to_thread(own.keep, state)
+            environment = server.environment(self.login_flow)
+            with kept_env_file(self.env_file, environment) if self.env_file else contextlib.nullcontext():
+                # Ctrl-\\ in a terminal. Without this, the signal would end the process with a core dump.
+                asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
+                if self.open_to_others:
+                    open_console().print(OPEN_TO_OTHERS, style="bold red")
+                _show(open_console(), server, environment, self.env_file)
+                _show_settings(open_console(), state, settings.limits, self.faults)
+                await asyncio.Event().wait()
+
+    def _settings(self, state: Path, own: ServerSecrets, given: Secret | None, faults: Faults | None) -> ServerSettings:
+        return ServerSettings(
+            root=self.folder,
+            port=_usual_port(self.folder, self.host) if self.port is None else self.port,
+            host=self.host,
+            open_to_others=self.open_to_others,
+            allowed_hosts=self.allowed_hosts,
+            project=self.project,
+            clients=(
+                OAuthClient(client_id="local", client_secret=given or own.client_secret),
+                OAuthClient(client_id="aiocdf", client_secret=None),
+            ),
+            users=[User(name="demo", password=own.password)],
+            cloud=self.cloud,
+            limits=changed_limits(limits_of(self.cloud), self.limits),
+            error_shape=self.error_shape,
+            missing_key=self.missing_key,
+            state=state,
+            fresh=self.fresh,
+            faults=faults,
+            processes=self.processes,
+            log=None,
+        )
 
 
 def _end_waiting_calls(server: LocalServer) -> None:

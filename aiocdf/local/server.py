@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from aiohttp import web
 
-from aiocdf.config import check_project, is_loopback, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
 from aiocdf.local.api.documents import DocumentEndpoints
@@ -24,11 +21,10 @@ from aiocdf.local.api.registry import FunctionRegistry
 from aiocdf.local.api.scheduler import Scheduler
 from aiocdf.local.api.schedules import ScheduleEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
-from aiocdf.local.faults.fault import Faults
 from aiocdf.local.faults.middleware import FaultInjector
 from aiocdf.local.http.application import application
 from aiocdf.local.http.connections import Runner
-from aiocdf.local.http.hosts import AllowedHosts, host_names
+from aiocdf.local.http.hosts import AllowedHosts
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
@@ -38,25 +34,27 @@ from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
-from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of, limits_of
-from aiocdf.local.state.limits import Limits
+from aiocdf.local.settings import ServerSettings
+from aiocdf.local.state.clouds import CloudName, cloud_of, limits_of
 from aiocdf.local.state.records import Ids, OAuthClient, User
 from aiocdf.local.state.store import Store, open_store
 from aiocdf.local.state.tokens import Tokens
 
 if TYPE_CHECKING:
+    import logging
     import os
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from aiohttp.typedefs import Middleware
 
     from aiocdf.client import Client
+    from aiocdf.local.faults.fault import Faults
     from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
-
-    LoginFlow = Literal["client_credentials", "interactive", "device_code"]
+    from aiocdf.local.settings import LoginFlow
+    from aiocdf.local.state.limits import Limits
 
 __all__ = ["LocalServer", "serve"]
 
@@ -88,90 +86,45 @@ def serve(
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
 
-    Args:
-        root: The folder: each folder in it with a `handler.py` is a function.
-        port: The TCP port; 0 for a free one.
-        host: The address to listen at; `localhost` for both loopback addresses. Any other needs `open_to_others`.
-        open_to_others: Whether other machines may reach the server. It has no TLS: whoever records the traffic, or gets a
-            secret in another way, can run any code as the user who started the server.
-        allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
-            any other host are refused, because web pages could send them (DNS rebinding).
-        project: The name of the one project.
-        clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
-            in which users sign in. Both may do everything.
-        users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
-        cloud: The cloud whose figures hold: `gcp`, `azure` or `aws`. They differ in the size of data, in time and memory.
-        limits: What is allowed; the service's limits on that cloud if not given.
-        error_shape: What `error` of a failed call is: an `object` with message and trace, or the message as a `string`.
-        missing_key: The name of external ids where an answer says which functions are unknown.
-        state: The folder whose content the next server goes on with; None for one that is deleted as the server ends.
-        fresh: Whether to delete what an earlier server has kept in `state`.
-        faults: What goes wrong on purpose; nothing if not given.
-        processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
-        log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
+    The arguments are the fields of `ServerSettings`, which explains them.
 
     Raises:
-        ConfigError: The project's name cannot be one, the limits are none, a name in `allowed_hosts` is not one, or other
-            machines can reach the host, and may not.
+        ConfigError: An argument has a wrong value, or other machines could reach the server.
         InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
-    if not (open_to_others or is_loopback(host.lower())):
-        raise ConfigError(
-            f"other machines could reach the server at {host!r}, and run code on this one: listen at 127.0.0.1, "
-            "or allow it with --open-to-others or serve(open_to_others=True)"
-        )
-    return LocalServer(
-        root=Path(root),
+    settings = ServerSettings(
+        root=root,
         port=port,
         host=host,
-        allowed_hosts=AllowedHosts(listens_at=host, names=host_names(allowed_hosts)),
-        project=check_project(project),
-        clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
-        users=tuple(users) or (User(name="demo"),),
-        cloud=cloud_of(cloud),
+        open_to_others=open_to_others,
+        allowed_hosts=allowed_hosts,
+        project=project,
+        clients=clients,
+        users=users,
+        cloud=cloud,
         limits=limits or limits_of(cloud),
         error_shape=error_shape,
         missing_key=missing_key,
-        state=None if state is None else Path(state),
+        state=state,
         fresh=fresh,
         faults=faults,
         processes=processes,
-        log=log or logging.getLogger("aiocdf.local"),
+        log=log,
     )
+    return LocalServer(settings)
 
 
-def _one_of(choices: Any) -> Any:
-    """Return a validator of a field whose value is one of the choices."""
-
-    def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
-        if value not in get_args(choices):
-            name = field.name.lstrip("_")
-            raise InvalidArgument(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
-
-    return validate
-
-
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(eq=False)
 class LocalServer:
-    """A local server; made by `serve`, which tells its settings."""
+    """A local server; made by `serve`.
 
-    _root: Path
-    _port: int
-    _host: str
-    _allowed_hosts: AllowedHosts = attrs.field(repr=False)
-    project: str
-    _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
-    users: tuple[User, ...] = attrs.field(repr=False)
-    _limits: Limits = attrs.field(validator=of_kind(Limits))
-    _cloud: Cloud
-    _error_shape: ErrorShape = attrs.field(validator=_one_of(ErrorShape))
-    _missing_key: MissingKey = attrs.field(validator=_one_of(MissingKey))
-    _log: logging.Logger = attrs.field(repr=False)
-    _state: Path | None
-    _fresh: bool
-    _faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
+    Args:
+        settings: What it does, and how it is reached.
+    """
+
+    _settings: ServerSettings
+    _port: int = attrs.field(init=False, repr=False)
     _issuer: Issuer = attrs.field(init=False, repr=False)
-    _processes: int | None
     _pool: WorkerPool = attrs.field(init=False, repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
@@ -180,13 +133,14 @@ class LocalServer:
 
     def __attrs_post_init__(self) -> None:
         """Make clients, users and the folder known."""
+        settings = self._settings
         self._issuer = Issuer(Tokens())
-        self._pool = WorkerPool(processes=self._processes)
-        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), self._log)
-        self._catalogue = Catalogue(self._root, self._builder, self._cloud)
-        for client in self._clients:
+        self._pool = WorkerPool(processes=settings.processes)
+        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), settings.log)
+        self._catalogue = Catalogue(settings.root, self._builder, cloud_of(settings.cloud))
+        for client in settings.clients:
             self._issuer.add_client(client)
-        for user in self.users:
+        for user in settings.users:
             self._issuer.add_user(user)
 
     async def __aenter__(self) -> Self:
@@ -215,11 +169,13 @@ class LocalServer:
             stack.push_async_callback(self._builder.aclose)
             await self._check_root()
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
-            listeners = listen(self._host, self._port)
+            listeners = listen(self._settings.host, self._settings.port)
             for listener in listeners:
                 stack.callback(listener.close)
             self._port = listeners[0].getsockname()[1]
-            store = await stack.enter_async_context(open_store(self._state, fresh=self._fresh, limits=self._limits))
+            store = await stack.enter_async_context(
+                open_store(self._settings.state, fresh=self._settings.fresh, limits=self._settings.limits)
+            )
             await self._compose(listeners, store, stack)
             await self._builder.settle(_BUILD_PATIENCE)
             self._running = stack.pop_all()
@@ -235,6 +191,16 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server has no address before it is started: use it with `async with`")
         return self._url()
+
+    @property
+    def project(self) -> str:
+        """The name of its one project."""
+        return self._settings.project
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """Who may sign in."""
+        return self._settings.users
 
     @property
     def processes(self) -> int:
@@ -320,81 +286,92 @@ class LocalServer:
         return Client(**settings)
 
     def _first_client(self, *, public: bool) -> OAuthClient:
-        for client in self._clients:
+        for client in self._settings.clients:
             if client.public == public:
                 return client
         kind = "without a secret, for users to sign in to" if public else "with a secret"
         raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
 
     async def _check_root(self) -> None:
-        if not await asyncio.to_thread(self._root.is_dir):
-            raise InvalidArgument(f"there is no folder {str(self._root)!r} to serve functions from")
+        root = self._settings.root
+        if not await asyncio.to_thread(root.is_dir):
+            raise InvalidArgument(f"there is no folder {str(root)!r} to serve functions from")
         if not await self._catalogue.functions():
             raise InvalidArgument(
-                f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
+                f"there are no functions in {str(root)!r}: a function is a folder with a handler.py in it"
             )
 
     def _url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
+        host = self._settings.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def _injector(self, routes: Iterable[Route]) -> Middleware | None:
         """Return what makes the faults happen that were asked for."""
-        if self._faults is None:
+        if self._settings.faults is None:
             return None
-        self._faults.check_endpoints([(route.method, route.path) for route in routes])
+        self._settings.faults.check_endpoints([(route.method, route.path) for route in routes])
         expire = functools.partial(expire_bearer, issuer=self._issuer)
-        return FaultInjector(self._faults, f"/api/v1/projects/{self.project}", expire, self._log).inject
+        return FaultInjector(
+            self._settings.faults, f"/api/v1/projects/{self.project}", expire, self._settings.log
+        ).inject
+
+    def _routes(
+        self, store: Store, ids: Ids, registry: FunctionRegistry, executions: Executions, wake: Callable[[], None]
+    ) -> list[Route]:
+        settings, limits = self._settings, self._settings.limits
+        endpoints = (
+            DocumentEndpoints(),
+            SessionEndpoints(store, self._issuer, ids, limits),
+            FileEndpoints(store, ids, limits),
+            FunctionEndpoints(
+                registry=registry,
+                store=store,
+                ids=ids,
+                limits=limits,
+                cloud=cloud_of(settings.cloud),
+                missing_key=settings.missing_key,
+            ),
+            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=limits, on_change=wake),
+            CallEndpoints(
+                registry=registry,
+                executions=executions,
+                store=store,
+                limits=limits,
+                error_shape=settings.error_shape,
+            ),
+        )
+        provided = provider_routes(self._issuer, limits, project=self.project, url=self._url())
+        return [*provided, *(route for resource in endpoints for route in resource.routes())]
 
     async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
         """Build the server from its parts, each with its end pushed onto the stack."""
+        settings, cloud = self._settings, cloud_of(self._settings.cloud)
         ids = Ids(await store.last_id())
-        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=self._cloud)
+        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=cloud)
         await registry.load()
-        await load_module_schedules(self._root, registry=registry, store=store, ids=ids, log=self._log)
+        await load_module_schedules(settings.root, registry=registry, store=store, ids=ids, log=settings.log)
         self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,
             pool=self._pool,
             ids=ids,
-            limits=self._limits,
+            limits=settings.limits,
             base_url=self._url(),
             project=self.project,
-            log=self._log,
+            log=settings.log,
         )
-        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=self._log)
-        provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
-        endpoints = (
-            DocumentEndpoints(),
-            SessionEndpoints(store, self._issuer, ids, self._limits),
-            FileEndpoints(store, ids, self._limits),
-            FunctionEndpoints(
-                registry=registry,
-                store=store,
-                ids=ids,
-                limits=self._limits,
-                cloud=self._cloud,
-                missing_key=self._missing_key,
-            ),
-            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=self._limits, on_change=scheduler.wake),
-            CallEndpoints(
-                registry=registry,
-                executions=executions,
-                store=store,
-                limits=self._limits,
-                error_shape=self._error_shape,
-            ),
-        )
-        routes = [*provided, *(route for resource in endpoints for route in resource.routes())]
+        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=settings.log)
+        routes = self._routes(store, ids, registry, executions, scheduler.wake)
         app = application(
             routes,
-            hosts=self._allowed_hosts,
+            hosts=AllowedHosts(listens_at=settings.host, names=settings.allowed_hosts),
             project=self.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
-            body_bytes=6 * self._limits.data_bytes + 1_000_000,
+            body_bytes=6 * settings.limits.data_bytes + 1_000_000,
             faults=self._injector(routes),
-            log=self._log,
+            log=settings.log,
         )
         runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)

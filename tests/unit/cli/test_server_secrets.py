@@ -53,6 +53,7 @@ def test_damaged_file(tmp_path, content):
 
 
 def test_folder_that_cannot_be_written(tmp_path):
+    """A folder in which no file can be written is an error that names the file."""
     with pytest.raises(ConfigError, match=FILE):
         ServerSecrets().keep(tmp_path / "nowhere")
 
