@@ -45,9 +45,9 @@ class Shell:
         """Run a command to its end; return its exit status and what it wrote."""
         return self.end_of(self.start(*arguments, **options))
 
-    def python(self, source: str, environment=None) -> str:
+    def python(self, source: str, environment=None, *arguments: str) -> str:
         """Run a Python program, which must succeed, and return what it printed."""
-        status, out, err = self.run("-c", source, command=[sys.executable], environment=environment)
+        status, out, err = self.run("-c", source, *arguments, command=[sys.executable], environment=environment)
         assert (status, err) == (0, "")
         return out
 
