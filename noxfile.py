@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "providers"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers"]
 
 
 def runs(python: Path) -> bool:
@@ -102,6 +102,14 @@ def sdk(session: nox.Session) -> None:
     """Drive the local server with Cognite's own client."""
     install_wheel(session, "tests", "sdk")
     pytest(session, "pytest", *(session.posargs or ["tests/sdk"]))
+
+
+@nox.session(requires=["package"])
+def sdk7(session: nox.Session) -> None:
+    """Drive the local server with the last version 7 of Cognite's own client, which takes HTTP only if told so."""
+    install_wheel(session, "tests", "sdk7")
+    session.env["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+    pytest(session, "pytest", *(session.posargs or ["tests/sdk/test_sync.py"]))
 
 
 @nox.session(requires=["package"])

@@ -50,6 +50,8 @@ OWN_FRAMES = (
 )
 #: The log of servers that tests run, which holds the state of sign-ins.
 SERVER_LOG = "aiohttp.access"
+#: Version 7 of Cognite's client logs what it sends, and the library that gets its tokens logs those.
+LOGS_OF_OTHERS = (SERVER_LOG, "cognite.client", "requests_oauthlib")
 #: The frame of aiohttp's server that has read the request, with the token that a client sent in it.
 SERVER_FRAMES = ("/aiohttp/web_protocol.py",)
 ALWAYS_IN_RECORDS = vars(logging.makeLogRecord({})).keys()
@@ -79,7 +81,7 @@ class Scan:
 
     def note_record(self, record: logging.LogRecord) -> None:
         """Remember a log record."""
-        if record.name == SERVER_LOG:
+        if record.name.startswith(LOGS_OF_OTHERS):
             return
         where = f"log record of {record.name} ({record.filename}:{record.lineno})"
         self._texts.add((where, record.getMessage()))

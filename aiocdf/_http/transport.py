@@ -192,7 +192,7 @@ class AiohttpTransport:
     def _advice(self, url: str) -> str:
         """Say what to do about a connection that is not made."""
         if is_loopback(urlsplit(url).hostname or ""):
-            return "Does `aiocdf serve` run there, and on this port?"
+            return "Is `aiocdf serve` running, or was it started again on another port?"
         variable = None if self._trust_env else self._proxies.variable(url)
         if variable:
             return f"{variable} is set but not used: set Settings(trust_env=True) or AIOCDF_TRUST_ENV=1."

@@ -45,7 +45,11 @@ _ADVICE: dict[type[ApiError], str] = {
     BadRequest: "The request has to change before it can succeed.",
 }
 #: What a 401 on a loopback address may mean.
-RESTARTED = "Was `aiocdf serve` started again? It makes a new secret for each run: read its variables again."
+#: A restart ends access tokens, and the client replaces one that it got less than 30 s ago only after that.
+RESTARTED = (
+    "Was `aiocdf serve` started again? Then try again in half a minute; after --fresh, or for another folder, read its "
+    "variables again."
+)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from aiocdf.cli import serve_options as option  # noqa: TC001 - typer reads the annotations
+from aiocdf.cli.grouped_help import GroupedCommand
 from aiocdf.cli.signals import run_until_signal
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
@@ -35,36 +37,26 @@ def run() -> None:
         sys.exit(2 if isinstance(error, UsageError | ConfigError) else 1)
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def serve(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="Each folder in it with a handler.py is a function.", show_default=False),
-    ],
+    folder: option.Folder,
     *,
-    port: Annotated[int, typer.Option(metavar="N", help="The TCP port; 0 for a free one.", min=0, max=65_535)] = 0,
-    host: Annotated[
-        str, typer.Option(help="The address to listen at; another than this lets other machines run the functions.")
-    ] = "127.0.0.1",
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="One more name by which clients reach the server.", show_default=False),
-    ] = None,
-    project: Annotated[str, typer.Option(help="The name of its project.")] = "local",
-    env_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help="Keep the environment in this file while the server runs.", show_default=False
-        ),
-    ] = None,
-    login_flow: Annotated[
-        Literal["client_credentials", "interactive", "device_code"],
-        typer.Option(help="How clients sign in: with a secret, or as a user in a browser, here or on another device."),
-    ] = "client_credentials",
-    error_shape: Annotated[
-        Literal["object", "string"],
-        typer.Option(help="What the error of a failed call is: message and trace, or the message only."),
-    ] = "object",
+    port: option.Port = None,
+    host: option.Host = "127.0.0.1",
+    open_to_others: option.OpenToOthers = False,
+    allow_host: option.AllowHost = None,
+    project: option.Project = "local",
+    client_secret: option.ClientSecret = None,
+    login_flow: option.LoginFlow = "client_credentials",
+    env_file: option.EnvFile = None,
+    cloud: option.Cloud = "gcp",
+    limit: option.LimitChanges = None,
+    faults: option.Faults = None,
+    error_shape: option.ErrorShape = "object",
+    missing_key: option.MissingKey = "externalId",
+    state: option.State = None,
+    fresh: option.Fresh = False,
+    processes: option.Processes = None,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -72,20 +64,28 @@ def serve(
     Ctrl-C ends it.
     """
     # Help and errors in options need not wait for the server to be imported.
-    from aiocdf.cli.serve import run_server
+    from aiocdf.cli.serve import ServeJob
 
-    run_until_signal(
-        run_server(
-            folder,
-            port=port,
-            host=host,
-            allowed_hosts=allow_host or (),
-            project=project,
-            env_file=env_file,
-            login_flow=login_flow,
-            error_shape=error_shape,
-        )
+    job = ServeJob(
+        folder=folder,
+        port=port,
+        host=host,
+        open_to_others=open_to_others,
+        allowed_hosts=allow_host or (),
+        project=project,
+        client_secret=client_secret,
+        login_flow=login_flow,
+        env_file=env_file,
+        cloud=cloud,
+        limits=limit or (),
+        faults=faults,
+        error_shape=error_shape,
+        missing_key=missing_key,
+        state=state,
+        fresh=fresh,
+        processes=processes,
     )
+    run_until_signal(job.run())
 
 
 @app.command()

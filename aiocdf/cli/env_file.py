@@ -13,7 +13,7 @@ from aiocdf.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["env_file"]
+__all__ = ["env_file", "replace_private"]
 
 
 @contextlib.contextmanager
@@ -30,17 +30,22 @@ def env_file(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
         ConfigError: It cannot be written.
     """
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
+    problem = None
     try:
-        _replace(path, text)
+        replace_private(path, text)
     except OSError as error:
-        raise ConfigError(f"cannot write the environment to {str(path)!r}: {error.strerror}") from error
+        problem = error.strerror
+    if problem:
+        del text, variables  # a traceback with local variables must not show them
+        raise ConfigError(f"cannot write the environment to {str(path)!r}: {problem}")
     try:
         yield
     finally:
         _remove(path, text)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read. One that is there is replaced at once, never half."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from aiocdf.local.faults.fault import Fault, Faults
 from aiocdf.local.server import LocalServer, serve
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import OAuthClient, User
 
-__all__ = ["Limits", "LocalServer", "OAuthClient", "User", "serve"]
+__all__ = ["Fault", "Faults", "Limits", "LocalServer", "OAuthClient", "User", "serve"]

@@ -4,48 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from aiohttp import web
 
-from aiocdf.config import check_project, of_kind
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local.api.calls import CallEndpoints, ErrorShape
+from aiocdf.local.api.documents import DocumentEndpoints
 from aiocdf.local.api.executions import Executions
-from aiocdf.local.api.functions import FunctionEndpoints
+from aiocdf.local.api.files import FileEndpoints
+from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
+from aiocdf.local.api.module_schedules import load_module_schedules
+from aiocdf.local.api.registry import FunctionRegistry
+from aiocdf.local.api.scheduler import Scheduler
+from aiocdf.local.api.schedules import ScheduleEndpoints
 from aiocdf.local.api.sessions import SessionEndpoints
+from aiocdf.local.faults.middleware import FaultInjector
 from aiocdf.local.http.application import application
-from aiocdf.local.http.hosts import AllowedHosts, host_names
+from aiocdf.local.http.connections import Runner
+from aiocdf.local.http.hosts import AllowedHosts
 from aiocdf.local.http.listening import listen
 from aiocdf.local.identity.discovery import DISCOVERY_PATH
 from aiocdf.local.identity.issuer import Issuer
-from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer
+from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_bearer
 from aiocdf.local.identity.routes import provider_routes
+from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
+from aiocdf.local.runtime.environments import Environments, default_cache
 from aiocdf.local.runtime.pool import WorkerPool
-from aiocdf.local.state.limits import Limits
+from aiocdf.local.settings import ServerSettings
+from aiocdf.local.state.clouds import CloudName, cloud_of, limits_of
 from aiocdf.local.state.records import Ids, OAuthClient, User
-from aiocdf.local.state.store import MemoryStore
+from aiocdf.local.state.store import Store, open_store
+from aiocdf.local.state.tokens import Tokens
 
 if TYPE_CHECKING:
+    import logging
     import os
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from aiocdf.client import Client
-    from aiocdf.local.runtime.catalogue import Function
+    from aiohttp.typedefs import Middleware
 
-    LoginFlow = Literal["client_credentials", "interactive", "device_code"]
+    from aiocdf.client import Client
+    from aiocdf.local.faults.fault import Faults
+    from aiocdf.local.http.application import Route
+    from aiocdf.local.runtime.catalogue import Function
+    from aiocdf.local.settings import LoginFlow
+    from aiocdf.local.state.limits import Limits
 
 __all__ = ["LocalServer", "serve"]
 
 # Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
 SHUTDOWN_SECONDS = 1.0
+# Builds that take longer, because they install requirements, go on while the server runs.
+_BUILD_PATIENCE = 2.0
 
 
 def serve(
@@ -53,78 +69,78 @@ def serve(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
+    open_to_others: bool = False,
     allowed_hosts: Iterable[str] = (),
     project: str = "local",
     clients: Iterable[OAuthClient] = (),
     users: Iterable[User] = (),
+    cloud: CloudName = "gcp",
     limits: Limits | None = None,
     error_shape: ErrorShape = "object",
+    missing_key: MissingKey = "externalId",
+    state: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    faults: Faults | None = None,
+    processes: int | None = None,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
 
-    Args:
-        root: The folder: each folder in it with a `handler.py` is a function.
-        port: The TCP port; 0 for a free one.
-        host: The address to listen at; `localhost` for both loopback addresses. Any other address lets other machines
-            run the functions.
-        allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
-            any other host are refused, because web pages could send them (DNS rebinding).
-        project: The name of the one project.
-        clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
-            in which users sign in. Both may do everything.
-        users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
-        limits: What is allowed; the service's limits if not given.
-        error_shape: What `error` of a failed call is: an object with message and trace, or the message only.
-            The service's documentation has both.
-        log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
+    The arguments are the fields of `ServerSettings`, which explains them.
 
     Raises:
-        ConfigError: The project's name cannot be one, the limits are none, or a name in `allowed_hosts` is not one.
-        InvalidArgument: There is no such shape of errors.
+        ConfigError: An argument has a wrong value, or other machines could reach the server.
+        InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
     """
-    if error_shape not in get_args(ErrorShape):
-        raise InvalidArgument(f"error_shape must be one of {', '.join(get_args(ErrorShape))}, not {error_shape!r}")
-    return LocalServer(
-        root=Path(root),
+    settings = ServerSettings(
+        root=root,
         port=port,
         host=host,
-        allowed_hosts=AllowedHosts(listens_at=host, names=host_names(allowed_hosts)),
-        project=check_project(project),
-        clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
-        users=tuple(users) or (User(name="demo"),),
-        limits=limits or Limits(),
+        open_to_others=open_to_others,
+        allowed_hosts=allowed_hosts,
+        project=project,
+        clients=clients,
+        users=users,
+        cloud=cloud,
+        limits=limits or limits_of(cloud),
         error_shape=error_shape,
-        log=log or logging.getLogger("aiocdf.local"),
+        missing_key=missing_key,
+        state=state,
+        fresh=fresh,
+        faults=faults,
+        processes=processes,
+        log=log,
     )
+    return LocalServer(settings)
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(eq=False)
 class LocalServer:
-    """A local server; made by `serve`, which tells its settings."""
+    """A local server; made by `serve`.
 
-    _root: Path
-    _port: int
-    _host: str
-    _allowed_hosts: AllowedHosts = attrs.field(repr=False)
-    project: str
-    _clients: tuple[OAuthClient, ...] = attrs.field(repr=False)
-    users: tuple[User, ...] = attrs.field(repr=False)
-    _limits: Limits = attrs.field(validator=of_kind(Limits))
-    _error_shape: ErrorShape
-    _log: logging.Logger = attrs.field(repr=False)
-    _store: MemoryStore = attrs.field(factory=MemoryStore, init=False, repr=False)
+    Args:
+        settings: What it does, and how it is reached.
+    """
+
+    _settings: ServerSettings
+    _port: int = attrs.field(init=False, repr=False)
     _issuer: Issuer = attrs.field(init=False, repr=False)
+    _pool: WorkerPool = attrs.field(init=False, repr=False)
+    _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
+    _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Make clients, users and the folder known."""
-        self._issuer = Issuer(self._store)
-        self._catalogue = Catalogue(self._root)
-        for client in self._clients:
+        settings = self._settings
+        self._issuer = Issuer(Tokens())
+        self._pool = WorkerPool(processes=settings.processes)
+        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), settings.log)
+        self._catalogue = Catalogue(settings.root, self._builder, cloud_of(settings.cloud))
+        for client in settings.clients:
             self._issuer.add_client(client)
-        for user in self.users:
+        for user in settings.users:
             self._issuer.add_user(user)
 
     async def __aenter__(self) -> Self:
@@ -143,19 +159,25 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The address cannot be listened at.
+            ConfigError: The address cannot be listened at, the state cannot be kept, or a fault is of no endpoint.
             WrongState: The server was started before.
         """
         if self._running is not None:
             raise WrongState("this server was started before; make another one with serve()")
-        await self._check_root()
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._pool.aclose)
+            stack.push_async_callback(self._builder.aclose)
+            await self._check_root()
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
-            listeners = listen(self._host, self._port)
+            listeners = listen(self._settings.host, self._settings.port)
             for listener in listeners:
                 stack.callback(listener.close)
             self._port = listeners[0].getsockname()[1]
-            await self._compose(listeners, stack)
+            store = await stack.enter_async_context(
+                open_store(self._settings.state, fresh=self._settings.fresh, limits=self._settings.limits)
+            )
+            await self._compose(listeners, store, stack)
+            await self._builder.settle(_BUILD_PATIENCE)
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
@@ -170,6 +192,21 @@ class LocalServer:
             raise WrongState("the server has no address before it is started: use it with `async with`")
         return self._url()
 
+    @property
+    def project(self) -> str:
+        """The name of its one project."""
+        return self._settings.project
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """Who may sign in."""
+        return self._settings.users
+
+    @property
+    def processes(self) -> int:
+        """How many function instances may run at once."""
+        return self._pool.processes
+
     def functions(self) -> tuple[Function, ...]:
         """Return the functions that the server last saw in its folder. Each request that needs them looks again.
 
@@ -179,6 +216,18 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server knows no functions before it is started: use it with `async with`")
         return tuple(self._catalogue.last_seen.values())
+
+    def end_waiting_calls(self) -> int:
+        """End the calls that were accepted and have not begun as Failed, and return how many these are.
+
+        The client that made them may be gone; the service would run them nevertheless.
+
+        Raises:
+            WrongState: The server is not started.
+        """
+        if self._executions is None:
+            raise WrongState("no call waits before the server is started: use it with `async with`")
+        return self._executions.end_waiting()
 
     def add_client(self, client: OAuthClient) -> None:
         """Let one more client get tokens."""
@@ -237,63 +286,98 @@ class LocalServer:
         return Client(**settings)
 
     def _first_client(self, *, public: bool) -> OAuthClient:
-        for client in self._clients:
+        for client in self._settings.clients:
             if client.public == public:
                 return client
         kind = "without a secret, for users to sign in to" if public else "with a secret"
         raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
 
     async def _check_root(self) -> None:
-        if not await asyncio.to_thread(self._root.is_dir):
-            raise InvalidArgument(f"there is no folder {str(self._root)!r} to serve functions from")
+        root = self._settings.root
+        if not await asyncio.to_thread(root.is_dir):
+            raise InvalidArgument(f"there is no folder {str(root)!r} to serve functions from")
         if not await self._catalogue.functions():
             raise InvalidArgument(
-                f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
+                f"there are no functions in {str(root)!r}: a function is a folder with a handler.py in it"
             )
 
     def _url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
+        host = self._settings.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen at
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    async def _compose(self, listeners: Iterable[socket.socket], stack: AsyncExitStack) -> None:
-        """Build the server from its parts, each with its end pushed onto the stack."""
-        ids = Ids()
-        pool = WorkerPool()
-        executions = Executions(
-            store=self._store,
-            issuer=self._issuer,
-            pool=pool,
-            ids=ids,
-            limits=self._limits,
-            base_url=self._url(),
-            project=self.project,
-            log=self._log,
-        )
-        provided = provider_routes(self._issuer, self._limits, project=self.project, url=self._url())
+    def _injector(self, routes: Iterable[Route]) -> Middleware | None:
+        """Return what makes the faults happen that were asked for."""
+        if self._settings.faults is None:
+            return None
+        self._settings.faults.check_endpoints([(route.method, route.path) for route in routes])
+        expire = functools.partial(expire_bearer, issuer=self._issuer)
+        return FaultInjector(
+            self._settings.faults, f"/api/v1/projects/{self.project}", expire, self._settings.log
+        ).inject
+
+    def _routes(
+        self, store: Store, ids: Ids, registry: FunctionRegistry, executions: Executions, wake: Callable[[], None]
+    ) -> list[Route]:
+        settings, limits = self._settings, self._settings.limits
         endpoints = (
-            SessionEndpoints(self._store, self._issuer, ids, self._limits),
-            FunctionEndpoints(self._catalogue, self._store, self._limits),
+            DocumentEndpoints(),
+            SessionEndpoints(store, self._issuer, ids, limits),
+            FileEndpoints(store, ids, limits),
+            FunctionEndpoints(
+                registry=registry,
+                store=store,
+                ids=ids,
+                limits=limits,
+                cloud=cloud_of(settings.cloud),
+                missing_key=settings.missing_key,
+            ),
+            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=limits, on_change=wake),
             CallEndpoints(
-                catalogue=self._catalogue,
+                registry=registry,
                 executions=executions,
-                store=self._store,
-                limits=self._limits,
-                error_shape=self._error_shape,
+                store=store,
+                limits=limits,
+                error_shape=settings.error_shape,
             ),
         )
+        provided = provider_routes(self._issuer, limits, project=self.project, url=self._url())
+        return [*provided, *(route for resource in endpoints for route in resource.routes())]
+
+    async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
+        """Build the server from its parts, each with its end pushed onto the stack."""
+        settings, cloud = self._settings, cloud_of(self._settings.cloud)
+        ids = Ids(await store.last_id())
+        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=cloud)
+        await registry.load()
+        await load_module_schedules(settings.root, registry=registry, store=store, ids=ids, log=settings.log)
+        self._executions = executions = Executions(
+            store=store,
+            issuer=self._issuer,
+            pool=self._pool,
+            ids=ids,
+            limits=settings.limits,
+            base_url=self._url(),
+            project=self.project,
+            log=settings.log,
+        )
+        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=settings.log)
+        routes = self._routes(store, ids, registry, executions, scheduler.wake)
         app = application(
-            [*provided, *(route for resource in endpoints for route in resource.routes())],
-            hosts=self._allowed_hosts,
+            routes,
+            hosts=AllowedHosts(listens_at=settings.host, names=settings.allowed_hosts),
             project=self.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
             # Room for data that is at its limit, however it is spelt.
-            body_bytes=6 * self._limits.data_bytes + 1_000_000,
-            log=self._log,
+            body_bytes=6 * settings.limits.data_bytes + 1_000_000,
+            faults=self._injector(routes),
+            log=settings.log,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(pool.aclose)
         stack.push_async_callback(executions.aclose)
+        stack.push_async_callback(scheduler.aclose)
+        scheduler.start()
         await runner.setup()
         for listener in listeners:
             site = web.SockSite(runner, listener)

@@ -24,6 +24,7 @@ class Shell:
         self._mark = f"AIOCDF_SHELL={uuid.uuid4()}"
         self._environment = {name: value for name, value in os.environ.items() if name not in COLOURS}
         self._environment |= {"TERM": "xterm-256color", **dict([self._mark.split("=")])}
+        self._environment["XDG_STATE_HOME"] = str(folder.with_name(f"{folder.name}-state"))
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str, command=COMMAND, environment=None, **streams) -> subprocess.Popen[str]:
@@ -44,9 +45,9 @@ class Shell:
         """Run a command to its end; return its exit status and what it wrote."""
         return self.end_of(self.start(*arguments, **options))
 
-    def python(self, source: str, environment=None) -> str:
+    def python(self, source: str, environment=None, *arguments: str) -> str:
         """Run a Python program, which must succeed, and return what it printed."""
-        status, out, err = self.run("-c", source, command=[sys.executable], environment=environment)
+        status, out, err = self.run("-c", source, *arguments, command=[sys.executable], environment=environment)
         assert (status, err) == (0, "")
         return out
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ SLOW = """
 import time
 
 def handle():
+    print("begun", flush=True)
     time.sleep(600)
 """
 CALL = """
@@ -34,12 +37,14 @@ async def main():
 asyncio.run(main())
 """
 START_SLOW = """
-import asyncio, aiocdf
+import asyncio, sys, aiocdf
 
 async def main():
     async with aiocdf.Client.from_env() as client:
         handles = [client.call("slow") for _ in range(3)]
         await asyncio.gather(*(handle.submitted() for handle in handles))
+        if "wait" in sys.argv:
+            await asyncio.gather(*(anext(handle.logs(follow=True)) for handle in handles))
 
 asyncio.run(main())
 """
@@ -81,14 +86,14 @@ def wait_for(condition) -> None:
     pytest.fail("it took too long")
 
 
-def serve(shell) -> Served:
+def serve(shell, *more: str, **environment: str) -> Served:
     """Start a server of three functions, one of them broken, and wait until it says that it is ready."""
     deploy(shell.folder, "double", DOUBLE)
     deploy(shell.folder, "slow", SLOW)
     deploy(shell.folder, "[red]typo", "def handle(:\n")
     with (shell.folder / "screen").open("w") as screen, (shell.folder / "log").open("w") as log:
-        options = ("--env-file", "local.env", "--allow-host", "functions.example")
-        process = shell.start("serve", "functions", *options, stdout=screen, stderr=log)
+        options = ("--env-file", "local.env", "--allow-host", "functions.example", "--limit", "log-bytes=1000", *more)
+        process = shell.start("serve", "functions", *options, stdout=screen, stderr=log, environment=environment)
     server = Served(process, shell.folder)
     wait_for(lambda: "Ctrl-C" in server.screen() or process.poll() is not None)
     return server
@@ -109,7 +114,15 @@ def test_tells_address_and_functions(server):
 
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
     assert rows["double"] == ["Ready"]
-    assert rows["[red]typo"][:5] == ["Failed:", "handler.py", "is", "no", "Python:"]
+    assert rows["[red]typo"][:2] == ["Failed:", "handler.py"]
+
+
+def test_tells_settings(server, module_shell):
+    """It says where its state is, and the limits, as options would set them."""
+    (state,) = (module_shell.folder.with_name(f"{module_shell.folder.name}-state") / "aiocdf" / "serve").iterdir()
+    assert f"Its state is kept in {state}\n" in server.screen()
+    (limits,) = (line for line in server.screen().splitlines() if line.startswith("Limits: "))
+    assert {"calls-per-function=100", "log-bytes=1000"} <= set(limits.removeprefix("Limits: ").split(", "))
 
 
 def test_writes_no_control_codes_to_a_file(server):
@@ -164,8 +177,9 @@ def test_next_call_runs_changed_code(server, module_shell):
 def test_signal_ends_it_with_calls_running(shell, number):
     """Ctrl-C and its like end server, running calls and environment file, at once and without a word."""
     server = serve(shell)
-    shell.python(START_SLOW, server.environment())
-    wait_for(lambda: len(shell.processes()) == 4)
+    shell.python(START_SLOW, server.environment(), "wait")
+    assert len(shell.processes()) >= 4
+    before = server.log()
 
     server.process.send_signal(number)
     server.process.send_signal(number)  # from someone impatient
@@ -174,7 +188,8 @@ def test_signal_ends_it_with_calls_running(shell, number):
     assert status == 0
     assert shell.processes() == []
     assert not server.env_file().exists()
-    assert [line for line in server.log().splitlines() if " of slow: Failed in " not in line] == []
+    said = server.log().removeprefix(before).splitlines()
+    assert [line for line in said if " of slow: Failed in " not in line] == []
 
 
 def test_keeps_the_environment_file_of_another_server(shell):
@@ -188,25 +203,95 @@ def test_keeps_the_environment_file_of_another_server(shell):
     assert server.env_file().read_text() == "CDF_URL=http://127.0.0.1:1\n"
 
 
+def restarted(shell, server: Served, *more: str) -> Served:
+    """End a server, and start the next one in the same folder."""
+    server.process.terminate()
+    server.process.wait()
+    return serve(shell, *more)
+
+
+def test_restarted_server_takes_the_old_configuration(shell):
+    """Address and secret are the same at the next start, so a client that was set up before goes on."""
+    server = serve(shell)
+    before = server.environment()
+    server = restarted(shell, server)
+
+    assert server.environment() == before
+    assert shell.python(CALL, before) == "42\n"
+
+
+def test_fresh_server_has_a_new_secret(shell):
+    """`--fresh` makes a new secret too, and a client with the old one is told what to do."""
+    server = serve(shell)
+    before = server.environment()
+    server = restarted(shell, server, "--fresh")
+    status, _, err = shell.run("-c", CALL, command=[sys.executable], environment=before)
+
+    assert (status, server.environment()["CDF_URL"]) == (1, before["CDF_URL"])
+    assert server.environment()["IDP_CLIENT_SECRET"] != before["IDP_CLIENT_SECRET"]
+    assert "started again" in err
+
+
+def test_usual_port_is_taken(shell):
+    """Where another program has the port of the folder, the server takes a free one."""
+    server = serve(shell)
+    port = urlsplit(server.environment()["CDF_URL"]).port
+    server.process.terminate()
+    server.process.wait()
+    with socket.create_server(("127.0.0.1", port)):
+        server = serve(shell)
+        assert urlsplit(server.environment()["CDF_URL"]).port not in {None, port}
+
+
+def test_client_secret_of_an_environment_variable(shell):
+    """The secret can come from outside; it is not kept for later servers, nor shown in the arguments."""
+    server = serve(shell, "--client-secret", "env:MY_SECRET", MY_SECRET="a secret of mine")
+
+    assert server.environment()["IDP_CLIENT_SECRET"] == "a secret of mine"
+    assert shell.python(CALL, server.environment()) == "42\n"
+    server = restarted(shell, server)
+    assert server.environment()["IDP_CLIENT_SECRET"] != "a secret of mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["functions", "--host", "0.0.0.0"], "other machines could reach the server at '0.0.0.0'"),
+        (["functions", "--client-secret", "hunter2"], "--client-secret must be env:NAME or file:PATH"),
         (["nowhere"], "there is no folder 'nowhere'"),
-        (["functions/double"], "there are no functions in 'functions/double'"),
+        (["functions/empty"], "there are no functions in 'functions/empty'"),
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
         (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
         (["functions", "--project", "a/b"], "project is not a project name"),
+        (["functions", "--limit", "calls=1"], "there is no limit 'calls'"),
+        (["functions", "--faults", "nowhere.toml"], "cannot read the faults in 'nowhere.toml'"),
+        (["functions", "--state", "functions/double/handler.py"], "cannot keep the state in"),
     ],
 )
 def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
     """What cannot be served is told in one line, and leaves nothing behind."""
     deploy(shell.folder, "double", DOUBLE)
+    (shell.folder / "functions" / "empty").mkdir()
 
     status, out, err = shell.run("serve", *arguments)
 
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: {reason}")
     assert [path.name for path in shell.folder.iterdir()] == ["functions"]
+
+
+def test_second_server_of_a_folder(server, module_shell):
+    """A second server of the same folder is told to keep its state elsewhere, and runs if it does."""
+    status, out, err = module_shell.run("serve", "functions")
+    reason = err.splitlines()[-1]
+    assert (status, out) == (2, "")
+    assert reason.startswith("error: another server keeps its state in ")
+    assert "--state" in reason
+    second = module_shell.start("serve", "functions", "--state", "second")
+    wait_for((module_shell.folder / "second" / "state.db").exists)
+    second.terminate()
+    assert second.wait(timeout=10) == 0
+    second.communicate()
 
 
 def test_taken_port_is_told(shell):
@@ -219,3 +304,29 @@ def test_taken_port_is_told(shell):
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"error: cannot listen at 127.0.0.1 port {port}: ")
     assert "choose another port" in err
+
+
+def test_refused_and_failed_calls_are_logged(server, module_shell):
+    """A call of what is not ready, a call that fails, and a wrong secret are a line each on the console."""
+    before = server.log()
+    for program in (CALL.replace('"double"', '"[red]typo"'), CALL.replace('"x"', '"y"')):
+        assert module_shell.run("-c", program, command=[sys.executable], environment=server.environment())[0] == 1
+    wrong = server.environment() | {"IDP_CLIENT_SECRET": "hunter2-hunter2"}
+    status, _, err = module_shell.run("-c", CALL, command=[sys.executable], environment=wrong)
+
+    lines = [line.partition(" ")[2] for line in server.log().removeprefix(before).splitlines()]
+    assert (status, "hunter2" in err + server.log()) == (1, False)
+    assert re.fullmatch(r"refused POST /api/v1/projects/local/functions/\d+/call: 400 .* is not ready .*", lines[0])
+    assert re.fullmatch(r"call \d+ of double: Failed in .* s: KeyError: 'x'|.*'x'", lines[1])
+    assert lines[2].startswith("refused POST /oauth2/token: 401 ")
+
+
+def test_ctrl_backslash_ends_calls_that_wait(shell):
+    """Calls that a program left behind and that have not begun end at once, and the next program's call runs."""
+    server = serve(shell, "--processes", "1")
+    shell.python(START_SLOW, server.environment())
+    server.process.send_signal(signal.SIGQUIT)
+
+    wait_for(lambda: server.log().count("Failed in") == 2)
+    assert server.log().count("the call was ended before it began") == 2
+    assert server.process.poll() is None

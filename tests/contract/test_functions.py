@@ -90,7 +90,7 @@ async def test_filter(api, wanted, expected):
         ({"filter": {"status": []}}, "filter.status"),
         ({"filter": {"name": 5}}, "filter.name"),
         ({"filter": {"createdTime": {"min": -1}}}, "filter.createdTime.min"),
-        ({"filter": {"metadata": None}}, "filter.metadata"),
+        ({"filter": {"metadata": []}}, "filter.metadata"),
     ],
 )
 async def test_bad_filter(api, body, field):

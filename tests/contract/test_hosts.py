@@ -93,7 +93,7 @@ async def test_other_address(server):
 
 async def test_all_interfaces(root):
     """A server that listens at all addresses is reached by each address, and by the names that it was told."""
-    async with serve(root, host="0.0.0.0", allowed_hosts=["Functions.Example"]) as server:
+    async with serve(root, host="0.0.0.0", open_to_others=True, allowed_hosts=["Functions.Example"]) as server:
         for host, status in {
             "192.0.2.1:80": 404,
             "[2001:db8::1]": 404,
@@ -159,3 +159,17 @@ async def test_free_port_of_both(root, monkeypatch):
     monkeypatch.setattr(socket, "create_server", taken_once)
     async with serve(root, host="localhost") as server:
         assert urlsplit(server.url).port not in refused
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "2001:db8::1", "some.example"])
+async def test_other_machines(root, host):
+    """An address that other machines may reach is refused, unless that is asked for."""
+    with pytest.raises(ConfigError, match="other machines"):
+        serve(root, host=host)
+    serve(root, host=host, open_to_others=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
+async def test_loopback(root, host):
+    """Loopback needs no leave."""
+    serve(root, host=host)

@@ -125,7 +125,7 @@ async def test_expired(root, run_app):
     ("changes", "error"),
     [
         ({"client_id": "other"}, "invalid_grant"),
-        ({"device_code": "unknown"}, "invalid_grant"),
+        ({"device_code": "no-such-code"}, "invalid_grant"),
         ({"device_code": None}, "invalid_request"),
     ],
 )
@@ -139,7 +139,7 @@ async def test_device_code_of_somebody_else(app, changes, error):
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        ({"client_id": "unknown"}, (401, "invalid_client")),
+        ({"client_id": "no-such-client"}, (401, "invalid_client")),
         ({"client_id": "local"}, (401, "invalid_client")),
         ({"scope": "any"}, (400, "invalid_scope")),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from aiocdf.local import Limits, serve
 from aiocdf.local.identity import codes, devices
-from aiocdf.local.state import store
+from aiocdf.local.state import tokens
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST_WAIT = 10
@@ -164,11 +164,11 @@ async def test_loop_of_sign_ins(app, monkeypatch):
 
 async def test_loop_of_tokens(root, run_app, monkeypatch):
     """Tokens that have expired do not stay in memory."""
-    monkeypatch.setattr(store, "SWEEP_EVERY", 10)
+    monkeypatch.setattr(tokens, "SWEEP_EVERY", 10)
     async with serve(root, limits=Limits(token_seconds=0, refresh_seconds=0)) as server:
         app = run_app(server)
         for _ in range(25):
             await app.sign_in()
-        kept = server._store
+        kept = server._issuer._tokens
         assert len(kept._tokens) <= 10
         assert len(kept._refresh_tokens) <= 10

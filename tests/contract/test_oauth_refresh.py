@@ -94,7 +94,7 @@ async def test_revoke_the_unknown(app):
     tokens = await app.sign_in()
     answers = [
         await app.post("/oauth2/revoke", token=token)
-        for token in ("unknown", tokens["refresh_token"], tokens["refresh_token"])
+        for token in ("no-such-code", tokens["refresh_token"], tokens["refresh_token"])
     ]
     assert [200, 200, 200] == [answer.status for answer in answers]
 
@@ -113,7 +113,7 @@ async def test_revoke_of_another_client(app, name):
     ("form", "expected"),
     [
         ({"token": None}, (400, "invalid_request")),
-        ({"token": "x", "client_id": "unknown"}, (401, "invalid_client")),
+        ({"token": "x", "client_id": "no-such-client"}, (401, "invalid_client")),
         ({"token": "x", "client_id": "local"}, (401, "invalid_client")),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import re
 
 import pytest
@@ -156,7 +158,7 @@ async def test_own_address(server, run_app):
 async def test_pages_are_safe(app):
     """No page is kept, framed, or runs a script; it loads nothing, and quotes the program's name as text."""
     app.server.add_client(OAuthClient(client_id="<i>&", client_secret=None))
-    for client_id in ("<i>&", "unknown"):
+    for client_id in ("<i>&", "no-such-client"):
         page = await app.browse("GET", app.ask(client_id=client_id))
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -202,7 +204,7 @@ async def test_forms_of_other_sites(app, headers, status):
         ({"code_verifier": None}, "invalid_request"),
         ({"redirect_uri": "http://127.0.0.1:54321/"}, "invalid_grant"),
         ({"redirect_uri": None}, "invalid_request"),
-        ({"code": "unknown"}, "invalid_grant"),
+        ({"code": "no-such-code"}, "invalid_grant"),
         ({"client_id": "other"}, "invalid_grant"),
     ],
 )
@@ -260,3 +262,23 @@ async def test_no_secrets_shown(server):
     shown = f"{server!r} {user!r} {server.environment('interactive')}"
     assert user.password.reveal() not in shown
     assert server.environment()["IDP_CLIENT_SECRET"] not in shown
+
+
+async def test_style_passes_the_policy(app):
+    """The pages carry their style with them, and the policy of each page allows this style and nothing else."""
+    sign_in, code = await app.browse("GET", app.ask()), await app.browse("GET", f"{app.server.url}/oauth2/device")
+    for page in (sign_in, code):
+        style = page.text.partition("<style>")[2].partition("</style>")[0]
+        hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{hashed}'" in page.headers["Content-Security-Policy"]
+        assert "$" not in page.text
+        assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_names_with_signs_of_templates(root, run_app):
+    """Names are text: neither HTML nor what a template fills in."""
+    odd = "$body ${style} <b>&amp;"
+    async with serve(root, clients=[OAuthClient(client_id=odd, client_secret=None)]) as server:
+        app = run_app(server, client_id=odd)
+        page = await app.browse("GET", app.ask())
+    assert "<b>$body ${style} &lt;b&gt;&amp;amp;</b> asks" in page.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local import OAuthClient, serve
+from aiocdf.local.state.store import open_store
 
 
 async def test_environment(root):
@@ -105,7 +107,7 @@ async def test_port_taken(root):
 async def test_host_of_another_machine(root):
     """A host that cannot be listened at is refused without a word on ports."""
     with pytest.raises(ConfigError, match=r"^cannot listen at 192\.0\.2\.1 .*; choose a host of this machine$"):
-        await serve(root, host="192.0.2.1").start()
+        await serve(root, host="192.0.2.1", open_to_others=True).start()
 
 
 async def test_before_start(root):
@@ -137,12 +139,13 @@ async def test_close_twice(root):
 
 async def test_close_with_running_calls(root, connect, tmp_path):
     """Closing ends running calls at once, and they are then Failed."""
-    async with serve(root) as server:
+    async with serve(root, state=tmp_path / "state") as server:
         api = await connect(server)
         call = (await api.start("gate", path=str(tmp_path / "never"))).body
         async with asyncio.timeout(10):
             await server.aclose()
-    (ended,) = await server._store.calls(call["functionId"], [call["id"]])
+    async with open_store(tmp_path / "state") as store:
+        (ended,) = await store.calls(call["functionId"], [call["id"]])
     assert ("Failed", "the local server was stopped") == (ended.status, ended.message)
 
 
@@ -156,7 +159,7 @@ async def test_two_servers(root, connect):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("GET", "/functions/1/call", 405), ("POST", "/functions", 405)],
+    [("GET", "/nothing", 404), ("GET", "/functions/1/call", 405), ("PUT", "/functions", 405)],
 )
 async def test_unknown_route(api, method, path, status):
     """What is not served is answered in the shape of all errors."""
@@ -164,20 +167,13 @@ async def test_unknown_route(api, method, path, status):
     assert (status, status) == (answer.status, answer.error["code"])
 
 
-NOT_SERVED = {"post /functions", "post /functions/delete"}
-
-
 async def test_documented_operations(api, documented):
-    """Every documented operation on functions, calls and sessions is served, but for deploying and schedules."""
-    wanted = {name for name in documented if "schedule" not in name}
-    assert len(wanted) > 15
-    served = set()
-    for name in wanted:
+    """Every documented operation on functions, calls, schedules and sessions is served."""
+    assert len(documented) > 25
+    for name in documented:
         method, _, path = name.partition(" ")
-        answer = await api.send(method.upper(), path.replace("{functionId}", "1").replace("{callId}", "1"))
-        if answer.status not in {404, 405}:
-            served.add(name)
-    assert wanted - served == NOT_SERVED
+        answer = await api.send(method.upper(), re.sub(r"\{\w+\}", "1", path))
+        assert answer.status not in {404, 405}, name
 
 
 async def test_request_ids(api):
@@ -192,12 +188,25 @@ async def test_crash(api, monkeypatch, caplog):
     async def broken(_):
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("aiocdf.local.state.store.MemoryStore.last_called", broken)
+    monkeypatch.setattr("aiocdf.local.state.store.Store.last_called", broken)
     with caplog.at_level(logging.ERROR, "aiocdf.local"):
         answer = await api.get("/functions")
     assert {"error": {"code": 500, "message": "Internal server error"}} == answer.body
     assert answer.headers["x-request-id"] in caplog.text
     assert "bug" in caplog.text
+
+
+async def test_no_secrets_on_disk(root, connect, tmp_path):
+    """Tokens, nonces and client secrets are not in the server's files."""
+    async with serve(root, state=tmp_path / "state") as server:
+        api = await connect(server)
+        nonce, used = await api.nonce(), await api.nonce()
+        await api.post("/functions/1/call", {"nonce": used, "data": {"x": 1}})
+        await api.run("double", x=1)
+        secrets = [nonce, used, api.token, server.environment()["IDP_CLIENT_SECRET"]]
+    written = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+    assert b"Completed" in written
+    assert not [secret for secret in secrets if secret.encode() in written]
 
 
 async def test_no_secrets_in_logs(api, caplog):
@@ -226,5 +235,44 @@ async def test_ipv6(root):
 
 async def test_all_interfaces(root):
     """A server told to listen at all addresses is reached by those on this machine at loopback."""
-    async with serve(root, host="0.0.0.0") as server:
+    async with serve(root, host="0.0.0.0", open_to_others=True) as server:
         assert server.url.startswith("http://127.0.0.1:")
+
+
+async def test_log_of_refused_requests(server, api, caplog):
+    """Each refused request is one line of the log: method, path, status and reason, and no secret."""
+    reader = await api.as_client("functionsAcl:READ")
+    caplog.clear()
+    unknown = await api.post("/functions/999/call", {"nonce": "n"})
+    refused = await reader.post("/functions/999/call", {"nonce": "n"})
+    broken = await api.start("broken")
+    api.token = "wrong-token"
+    unauthorized = await api.get("/functions")
+
+    lines = [line for line in caplog.messages if line.startswith("refused ")]
+    assert [answer.status for answer in (unknown, refused, broken, unauthorized)] == [400, 403, 400, 401]
+    assert len(lines) == 4
+    assert lines[0].startswith("refused POST /api/v1/projects/local/functions/999/call: 400 ")
+    assert "functionsAcl:RUN" in lines[1]
+    assert "handler.py" in lines[2]
+    assert lines[3].endswith("/functions: 401 Unauthorized")
+    assert "wrong-token" not in caplog.text
+
+
+async def test_log_cannot_be_forged(server, api, caplog):
+    """A path with encoded line ends and control characters stays in its line."""
+    await api.session.get(server.url + "/a%0Aforged%1B%5B2J", allow_redirects=False)
+    (line,) = [line for line in caplog.messages if line.startswith("refused ")]
+    assert line.isprintable()
+
+
+async def test_log_of_refused_secrets(server, app, caplog):
+    """A wrong client secret is in the log without itself; a device that waits is not in it."""
+    answer = await app.post("/oauth2/token", grant_type="client_credentials", client_id="local", client_secret="oh-no")
+    assert (answer.status, caplog.messages[-1].partition(":")[0]) == (401, "refused POST /oauth2/token")
+    assert "oh-no" not in caplog.text
+    device = (await app.post("/oauth2/device_authorization")).body
+    caplog.clear()
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    assert (await app.post("/oauth2/token", grant_type=grant, device_code=device["device_code"])).status == 400
+    assert caplog.messages == []

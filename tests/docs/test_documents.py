@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aiocdf import local
+from aiocdf.local.faults.file import read_faults
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "examples" / "README.md"})
@@ -46,6 +47,18 @@ async def test_python_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.setenv(name, value)
         # On a loop of their own, as in the reader's program.
         await asyncio.to_thread(asyncio.run, _run(path))
+
+
+async def test_faults_of_the_how_to(tmp_path: Path) -> None:
+    """Each file of faults that the how-to guides show can be given to a server."""
+    blocks = [block["source"] for block in BLOCK.finditer((CHECKOUT / "docs" / "how-to.md").read_text())]
+    shown = [source for source in blocks if "[[fault]]" in source]
+    assert len(shown) > 5
+    path = tmp_path / "faults.toml"
+    for source in shown:
+        path.write_text(source)
+        async with local.serve(CHECKOUT / "examples" / "functions", faults=read_faults(path)):
+            pass
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -180,6 +181,24 @@ def test_it_names_all_keys_of_function_settings() -> None:
 
 
 def test_it_names_all_members_of_the_local_server() -> None:
-    """Each public attribute of a local server, its clients and its users is in the class's section."""
-    for kind in (local.LocalServer, local.OAuthClient, local.User):
+    """Each public attribute of a local server, its clients, users and faults is in the class's section."""
+    for kind in (local.LocalServer, local.OAuthClient, local.User, local.Faults):
         assert _members(kind) - _words(_section(kind.__name__)) == set()
+    assert _members(local.Fault) - _words(_section("Faults")) == set()
+
+
+def test_it_names_all_operations_of_the_local_server() -> None:
+    """Each operation of the server's OpenAPI document has its row, with its capability and its status."""
+    document = json.loads((Path(local.__file__).parent / "api" / "reference" / "openapi.json").read_text())
+    expected = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method == "parameters":
+                continue
+            (status,) = (status for status in operation["responses"] if status.startswith("2"))
+            capability = re.search(r"capability `(.+?)`", operation.get("description", ""))
+            shown = path.removeprefix("/api/v1/projects/{project}")
+            expected.add((f"{method.upper()} {shown}", f"`{capability[1]}`" if capability else "a token", status))
+    rows = [line.strip("| ").split(" | ") for line in _section("Operations").splitlines() if line.startswith("| `")]
+    named = {(row[0].strip("`"), row[2], row[3]) for row in rows if re.match(r"`[A-Z]+ /", row[0])}
+    assert named == expected

@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cognite.client import AsyncCogniteClient, ClientConfig, global_config
-from cognite.client.credentials import OAuthClientCredentials
 from cognite.client.exceptions import CogniteAPIError
 
-from aiocdf import local
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# It would ask a package registry for a newer version of itself.
-global_config.disable_pypi_version_check = True
+    from cognite.client import AsyncCogniteClient
 
 FUNCTIONS = Path(__file__).parents[2] / "examples" / "functions"
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    """Serve the example functions on a loop in a thread: this client fetches its tokens while its own loop stands still."""
-    started: Future[tuple[dict[str, str], asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        async with local.serve(FUNCTIONS) as server:
-            started.set_result((server.environment(), asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    with ThreadPoolExecutor(1) as threads:
-        serving = threads.submit(asyncio.run, serve())
-        environment, loop, stop = started.result(timeout=10)
-        yield environment
-        loop.call_soon_threadsafe(stop.set)
-        serving.result(timeout=10)
-
-
-@pytest.fixture
-def client(environment: dict[str, str]) -> AsyncCogniteClient:
-    """Make the stranger's client from what the server says of itself."""
-    return AsyncCogniteClient(
-        ClientConfig(
-            client_name="test",
-            project=environment["CDF_PROJECT"],
-            base_url=environment["CDF_URL"],
-            credentials=OAuthClientCredentials(
-                token_url=environment["IDP_TOKEN_URL"],
-                client_id=environment["IDP_CLIENT_ID"],
-                client_secret=environment["IDP_CLIENT_SECRET"],
-                scopes=[environment["IDP_SCOPES"]],
-            ),
-        )
-    )
 
 
 async def test_it_calls_a_function_and_reads_response_and_logs(client: AsyncCogniteClient) -> None:

@@ -171,4 +171,4 @@ def _answer(status: str, outcome: Outcome | None) -> bytes:
     """Return the answer for the browser, which holds nothing of what was asked."""
     if outcome is None:
         return page(status, status)
-    return page(status, FAILED if isinstance(outcome, OAuthError) else FINISHED)
+    return page(status, *(FAILED if isinstance(outcome, OAuthError) else FINISHED))

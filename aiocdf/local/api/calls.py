@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import attrs
 from aiohttp import web
 
-from aiocdf.local.api.functions import known_function, status_of
+from aiocdf.local.api.functions import status_of
 from aiocdf.local.http import fields
 from aiocdf.local.http.application import Route
 from aiocdf.local.http.paging import from_cursor, page
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiocdf.local.api.executions import Executions
+    from aiocdf.local.api.registry import FunctionRegistry
     from aiocdf.local.http.fields import Fields
-    from aiocdf.local.runtime.catalogue import Catalogue
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Call
     from aiocdf.local.state.store import Store
 
-__all__ = ["CallEndpoints", "ErrorShape"]
+__all__ = ["CallEndpoints", "ErrorShape", "check_size"]
 
 ErrorShape = Literal["object", "string"]
 
@@ -39,7 +39,7 @@ MAX_PAGE = 10_000
 class CallEndpoints:
     """What `/functions/{functionId}/call` and `/functions/{functionId}/calls` answer."""
 
-    catalogue: Catalogue
+    registry: FunctionRegistry
     executions: Executions
     store: Store
     limits: Limits
@@ -62,10 +62,11 @@ class CallEndpoints:
         body = await fields.from_body(request)
         nonce, data = Secret(body.text("nonce")), body.object("data").values
         if len(await request.read()) > self.limits.data_bytes:
-            self._check_size(data)
-        function = await known_function(self.catalogue, function_id)
+            check_size(data, self.limits)
+        function = await self.registry.settled(await self.registry.function(function_id))
         if (status := status_of(function)) != "Ready":
-            raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}")
+            reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
+            raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}{reason}")
         call = await self.executions.start(function, nonce, data)
         return web.json_response(self._shown(call), status=201)
 
@@ -85,8 +86,10 @@ class CallEndpoints:
             raise Problem(400, "items must be unique", duplicated=twice)
         function_id = fields.from_path(request, "functionId")
         found = await self.store.calls(function_id, ids)
-        if len(found) < len(ids) and not ignore_unknown:
-            raise _unknown(function_id, set(ids) - {call.id for call in found})
+        if len(found) < len(ids):
+            await self.registry.function(function_id)
+            if not ignore_unknown:
+                raise _unknown(function_id, set(ids) - {call.id for call in found})
         return web.json_response({"items": [self._shown(call) for call in found]})
 
     async def get(self, request: web.Request) -> web.Response:
@@ -99,7 +102,8 @@ class CallEndpoints:
         if call.status == "Running":
             raise Problem(400, f"Call {call.id} of function {call.function_id} is still running")
         # The function's own JSON text is passed on as it is, not read and written again.
-        value = b"" if call.response is None else b',"response":' + call.response
+        returned = await self.store.response(call.id)
+        value = b"" if returned is None else b',"response":' + returned
         body = b'{"functionId":%d,"callId":%d%s}' % (call.function_id, call.id, value)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
@@ -111,15 +115,9 @@ class CallEndpoints:
             lines = await self.store.log(call.id)
         return web.json_response({"items": [attrs.asdict(line) for line in lines]})
 
-    def _check_size(self, data: Any) -> None:
-        """Refuse data that is too large; its text may have been sent with spaces or escapes of no account."""
-        size = len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
-        if size > self.limits.data_bytes:
-            raise Problem(400, f"data is {size} bytes of JSON, and at most {self.limits.data_bytes} are allowed")
-
     async def _listed(self, request: web.Request, asked: Fields) -> web.Response:
         function_id = fields.from_path(request, "functionId")
-        await known_function(self.catalogue, function_id)
+        await self.registry.function(function_id)
         limit = min(asked.limit(), MAX_PAGE)
         wanted = asked.object("filter")
         query = CallQuery(
@@ -136,6 +134,7 @@ class CallEndpoints:
         function_id, call_id = (fields.from_path(request, name) for name in ("functionId", "callId"))
         found = await self.store.calls(function_id, [call_id])
         if not found:
+            await self.registry.function(function_id)
             raise _unknown(function_id, {call_id})
         return found[0]
 
@@ -157,6 +156,13 @@ class CallEndpoints:
         if call.message is None or self.error_shape == "string":
             return call.message
         return {"message": call.message, "trace": call.trace or ""}
+
+
+def check_size(data: Any, limits: Limits) -> None:
+    """Refuse data that is too large. What counts is its shortest text: it may have been sent with spaces or escapes."""
+    size = len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
+    if size > limits.data_bytes:
+        raise Problem(400, f"data is {size} bytes of JSON, and at most {limits.data_bytes} are allowed")
 
 
 def _unknown(function_id: int, ids: set[int]) -> Problem:

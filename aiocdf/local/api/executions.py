@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiocdf.local.api.waiting import WaitingCalls
+from aiocdf.local.http.one_line import one_line
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import digest
 from aiocdf.local.runtime.invocation import Invocation, Outcome
@@ -16,19 +18,23 @@ from aiocdf.local.state.records import Access, Call, LogLine, now_ms
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.runtime.pool import WorkerPool
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Ids, Session
+    from aiocdf.local.state.schedules import Schedule
     from aiocdf.local.state.store import Store
     from aiocdf.secret import Secret
 
 __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
+LOGS_EVERY = 1.0  # seconds
+NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
+UNNOTICED_WAIT = 1000  # milliseconds
 BROKEN = Outcome(status="Failed", message="the local server could not run the call")
 
 
@@ -38,6 +44,7 @@ class CallLog:
 
     _room: int
     lines: list[LogLine] = attrs.field(factory=list, init=False)
+    _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
         """Keep a line, or say once that no more are kept."""
@@ -46,6 +53,37 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+
+    def take_new(self) -> list[LogLine]:
+        """Return the lines that were not taken before."""
+        new = self.lines[self._taken :]
+        self._taken = len(self.lines)
+        return new
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """When a call began to work, which is its start time if it waited long for a process.
+
+    A start time that moves by less would only confuse those who look for the call by the time at which they sent it.
+    """
+
+    call: Call
+    _store: Store
+    _update: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Note that the call begins to work now."""
+        now = now_ms()
+        if now - self.call.start_time > UNNOTICED_WAIT:
+            self.call = attrs.evolve(self.call, start_time=now)
+            self._update = asyncio.create_task(self._store.update_call(self.call))
+
+    async def written(self) -> Call:
+        """Return the call, once what is noted is written."""
+        if self._update is not None:
+            await asyncio.wait([self._update])
+        return self.call
 
 
 @attrs.define(kw_only=True)
@@ -74,7 +112,13 @@ class Executions:
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _keeper: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _waiting: WaitingCalls = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin without calls."""
+        self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
         """Bind the nonce's session and start a call, which runs on after this returns.
@@ -85,21 +129,39 @@ class Executions:
         self._admit(function.id)
         try:
             session = await self._bound(function.id, nonce)
-            call = Call(id=self._ids.take(), function_id=function.id, status="Running", start_time=now_ms())
-            await self._store.add_call(call)
+            return await self._begin(self._new_call(function), function, session, data)
         except BaseException:
             self._release(function.id)
             raise
-        self._logs[call.id] = CallLog(self._limits.log_bytes)
-        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return call
+
+    async def start_scheduled(self, function: Function, session: Session, schedule: Schedule, time: int) -> Call:
+        """Start the call of a schedule, with the session that the schedule was created with.
+
+        Raises:
+            Problem: Too many calls run; nothing was started.
+        """
+        self._admit(function.id)
+        try:
+            return await self._begin(self._new_call(function, schedule, time), function, session, schedule.data or {})
+        except BaseException:
+            self._release(function.id)
+            raise
+
+    async def refuse_scheduled(self, function: Function, schedule: Schedule, time: int, reason: str) -> None:
+        """Keep the call of a schedule as Failed, with the reason in its log too."""
+        call = self._new_call(function, schedule, time)
+        await self._store.add_call(call)
+        failed = attrs.evolve(call, status="Failed", end_time=call.start_time, message=reason)
+        await self._store.finish_call(failed, None, [LogLine(call.start_time, reason)])
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
         """Return what a running call has printed so far; None if it does not run."""
         running = self._logs.get(call_id)
         return None if running is None else running.lines
+
+    def end_waiting(self) -> int:
+        """End the calls that have not begun as Failed, and return how many these are."""
+        return self._waiting.end()
 
     async def aclose(self) -> None:
         """Start no more calls, and end those that run as Failed."""
@@ -108,6 +170,40 @@ class Executions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def _keep_logs(self) -> None:
+        """Write what running calls print now and then, so that it is there if the server is killed."""
+        while self._logs:
+            await asyncio.sleep(LOGS_EVERY)
+            for call_id, log in self._logs.items():
+                if lines := log.take_new():
+                    self._store.add_log(call_id, lines)
+        self._keeper = None
+
+    def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
+        return Call(
+            id=self._ids.take(),
+            function_id=function.id,
+            status="Running",
+            start_time=now_ms(),
+            schedule_id=None if schedule is None else schedule.id,
+            scheduled_time=time,
+        )
+
+    async def _begin(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Call:
+        """Keep a call that was admitted, and run it in a task of its own."""
+        await self._store.add_call(call)
+        self._logs[call.id] = CallLog(self._limits.log_bytes)
+        task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
+        self._waiting.add(call.id, task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_logs(), name="aiocdf-logs")
+        return call
 
     def _admit(self, function_id: int) -> None:
         """Count a call in, or refuse it; nothing is awaited between the check and the count."""
@@ -133,18 +229,32 @@ class Executions:
         return session
 
     async def _run(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> None:
-        outcome = STOPPED
+        outcome, progress = STOPPED, Progress(call=call, store=self._store)
+
+        def begin() -> None:
+            self._waiting.remove(call.id)
+            progress.begin()
+
         try:
-            outcome = await self._outcome(call, function, session, data)
+            outcome = await self._outcome(call, function, session, data, begin)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
             self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
+            if self._waiting.remove(call.id):
+                outcome = NOT_BEGUN
             # Counted out before it is seen to have ended: who sees the end may start the next call at once.
             self._release(call.function_id)
-            await self._finish(call, function, self._within_limit(outcome))
+            await self._finish(await progress.written(), function, self._within_limit(outcome))
 
-    async def _outcome(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Outcome:
+    async def _outcome(
+        self,
+        call: Call,
+        function: Function,
+        session: Session,
+        data: Mapping[str, Any],
+        on_begin: Callable[[], None],
+    ) -> Outcome:
         """Run the call with a token of its session that ends with the call."""
         token = await self._issuer.issue(
             Access(
@@ -162,9 +272,11 @@ class Executions:
             base_url=self._base_url,
             project=self._project,
             token=token,
+            schedule_id=call.schedule_id,
+            scheduled_time=call.scheduled_time,
         )
         try:
-            return await self._pool.run(function.deployment, invocation, self._logs[call.id].add)
+            return await self._pool.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)
         finally:
             await self._issuer.revoke(token)
 
@@ -181,11 +293,17 @@ class Executions:
             call,
             status=outcome.status,
             end_time=max(now_ms(), call.start_time),
-            response=outcome.response,
             message=outcome.message,
             trace=outcome.trace,
         )
-        await self._store.finish_call(ended, self._logs[call.id].lines)
-        del self._logs[call.id]
+        try:
+            await self._store.finish_call(ended, outcome.response, self._logs[call.id].take_new())
+        except Exception:  # noqa: BLE001 - the call has ended all the same
+            self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
+        finally:
+            del self._logs[call.id]
         seconds = (now_ms() - call.start_time) / 1000
-        self._log.info("call %s of %s: %s in %.3f s", call.id, function.deployment.external_id, ended.status, seconds)
+        reason = f": {one_line(ended.message)}" if ended.message else ""
+        self._log.info(
+            "call %s of %s: %s in %.3f s%s", call.id, function.deployment.external_id, ended.status, seconds, reason
+        )

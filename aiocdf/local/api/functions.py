@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 from aiohttp import web
 
+from aiocdf.local.api.new_function import RUNTIMES, read_function
 from aiocdf.local.http import fields
 from aiocdf.local.http.application import Route
 from aiocdf.local.http.problems import Problem
 from aiocdf.local.state.records import ANY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from aiocdf.local.api.registry import FunctionRegistry
     from aiocdf.local.http.fields import Fields
-    from aiocdf.local.runtime.catalogue import Catalogue, Function
+    from aiocdf.local.runtime.catalogue import Function
+    from aiocdf.local.state.clouds import Cloud
     from aiocdf.local.state.limits import Limits
-    from aiocdf.local.state.records import TimeRange
+    from aiocdf.local.state.records import Ids, TimeRange
     from aiocdf.local.state.store import Store
 
-__all__ = ["FunctionEndpoints", "known_function", "status_of"]
+__all__ = ["FunctionEndpoints", "MissingKey", "status_of"]
+
+MissingKey = Literal["externalId", "external_id"]
 
 MAX_BY_IDS = 10
+MAX_FUNCTIONS = 100
+MAX_NAME = 140
+MAX_OWNER = 128
 STATUSES = ("Queued", "Deploying", "Ready", "Failed")
-TIMEOUT_MINUTES = 9
 TRACE_LENGTH = 2000
 RUNTIME = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class FunctionEndpoints:
     """What `/functions` answers."""
 
-    catalogue: Catalogue
+    registry: FunctionRegistry
     store: Store
+    ids: Ids
     limits: Limits
+    cloud: Cloud
+    missing_key: MissingKey
 
     def routes(self) -> Iterable[Route]:
         """Return the endpoints."""
+        yield Route("POST", "/functions", self.create, "functionsAcl:WRITE")
         yield Route("GET", "/functions", self.list_functions, "functionsAcl:READ")
         yield Route("POST", "/functions/list", self.filter_functions, "functionsAcl:READ")
         yield Route("POST", "/functions/byids", self.by_ids, "functionsAcl:READ")
+        yield Route("POST", "/functions/delete", self.delete, "functionsAcl:WRITE")
         yield Route("GET", "/functions/limits", self.show_limits, "functionsAcl:READ")
         yield Route("GET", "/functions/status", self.status, "functionsAcl:READ")
         yield Route("POST", "/functions/status", self.activate, "functionsAcl:WRITE")
@@ -59,38 +70,57 @@ class FunctionEndpoints:
         body = await fields.from_body(request)
         return await self._listed(FunctionFilter.read(body.object("filter")), body.limit())
 
+    async def create(self, request: web.Request) -> web.Response:
+        """Create a function of an uploaded file, and build it in the background."""
+        (item,) = (await fields.from_body(request)).items(1)
+        record = read_function(item, self.ids.take(), self.cloud)
+        if len(await self.registry.functions()) >= MAX_FUNCTIONS:
+            raise Problem(400, f"The project has {MAX_FUNCTIONS} functions already, and no more are allowed")
+        files = await self.store.files([record.file_id])
+        if not files:
+            raise Problem(400, f"Unknown file id: {record.file_id}", missing=[{"id": record.file_id}])
+        if not files[0].uploaded:
+            item.refuse("fileId", "must be the id of a file whose content was uploaded")
+        function = await self.registry.create(record)
+        if function is None:
+            duplicated = [{"externalId": record.external_id}]
+            raise Problem(
+                409, f"External id {record.external_id!r} is taken by another function", duplicated=duplicated
+            )
+        return web.json_response({"items": [_shown(function, {})]}, status=201)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete functions that were created through the API."""
+        functions = await self._found(await fields.from_body(request))
+        for function in functions:
+            if not self.registry.is_created(function):
+                raise Problem(
+                    400, f"Function {function.external_id!r} is in the folder that is served: delete it there"
+                )
+        await self.registry.delete(functions)
+        return web.json_response({})
+
     async def by_ids(self, request: web.Request) -> web.Response:
         """Return functions by id or external id."""
-        body = await fields.from_body(request)
-        items, ignore_unknown = body.items(MAX_BY_IDS), body.flag("ignoreUnknownIds")
-        wanted = [_identifier(item) for item in items]
-        functions = await self.catalogue.functions()
-        by_external_id = {function.deployment.external_id: function for function in functions.values()}
-        found = [functions.get(key) if isinstance(key, int) else by_external_id.get(key) for key in wanted]
-        missing = [item.values for item, function in zip(items, found, strict=True) if function is None]
-        if missing and not ignore_unknown:
-            raise Problem(
-                400,
-                f"Unknown functions: {', '.join(str(value) for item in missing for value in item.values())}",
-                missing=missing,
-            )
+        found = await self._found(await fields.from_body(request))
         called = await self.store.last_called()
-        return web.json_response({"items": [_shown(function, called) for function in found if function]})
+        return web.json_response({"items": [_shown(function, called) for function in found]})
 
     async def get(self, request: web.Request) -> web.Response:
         """Return a function."""
-        function = await known_function(self.catalogue, fields.from_path(request, "functionId"))
+        function = await self.registry.function(fields.from_path(request, "functionId"))
         return web.json_response(_shown(function, await self.store.last_called()))
 
     async def show_limits(self, _: web.Request) -> web.Response:
         """Tell the limits of functions."""
         answer = {
-            "timeoutMinutes": TIMEOUT_MINUTES,
-            "cpuCores": {"min": 1.0, "max": 1.0, "default": 1.0},
-            "memoryGb": {"min": 1.5, "max": 1.5, "default": 1.5},
-            "runtimes": [RUNTIME],
-            "responseSizeMb": max(1, self.limits.response_bytes // 1_000_000),
+            "timeoutMinutes": self.cloud.timeout_minutes,
+            "cpuCores": attrs.asdict(self.cloud.cpu),
+            "memoryGb": attrs.asdict(self.cloud.memory),
+            "runtimes": list(RUNTIMES),
         }
+        if self.cloud.shows_response_size:
+            answer["responseSizeMb"] = max(1, self.limits.response_bytes // 1_000_000)
         return web.json_response(answer)
 
     async def status(self, _: web.Request) -> web.Response:
@@ -101,8 +131,26 @@ class FunctionEndpoints:
         """Accept a request to activate functions."""
         return web.json_response({"status": "activated"}, status=202)
 
+    async def _found(self, body: Fields) -> list[Function]:
+        """Return the functions that a request names, in its order."""
+        wanted, ignore_unknown = [item.identifier() for item in body.items(MAX_BY_IDS)], body.flag("ignoreUnknownIds")
+        functions = await self.registry.functions()
+        by_external_id = {function.external_id: function for function in functions.values()}
+        found = [functions.get(key) if isinstance(key, int) else by_external_id.get(key) for key in wanted]
+        missing = [key for key, function in zip(wanted, found, strict=True) if function is None]
+        if missing and not ignore_unknown:
+            raise self._unknown(missing)
+        return [function for function in found if function is not None]
+
+    def _unknown(self, identifiers: Sequence[int | str]) -> Problem:
+        """Return the answer that names the functions that are not there."""
+        missing: list[dict[str, Any]] = [
+            {"id": key} if isinstance(key, int) else {self.missing_key: key} for key in identifiers
+        ]
+        return Problem(400, f"Unknown functions: {', '.join(map(str, identifiers))}", missing=missing)
+
     async def _listed(self, wanted: FunctionFilter, limit: int) -> web.Response:
-        functions = (await self.catalogue.functions()).values()
+        functions = (await self.registry.functions()).values()
         called = await self.store.last_called()
         shown = [_shown(function, called) for function in functions]
         return web.json_response({"items": [item for item in shown if wanted.matches(item)][:limit]})
@@ -115,22 +163,22 @@ class FunctionFilter:
     exact: Mapping[str, Any] = {}
     prefix: str = ""
     created: TimeRange = ANY_TIME
-    metadata: Mapping[str, Any] = {}
+    metadata: Mapping[str, str] = {}
 
     @classmethod
     def read(cls, wanted: Fields) -> FunctionFilter:
         """Return the filter of a request."""
         exact = {
-            "name": wanted.optional_text("name"),
-            "owner": wanted.optional_text("owner"),
+            "name": wanted.optional_text("name", MAX_NAME),
+            "owner": wanted.optional_text("owner", MAX_OWNER),
             "fileId": wanted.optional_id("fileId"),
             "status": wanted.choice("status", STATUSES),
         }
         return cls(
             exact={name: value for name, value in exact.items() if value is not None},
-            prefix=wanted.optional_text("externalIdPrefix") or "",
+            prefix=wanted.optional_text("externalIdPrefix", fields.MAX_EXTERNAL_ID) or "",
             created=wanted.time_range("createdTime"),
-            metadata=wanted.object("metadata").values,
+            metadata=wanted.texts("metadata"),
         )
 
     def matches(self, shown: Mapping[str, Any]) -> bool:
@@ -138,54 +186,45 @@ class FunctionFilter:
         metadata = shown.get("metadata", {})
         return (
             all(shown.get(name) == value for name, value in self.exact.items())
-            and shown["externalId"].startswith(self.prefix)
+            and shown.get("externalId", "").startswith(self.prefix)
             and shown["createdTime"] in self.created
             and all(metadata.get(name) == value for name, value in self.metadata.items())
         )
 
 
-async def known_function(catalogue: Catalogue, function_id: int) -> Function:
-    """Return the function as it is on disk now, or refuse the request."""
-    function = (await catalogue.functions()).get(function_id)
-    if function is None:
-        raise Problem(400, f"Unknown function id: {function_id}", missing=[{"id": function_id}])
-    return function
-
-
 def status_of(function: Function) -> str:
     """Return whether the function can be called."""
-    return "Ready" if function.deployment.error is None else "Failed"
+    return function.build.status
 
 
-def _identifier(item: Fields) -> int | str:
-    """Return the id or external id of an item, which has exactly one of the two."""
-    if ("id" in item) == ("externalId" in item):
-        raise Problem(400, f"{item.where.removesuffix('.')} must have either id or externalId")
-    return item.id() if "id" in item else item.text("externalId")
+def _end(error: str) -> str:
+    """Return the reason, and the end of the traceback or build log below it, within the service's length."""
+    reason, _, rest = error.partition("\n")
+    return error if len(error) <= TRACE_LENGTH else f"{reason[:499]}\n{rest[500 - TRACE_LENGTH :]}"
 
 
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
     """Return a function as the API shows it: what is empty is left out."""
-    deployment = function.deployment
+    deployment, version, error = function.deployment, function.build.runtime_version, function.build.error
     shown = {
         "id": function.id,
         "createdTime": function.created_time,
         "status": status_of(function),
         "name": deployment.name,
-        "externalId": deployment.external_id,
-        "fileId": function.id,
+        "externalId": function.external_id,
+        "fileId": function.id if function.record is None else function.record.file_id,
         "functionPath": deployment.function_path,
         "owner": deployment.owner,
         "description": deployment.description,
         "metadata": dict(deployment.metadata),
         "secrets": dict.fromkeys(deployment.secrets, "***"),
         "envVars": dict(deployment.env_vars),
-        "cpu": 1.0,
-        "memory": 1.5,
-        "runtime": RUNTIME,
-        "runtimeVersion": f"Python {platform.python_version()}",
+        "cpu": deployment.cpu,
+        "memory": deployment.memory,
+        "runtime": deployment.runtime or RUNTIME,
+        "runtimeVersion": version and f"Python {version}",
         "lastCalled": called.get(function.id),
     }
-    if deployment.error is not None:
-        shown["error"] = {"message": "Function deployment failed.", "trace": deployment.error[-TRACE_LENGTH:]}
+    if error is not None:
+        shown["error"] = {"message": "Function deployment failed.", "trace": _end(error)}
     return {name: value for name, value in shown.items() if value or name in {"metadata", "secrets", "envVars"}}

@@ -90,6 +90,7 @@ class SessionEndpoints:
         found = await self._known((await fields.from_body(request)).items(fields.MAX_LIMIT))
         ids = [session.id for session in found]
         await self.store.revoke_sessions(ids)
+        await self.issuer.end_sessions(ids)
         access = await authenticate_bearer(request, self.issuer)
         if "sessionsAcl:LIST" not in access.capabilities:
             return web.json_response({"items": [{"id": session_id} for session_id in ids]})
@@ -107,24 +108,29 @@ class SessionEndpoints:
 
     def _principal(self, item: Fields, access: Access) -> tuple[SessionType, str, frozenset[str], int]:
         """Return the type of the session asked for, as whom it acts, what it may do, and its depth."""
-        if "clientId" in item or "clientSecret" in item:
+        if (kind := _kind(item)) == "CLIENT_CREDENTIALS":
             client = self.issuer.authenticate(item.text("clientId"), Secret(item.text("clientSecret")))
             if client is None:
                 raise Problem(400, f"Invalid client credentials for clientId {item.text('clientId')!r}")
-            return "CLIENT_CREDENTIALS", client.client_id, client.capabilities, 1
+            return kind, client.client_id, client.capabilities, 1
         if access.depth > MAX_DEPTH:
             raise Problem(400, "Sessions can be chained only one level deep, and this token is of a chained session")
-        if item.flag("tokenExchange"):
-            if not self.limits.token_exchange:
-                raise Problem(400, "The identity provider of this project does not exchange tokens")
-            return "TOKEN_EXCHANGE", access.subject, access.capabilities, access.depth + 1
-        if item.flag("oneshotTokenExchange"):
-            return "ONESHOT_TOKEN_EXCHANGE", access.subject, access.capabilities, access.depth + 1
-        raise Problem(
-            400,
-            f"{item.where.removesuffix('.')} must have clientId and clientSecret, or tokenExchange: true, "
-            "or oneshotTokenExchange: true",
-        )
+        if kind == "TOKEN_EXCHANGE" and not self.limits.token_exchange:
+            raise Problem(400, "The identity provider of this project does not exchange tokens")
+        return kind, access.subject, access.capabilities, access.depth + 1
+
+
+def _kind(item: Fields) -> SessionType:
+    """Return the one type of session that is asked for."""
+    asked: dict[SessionType, bool] = {
+        "CLIENT_CREDENTIALS": "clientId" in item or "clientSecret" in item,
+        "TOKEN_EXCHANGE": item.flag("tokenExchange"),
+        "ONESHOT_TOKEN_EXCHANGE": item.flag("oneshotTokenExchange"),
+    }
+    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    if len(kinds) != 1:
+        item.refuse_all("must have one of: clientId and clientSecret; tokenExchange: true; oneshotTokenExchange: true")
+    return kinds[0]
 
 
 def _shown(session: Session) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from aiocdf.local.state.records import Access
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from aiohttp.typedefs import Middleware
 
     from aiocdf.local.http.hosts import AllowedHosts
 
@@ -49,6 +52,7 @@ def application(
     project: str,
     authenticate: Authenticator,
     body_bytes: int,
+    faults: Middleware | None,
     log: logging.Logger,
 ) -> web.Application:
     """Return the application that serves the routes.
@@ -59,16 +63,29 @@ def application(
         project: The one project there is.
         authenticate: Called with each request that needs a capability.
         body_bytes: The largest request body to read, after decompression.
+        faults: What goes wrong on purpose.
         log: Where crashes of handlers are told.
     """
-    app = web.Application(client_max_size=body_bytes, middlewares=[answering(log), hosts.check])
-    for route in routes:
+    middlewares = [answering(log), *([faults] if faults else []), hosts.check]
+    app = web.Application(client_max_size=body_bytes, middlewares=middlewares)
+    for route, path in _told_apart(tuple(routes)):
         if route.capability is None:
-            app.router.add_route(route.method, route.path, route.handler)
+            app.router.add_route(route.method, path, route.handler)
         else:
             handler = _guarded(route.handler, route.capability, project, authenticate)
-            app.router.add_route(route.method, f"/api/v1/projects/{{project}}{route.path}", handler)
+            app.router.add_route(route.method, f"/api/v1/projects/{{project}}{path}", handler)
     return app
+
+
+def _told_apart(routes: Sequence[Route]) -> Iterable[tuple[Route, str]]:
+    """Yield each route with its path, in which parameters match no segment that is a word of another path.
+
+    So `GET /functions/list` is a wrong method (405) and not a function whose id is `list`.
+    """
+    words = {segment for route in routes for segment in route.path.split("/") if segment and "{" not in segment}
+    pattern = f"(?!(?:{'|'.join(map(re.escape, sorted(words)))})(?:/|$))[^/]+"
+    for route in routes:
+        yield route, re.sub(r"\{(\w+)\}", lambda found: f"{{{found[1]}:{pattern}}}", route.path)
 
 
 def _guarded(handler: Handler, capability: str, project: str, authenticate: Authenticator) -> Handler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -14,15 +15,19 @@ from aiocdf.local.state.records import TimeRange
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["MAX_ID", "Fields", "from_body", "from_path", "from_query"]
+__all__ = ["MAX_EXTERNAL_ID", "MAX_ID", "Fields", "from_body", "from_path", "from_query"]
 
 MAX_ID = 2**53 - 1
+MAX_EXTERNAL_ID = 255
 MAX_LIMIT = 2**31 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @attrs.frozen
 class Fields:
     """The fields of a JSON object; every method answers 400 naming the field when it is not as it must be.
+
+    A field that is null is absent.
 
     Args:
         values: The object.
@@ -34,31 +39,40 @@ class Fields:
 
     def __contains__(self, name: str) -> bool:
         """Tell whether the field is there."""
-        return name in self.values
+        return self.values.get(name) is not None
 
-    def text(self, name: str) -> str:
-        """Return a string that must be there and not be empty."""
+    def text(self, name: str, longest: int | None = None) -> str:
+        """Return a string that must be there and not be empty.
+
+        Args:
+            name: The field.
+            longest: The largest number of characters; None for any.
+        """
         value = self.values.get(name)
         if not isinstance(value, str) or not value:
-            self._refuse(name, "must be a string that is not empty")
+            self.refuse(name, "must be a string that is not empty")
+        if longest is not None and len(value) > longest:
+            self.refuse(name, f"must be a string of at most {longest} characters")
+        if _SURROGATE.search(value):
+            self.refuse(name, "must be Unicode text: it has half of a surrogate pair")
         return value
 
-    def optional_text(self, name: str) -> str | None:
+    def optional_text(self, name: str, longest: int | None = None) -> str | None:
         """Return a string, or None if it is not there."""
-        return self.text(name) if name in self else None
+        return self.text(name, longest) if name in self else None
 
     def choice(self, name: str, choices: Collection[str]) -> str | None:
         """Return one of the choices, or None if it is not there."""
         value = self.values.get(name)
-        if name in self and (not isinstance(value, str) or value not in choices):
-            self._refuse(name, f"must be one of {', '.join(choices)}")
+        if value is not None and (not isinstance(value, str) or value not in choices):
+            self.refuse(name, f"must be one of {', '.join(choices)}")
         return value
 
     def integer(self, name: str, low: int, high: int) -> int:
         """Return an integer from low to high that must be there."""
         value = self.values.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self._refuse(name, f"must be an integer from {low} to {high}")
+            self.refuse(name, f"must be an integer from {low} to {high}")
         return value
 
     def id(self, name: str = "id") -> int:
@@ -75,26 +89,54 @@ class Fields:
 
     def flag(self, name: str) -> bool:
         """Return a boolean, False if it is not there."""
-        value = self.values.get(name, False)
+        value = self.values[name] if name in self else False
         if not isinstance(value, bool):
-            self._refuse(name, "must be true or false")
+            self.refuse(name, "must be true or false")
         return value
+
+    def text_flag(self, name: str) -> bool:
+        """Return a boolean of a query, False if it is not there. Cognite's client for Python sends `True`."""
+        value = (self.optional_text(name) or "false").lower()
+        if value not in {"true", "false"}:
+            self.refuse(name, "must be true or false")
+        return value == "true"
+
+    def number(self, name: str) -> float | None:
+        """Return a number above 0, or None if it is not there."""
+        value = self.values.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9):
+            self.refuse(name, "must be a number above 0")
+        return value
+
+    def identifier(self) -> int | str:
+        """Return the id or external id of an item, which has exactly one of the two."""
+        if ("id" in self) == ("externalId" in self):
+            self.refuse_all("must have either id or externalId")
+        return self.id() if "id" in self else self.text("externalId", MAX_EXTERNAL_ID)
 
     def object(self, name: str) -> Fields:
         """Return an object, an empty one if it is not there."""
-        value = self.values.get(name, {})
+        value = self.values[name] if name in self else {}
         if not isinstance(value, dict):
-            self._refuse(name, "must be an object")
+            self.refuse(name, "must be an object")
         return Fields(value, f"{self.where}{name}.")
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Return an object whose values are strings, an empty one if it is not there."""
+        found = self.object(name)
+        for key, value in found.values.items():
+            if not isinstance(value, str) or _SURROGATE.search(key + value):
+                found.refuse(key, "must be a string")
+        return dict(found.values)
 
     def items(self, high: int) -> list[Fields]:
         """Return the objects of the list `items`, 1 to high of them."""
         value = self.values.get("items")
         if not isinstance(value, list) or not 1 <= len(value) <= high:
-            self._refuse("items", f"must be a list of 1 to {high} objects")
+            self.refuse("items", f"must be a list of 1 to {high} objects")
         for position, item in enumerate(value):
             if not isinstance(item, dict):
-                self._refuse(f"items[{position}]", "must be an object")
+                self.refuse(f"items[{position}]", "must be an object")
         return [Fields(item, f"{self.where}items[{position}].") for position, item in enumerate(value)]
 
     def time_range(self, name: str) -> TimeRange:
@@ -103,24 +145,32 @@ class Fields:
         low, high = (bounds.integer(end, 0, MAX_ID) if end in bounds else None for end in ("min", "max"))
         return TimeRange(low, high)
 
-    def _refuse(self, name: str, rule: str) -> NoReturn:
+    def refuse(self, name: str, rule: str) -> NoReturn:
+        """Answer 400 that names the field and the rule that it breaks."""
         raise Problem(400, f"{self.where}{name} {rule}")
+
+    def refuse_all(self, rule: str) -> NoReturn:
+        """Answer 400 that names the object and the rule that it breaks."""
+        raise Problem(400, f"{self.where.removesuffix('.') or 'The request body'} {rule}")
 
 
 async def from_body(request: web.Request) -> Fields:
-    """Return the request's JSON object."""
+    """Return the request's JSON object, an empty one if there is no body."""
     try:
-        body = json.loads(await request.read(), parse_constant=_refuse_constant)
+        # Given bytes, `json` would also read UTF-16 and UTF-32.
+        text = (await request.read()).decode() if request.body_exists else "{}"
+        body = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError, web.RequestPayloadError):
-        raise Problem(400, "The request body must be JSON") from None
+        raise Problem(400, "The request body must be JSON in UTF-8") from None
     if not isinstance(body, dict):
         raise Problem(400, "The request body must be a JSON object")
     return Fields(body)
 
 
 def from_query(request: web.Request) -> Fields:
-    """Return the query's parameters, with `limit` as the number it looks like."""
-    return Fields({name: _number(text) if name == "limit" else text for name, text in request.query.items()})
+    """Return the query's parameters, with `limit` as the number it looks like, and lists of those given twice."""
+    given = {name: request.query.getall(name) for name in request.query}
+    return Fields({name: _value(name, texts[0]) if len(texts) == 1 else texts for name, texts in given.items()})
 
 
 def from_path(request: web.Request, name: str) -> int:
@@ -128,9 +178,13 @@ def from_path(request: web.Request, name: str) -> int:
     return Fields({name: _number(request.match_info[name])}).id(name)
 
 
+def _value(name: str, text: str) -> int | str:
+    return _number(text) if name == "limit" else text
+
+
 def _number(text: str) -> int | str:
     """Return a short text of digits as a number, and other text as it is, to be refused by name later."""
-    return int(text) if text.isdecimal() and len(text) <= len(str(MAX_ID)) else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_ID)) else text
 
 
 def _refuse_constant(name: str) -> NoReturn:

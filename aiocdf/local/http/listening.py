@@ -8,7 +8,7 @@ import socket
 
 from aiocdf.errors import ConfigError, InvalidArgument
 
-__all__ = ["listen"]
+__all__ = ["is_free", "listen"]
 
 MAX_PORT = 65_535
 #: `localhost` means both (RFC 6761, section 6.3), whichever of them a client tries first.
@@ -38,6 +38,16 @@ def listen(host: str, port: int) -> list[socket.socket]:
         of_port = error.errno in {errno.EACCES, errno.EADDRINUSE}
         advice = "choose another port, or 0 for a free one" if of_port else "choose a host of this machine"
         raise ConfigError(f"cannot listen at {host} port {port}: {error}; {advice}") from error
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether a server could listen at the host and port now."""
+    try:
+        for listener in listen(host, port):
+            listener.close()
+    except ConfigError:
+        return False
+    return True
 
 
 def _listen_at_free_port(addresses: tuple[str, ...]) -> list[socket.socket]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from aiocdf.local.http.problems import Problem
+from aiocdf.local.http.fields import MAX_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,10 +32,12 @@ def from_cursor(fields: Fields) -> int | None:
     cursor = fields.optional_text("cursor")
     if cursor is None:
         return None
-    try:
-        return int(base64.urlsafe_b64decode(cursor))
-    except ValueError:
-        raise Problem(400, "cursor is not one that this server has given") from None
+    before = 0
+    with contextlib.suppress(ValueError):
+        before = int(base64.urlsafe_b64decode(cursor))
+    if not 0 < before <= MAX_ID or _cursor(before) != cursor:
+        fields.refuse("cursor", "is not one that this server has given")
+    return before
 
 
 def page(records: Sequence[Record], limit: int, show: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
@@ -42,5 +45,9 @@ def page(records: Sequence[Record], limit: int, show: Callable[[Record], dict[st
     shown = records[:limit]
     answer: dict[str, Any] = {"items": [show(record) for record in shown]}
     if len(records) > limit:
-        answer["nextCursor"] = base64.urlsafe_b64encode(b"%d" % shown[-1].id).decode()
+        answer["nextCursor"] = _cursor(shown[-1].id)
     return answer
+
+
+def _cursor(last: int) -> str:
+    return base64.urlsafe_b64encode(b"%d" % last).decode()

@@ -5,13 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
+
+from aiocdf.local.http.one_line import one_line
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-__all__ = ["Problem", "TooManyCalls", "Unauthorized", "answering"]
+__all__ = ["REQUEST_ID", "Problem", "TooManyCalls", "Unauthorized", "answering"]
+
+#: In each answer; clients put it into their errors.
+REQUEST_ID = "x-request-id"
+#: What a device hears until its user has answered (RFC 8628, section 3.5).
+_USUAL = frozenset({"authorization_pending", "slow_down"})
 
 
 class Problem(Exception):
@@ -74,20 +81,32 @@ def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse
         try:
             response = await handler(request)
         except Problem as problem:
-            response = problem.response()
+            response = _refused(problem, request, log)
         except web.HTTPException as error:
-            response = _of_http(error, request).response()
+            response = _refused(_of_http(error, request), request, log)
         except Exception:
             log.exception("%s %s failed, request id %s", request.method, request.path, request_id)
             response = Problem(500, "Internal server error").response()
-        response.headers["x-request-id"] = request_id
+        response.headers[REQUEST_ID] = request_id
         return response
 
     return answer
+
+
+def _refused(problem: Problem, request: web.Request, log: logging.Logger) -> web.Response:
+    """Return the answer, and log it in one line, unless it is usual: at a limit, or while a device waits for its user."""
+    if problem.status >= 400 and problem.status != 429 and problem.error.get("error") not in _USUAL:
+        log.warning(
+            "refused %s %s: %d %s", request.method, one_line(request.path), problem.status, one_line(str(problem))
+        )
+    return problem.response()
 
 
 def _of_http(error: web.HTTPException, request: web.Request) -> Problem:
     """Return what aiohttp found wrong with a request, in the service's shape."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return Problem(400, "The request body is too large")
-    return Problem(error.status, f"{error.reason}: {request.method} {request.path}")
+    problem = Problem(error.status, f"{error.reason}: {request.method} {request.path}")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        problem.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return problem

@@ -113,4 +113,4 @@ class DeviceEndpoints:
         return device
 
     def _page(self, device: Device, *, wrong: bool) -> web.Response:
-        return pages.sign_in(device.client.client_id, self.project, code=device.user_code, wrong=wrong)
+        return pages.allow_device(device.client.client_id, self.project, code=device.user_code, wrong=wrong)

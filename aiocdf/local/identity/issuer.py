@@ -15,8 +15,10 @@ from aiocdf.local.state.records import RefreshToken
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aiocdf.local.state.records import Access, Consent, OAuthClient, User
-    from aiocdf.local.state.store import Store
+    from aiocdf.local.state.tokens import Tokens
 
 __all__ = ["Issuer", "digest", "random_secret"]
 
@@ -36,10 +38,10 @@ class Issuer:
     """The local identity provider.
 
     Args:
-        store: Where digests of tokens are kept.
+        tokens: Where digests of tokens are kept.
     """
 
-    _store: Store
+    _tokens: Tokens
     _clients: dict[str, OAuthClient] = attrs.field(factory=dict, init=False)
     _users: dict[str, User] = attrs.field(factory=dict, init=False)
     _secrets: Attempts = attrs.field(factory=lambda: Attempts(10, 2.0), init=False)
@@ -81,37 +83,43 @@ class Issuer:
     async def issue(self, access: Access) -> Secret:
         """Return a new token that allows this."""
         token = random_secret()
-        await self._store.add_token(digest(token), access)
+        await self._tokens.add_token(digest(token), access)
         return token
 
     async def access(self, token: Secret) -> Access | None:
         """Return what a token allows, or None if it is unknown or has expired."""
-        access = await self._store.access(digest(token))
+        access = await self._tokens.access(digest(token))
         return access if access is not None and access.expires > time.time() else None
 
     async def revoke(self, token: Secret) -> None:
         """End a token."""
-        await self._store.drop_token(digest(token))
+        await self._tokens.drop_token(digest(token))
+
+    async def end_sessions(self, session_ids: Collection[int]) -> None:
+        """End all tokens of the sessions."""
+        await self._tokens.end_sessions(session_ids)
 
     async def issue_refresh_token(self, consent: Consent, seconds: float) -> Secret:
         """Return a new refresh token of a consent, valid for so many seconds."""
         token = random_secret()
-        await self._store.add_refresh_token(digest(token), RefreshToken(consent=consent, expires=time.time() + seconds))
+        await self._tokens.add_refresh_token(
+            digest(token), RefreshToken(consent=consent, expires=time.time() + seconds)
+        )
         return token
 
     async def consent_of(self, token: Secret, client: OAuthClient) -> Consent | None:
         """Return the consent that this client's refresh token belongs to, used or not; None if it has no such token."""
-        found = await self._store.refresh_token(digest(token))
+        found = await self._tokens.refresh_token(digest(token))
         known = found is not None and found.consent.client_id == client.client_id and found.expires > time.time()
         return found.consent if found is not None and known else None
 
     async def use_refresh_token(self, token: Secret) -> bool:
         """Mark a refresh token as used, and tell whether this is the first time."""
-        return await self._store.use_refresh_token(digest(token))
+        return await self._tokens.use_refresh_token(digest(token))
 
     async def end_consent(self, consent: Consent) -> None:
         """End all tokens of a consent."""
-        await self._store.end_consent(consent.id)
+        await self._tokens.end_consent(consent.id)
 
 
 def _proves(name: str, given: Secret, right: Secret | None, attempts: Attempts) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
@@ -30,6 +31,7 @@ __all__ = [
     "OAuthProblem",
     "authenticate_bearer",
     "authenticate_client",
+    "expire_bearer",
     "grants_api_access",
     "read_form",
     "read_parameters",
@@ -43,6 +45,9 @@ DEVICE_PATH = "/oauth2/device"
 JWKS_PATH = "/oauth2/jwks"
 REVOKE_PATH = "/oauth2/revoke"
 TOKEN_PATH = "/oauth2/token"
+
+#: Whoever sends a form has not yet proved anything.
+FORM_BYTES, FORM_SECONDS = 64 * 1024, 10.0
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -70,7 +75,12 @@ async def read_form(request: web.Request) -> dict[str, str]:
         raise OAuthProblem(403, "invalid_request", "The form was sent by a page of another site")
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthProblem(400, "invalid_request", "The body must be application/x-www-form-urlencoded")
-    return read_parameters((await request.read()).decode(errors="replace"))
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            body = await request.clone(client_max_size=FORM_BYTES).read()
+    except TimeoutError:
+        raise OAuthProblem(408, "invalid_request", f"The body did not come within {FORM_SECONDS:g} s") from None
+    return read_parameters(body.decode(errors="replace"))
 
 
 def read_parameters(text: str) -> dict[str, str]:
@@ -95,11 +105,22 @@ async def authenticate_bearer(request: web.Request, issuer: Issuer) -> Access:
     Raises:
         Unauthorized: The request has no bearer token, or one that is unknown or has expired.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    access = await issuer.access(Secret(token.strip())) if scheme.lower() == "bearer" else None
+    token = _bearer_token(request)
+    access = await issuer.access(token) if token is not None else None
     if access is None:
         raise Unauthorized
     return access
+
+
+async def expire_bearer(request: web.Request, issuer: Issuer) -> None:
+    """End the request's bearer token, if it has one."""
+    if (token := _bearer_token(request)) is not None:
+        await issuer.revoke(token)
+
+
+def _bearer_token(request: web.Request) -> Secret | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return Secret(token.strip()) if scheme.lower() == "bearer" else None
 
 
 def authenticate_client(request: web.Request, form: dict[str, str], issuer: Issuer) -> OAuthClient:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
 import attrs
 
 from aiocdf.local.runtime.deployment import discover
+from aiocdf.local.state.clouds import CLOUDS
 from aiocdf.local.state.records import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from aiocdf.local.runtime.builder import Build, Builder
     from aiocdf.local.runtime.deployment import Deployment
+    from aiocdf.local.state.clouds import Cloud
+    from aiocdf.local.state.functions import FunctionRecord
 
 __all__ = ["Catalogue", "Function", "identified"]
 
 ID_BITS = 53
+_BUILD_PATIENCE = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -31,11 +37,20 @@ class Function:
         id: Its id.
         created_time: When it was first seen, in epoch milliseconds.
         deployment: What is on disk.
+        build: What has become of it so far.
+        record: What was asked for, if it was created through the API.
     """
 
     id: int
     created_time: int
     deployment: Deployment
+    build: Build
+    record: FunctionRecord | None = None
+
+    @property
+    def external_id(self) -> str | None:
+        """Its external id, which a function of the folder always has."""
+        return self.deployment.external_id if self.record is None else self.record.external_id
 
 
 @attrs.define
@@ -44,9 +59,13 @@ class Catalogue:
 
     Args:
         root: The folder.
+        builder: Builds what is new or has changed.
+        cloud: Which time, CPU and memory functions can have.
     """
 
     _root: Path
+    _builder: Builder
+    _cloud: Cloud = CLOUDS["gcp"]
     _functions: dict[int, Function] = attrs.field(factory=dict, init=False)
     _created: dict[int, int] = attrs.field(factory=dict, init=False)
     _lock: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
@@ -70,16 +89,30 @@ class Catalogue:
     async def _look(self) -> None:
         self._begun += 1
         look = self._begun
-        found = await asyncio.to_thread(discover, self._root)
-        self._functions = {
-            function_id: Function(
-                id=function_id,
-                created_time=self._created.setdefault(function_id, now_ms()),
-                deployment=deployment,
-            )
-            for function_id, deployment in identified(found).items()
-        }
+        found = [each.within(self._cloud) for each in await asyncio.to_thread(discover, self._root)]
+        before, self._functions = (
+            self._functions,
+            {
+                function_id: Function(
+                    id=function_id,
+                    created_time=self._created.setdefault(function_id, now_ms()),
+                    deployment=deployment,
+                    build=self._builder.begin(deployment),
+                )
+                for function_id, deployment in identified(found).items()
+            },
+        )
+        paths = {function.deployment.path for function in self._functions.values()}
+        for path in {function.deployment.path for function in before.values()} - paths:
+            self._builder.forget(path)
         self._seen = look
+
+    async def settled(self, function: Function) -> Function:
+        """Return a function once its build has ended, or after a few seconds: a call right after an edit waits for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BUILD_PATIENCE):
+                return attrs.evolve(function, build=await self._builder.finished(function.deployment))
+        return function
 
 
 def identified(deployments: Iterable[Deployment]) -> dict[int, Deployment]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import sys
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,15 +13,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiocdf.errors import ConfigError
-from aiocdf.local.runtime import function_settings
+from aiocdf.local.runtime import function_settings, toolkit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
+    from aiocdf.local.state.clouds import Cloud, Range
     from aiocdf.secret import Secret
 
-__all__ = ["Deployment", "discover"]
+__all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
 
 _HANDLER = "handler.py"
 _ARGUMENTS = {"client", "data", "function_call_info", "secrets"}
@@ -40,6 +43,13 @@ class Deployment:
         secrets: What `handle` gets as `secrets`.
         env_vars: What is added to the environment of the function's process.
         timeout: The time limit of a call, in seconds.
+        cpu: How many processors a call may use.
+        memory: How much memory a call may use, in GiB.
+        runtime: The Python that it asks for, such as `py311`; None for the one that runs the server.
+        index_url: The package index to install its requirements from.
+        extra_index_urls: More package indexes.
+        takes_client: Whether `handle` takes `client`.
+        python: The interpreter to run it with.
         description: What the function is for.
         owner: Who answers for it.
         metadata: Anything else that is to be known of it.
@@ -54,15 +64,38 @@ class Deployment:
     id: int | None = None
     secrets: Mapping[str, Secret] = attrs.field(factory=dict)
     env_vars: Mapping[str, str] = attrs.field(factory=dict)
-    timeout: float = 540.0
+    timeout: float = 600.0
+    cpu: float = 1.0
+    memory: float = 1.5
+    runtime: str | None = None
+    index_url: Secret | None = None
+    extra_index_urls: tuple[Secret, ...] = ()
+    takes_client: bool = False
+    python: str = sys.executable
     description: str | None = None
     owner: str | None = None
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     error: str | None = None
 
+    def within(self, cloud: Cloud) -> Deployment:
+        """Return the deployment with the time, CPU and memory that a cloud gives it."""
+        return attrs.evolve(
+            self,
+            timeout=min(self.timeout, cloud.timeout),
+            cpu=_clamped(self.cpu, cloud.cpu),
+            memory=_clamped(self.memory, cloud.memory),
+        )
+
+
+def _clamped(amount: float, allowed: Range) -> float:
+    return min(max(amount, allowed.min), allowed.max)
+
 
 def discover(root: Path) -> tuple[Deployment, ...]:
-    """Return the functions below a folder: each folder in it with a `handler.py`, in the order of their names.
+    """Return the functions below a folder, in the order of their names.
+
+    The folder is a module of Cognite Toolkit if it, or its folder `functions`, has files `*.Function.yaml`. Else each
+    folder in it with a `handler.py` or a settings file is a function. If there is none, it may be a function itself.
 
     It blocks on the disk, so call it in a thread. What has not changed since the last time is not read again.
 
@@ -72,8 +105,28 @@ def discover(root: Path) -> tuple[Deployment, ...]:
     Raises:
         OSError: The folder cannot be listed.
     """
-    folders = sorted(path for path in root.resolve().iterdir() if not path.name.startswith("."))
-    return tuple(_deploy(folder, _fingerprint(folder)) for folder in folders if (folder / _HANDLER).is_file())
+    root = root.resolve()
+    if module := toolkit.module_folder(root):
+        found = (_of_module(module / each.external_id, each) for each in toolkit.read_functions(module))
+        return tuple(sorted(found, key=lambda deployment: deployment.external_id))
+    folders = sorted(path for path in root.iterdir() if not path.name.startswith(".") and _is_function(path))
+    if not folders and _is_function(root):
+        folders = [root]
+    return tuple(_deploy(folder, _fingerprint(folder)) for folder in folders)
+
+
+def _is_function(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (_HANDLER, *function_settings.FILES))
+
+
+def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
+    if function.error is None and not folder.is_dir():
+        error = f"there is no folder {folder.name!r} with its code beside the file that describes it"
+        function = attrs.evolve(function, error=error)
+    if function.error is not None:
+        return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
+    deployment = read_deployment(folder, external_id=function.external_id, settings=function.settings)
+    return attrs.evolve(deployment, name=function.settings.get("name", function.external_id))
 
 
 def _fingerprint(folder: Path) -> str:
@@ -96,29 +149,64 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
 
 @lru_cache(maxsize=256)
 def _deploy(folder: Path, fingerprint: str) -> Deployment:
-    bare = Deployment(external_id=folder.name, name=folder.name[:140], path=folder, fingerprint=fingerprint)
     try:
-        deployment = attrs.evolve(bare, **function_settings.load(folder))
-        _check_handler(folder / deployment.function_path)
+        settings = function_settings.load(folder)
     except ConfigError as error:
-        return attrs.evolve(bare, error=str(error))
-    return deployment
+        return attrs.evolve(_bare(folder, fingerprint), error=str(error))
+    return _with_settings(folder, fingerprint, settings)
 
 
-def _check_handler(path: Path) -> None:
-    """Check by the service's rules that a file defines `handle`."""
+def read_deployment(folder: Path, *, external_id: str, settings: Mapping[str, Any]) -> Deployment:
+    """Return the function in a folder, with settings that are not read from a file. It blocks on the disk.
+
+    Args:
+        folder: The folder.
+        external_id: What the function goes by.
+        settings: Checked values by the names of `Deployment`, such as `secrets`, `env_vars`, `cpu`, `function_path`.
+    """
+    deployment = _with_settings(folder, _fingerprint(folder), settings)
+    return attrs.evolve(deployment, external_id=external_id)
+
+
+def _bare(folder: Path, fingerprint: str) -> Deployment:
+    return Deployment(external_id=folder.name, name=folder.name[:140], path=folder, fingerprint=fingerprint)
+
+
+def _with_settings(folder: Path, fingerprint: str, settings: Mapping[str, Any]) -> Deployment:
+    deployment = attrs.evolve(_bare(folder, fingerprint), **settings)
     try:
-        tree = ast.parse(path.read_bytes(), path.name)
+        takes_client = check_handler(folder / deployment.function_path, deployment.function_path)
+    except ConfigError as error:
+        return attrs.evolve(deployment, error=str(error))
+    return attrs.evolve(deployment, takes_client=takes_client)
+
+
+def check_handler(path: Path, shown: str) -> bool:
+    """Check by the service's rules that a file defines `handle`, and tell whether that takes `client`.
+
+    Args:
+        path: The file.
+        shown: Its path below the function's folder, for messages.
+
+    Raises:
+        ConfigError: It does not; the message has the file and the line.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), shown)
     except OSError as error:
-        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{shown} cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"{path.name} is no Python: {error}") from None
+        raise ConfigError(f"{shown} is not valid Python: {error}") from None
     definitions = [node for node in tree.body if _defines_handle(node)]
     if not definitions:
-        raise ConfigError(f"{path.name} defines no function `handle` at its top level")
+        raise ConfigError(f"{shown} defines no function `handle` at its top level")
     last = definitions[-1]  # as when the file is run
-    if isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        _check_arguments(last.args, path.name)
+    if isinstance(last, ast.AsyncFunctionDef):
+        where = f"{shown}, line {last.lineno}"
+        raise ConfigError(f"{where}: `handle` is async, which the service does not support: make it a plain function")
+    if isinstance(last, ast.FunctionDef):
+        return _check_arguments(last.args, f"{shown}, line {last.lineno}")
+    return True  # not known before it runs
 
 
 def _defines_handle(node: ast.stmt) -> bool:
@@ -132,11 +220,12 @@ def _defines_handle(node: ast.stmt) -> bool:
     return False
 
 
-def _check_arguments(arguments: ast.arguments, file: str) -> None:
+def _check_arguments(arguments: ast.arguments, where: str) -> bool:
     if arguments.posonlyargs:
-        raise ConfigError(f"{file}: the arguments of `handle` are passed by name, so none may stand before a `/`")
-    unknown = {argument.arg for argument in arguments.args + arguments.kwonlyargs} - _ARGUMENTS
-    if unknown:
+        raise ConfigError(f"{where}: the arguments of `handle` are passed by name, so none may stand before a `/`")
+    names = {argument.arg for argument in arguments.args + arguments.kwonlyargs}
+    if unknown := names - _ARGUMENTS:
         raise ConfigError(
-            f"{file}: `handle` takes {', '.join(sorted(unknown))}; only {', '.join(sorted(_ARGUMENTS))} are passed"
+            f"{where}: `handle` takes {', '.join(sorted(unknown))}; only {', '.join(sorted(_ARGUMENTS))} are passed"
         )
+    return "client" in names or arguments.kwarg is not None

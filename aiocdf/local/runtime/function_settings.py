@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["check", "load"]
+__all__ = ["FILES", "check", "load", "parse_yaml"]
 
 _TOML = "function.toml"
 _YAML = "function.yaml"
+#: The names that a settings file can have.
+FILES = (_TOML, _YAML)
 _RESERVED = {"token", "indexurl", "extraindexurls"}
 
 
@@ -72,7 +74,7 @@ def _apply_rules(settings: Mapping[str, Any]) -> dict[str, Any] | str:
 
 def _parse(path: Path) -> dict[str, Any]:
     """Return what a file says."""
-    outcome = _parse_yaml(path) if path.name == _YAML else _parse_toml(path)
+    outcome: dict[str, Any] | str = parse_yaml(path) if path.name == _YAML else _parse_toml(path)
     if isinstance(outcome, str):
         raise ConfigError(f"{path.name} {outcome}")
     return outcome
@@ -86,22 +88,27 @@ def _parse_toml(path: Path) -> dict[str, Any] | str:
         return f"cannot be read: {error}"
 
 
-def _parse_yaml(path: Path) -> dict[str, Any] | str:
-    """Return what a file says, or what is wrong with it, as in `_apply_rules`."""
+def parse_yaml(path: Path, *, lists: bool = False) -> Any:
+    """Return what a file says, or what is wrong with it: an error from here would take its secrets along.
+
+    Args:
+        path: The file.
+        lists: Whether it may hold a list.
+    """
     try:
         yaml = importlib.import_module("yaml")
     except ModuleNotFoundError:
-        return f"needs the package PyYAML: install it, or write {_TOML} instead"
+        return "needs the package PyYAML: install it with aiocdf[local]"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return f"cannot be read: {error}"
     except yaml.YAMLError as error:  # its own text quotes the file, and so perhaps a secret
         mark = getattr(error, "problem_mark", None)
-        return "is no YAML" + (f" at line {mark.line + 1}" if mark else "")
+        return "is not valid YAML" + (f" at line {mark.line + 1}" if mark else "")
     if settings is None:
         return {}
-    if not isinstance(settings, dict):
+    if not isinstance(settings, (dict, list) if lists else dict):
         return f"must hold keys and values, not a {type(settings).__name__}"
     return settings
 
@@ -125,6 +132,30 @@ def _timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 600:
         raise ValueError("must be seconds, above 0 and at most 600: the service runs no call longer")
     return float(value)
+
+
+def _amount(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1000:
+        raise ValueError("must be a number above 0")
+    return float(value)
+
+
+def _runtime(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"py3[0-9]{1,2}", value):
+        raise ValueError("must name a Python version, such as py311")
+    return value
+
+
+def _index_url(value: Any) -> Secret:
+    if not isinstance(value, str) or not re.fullmatch(r"(https?|file)://[^\s]{1,2000}", value):
+        raise ValueError("must be the URL of a package index")
+    return Secret(value)  # it may hold a password
+
+
+def _index_urls(value: Any) -> tuple[Secret, ...]:
+    if isinstance(value, list):
+        return tuple(map(_index_url, value))
+    raise ValueError("must be a list of URLs of package indexes")
 
 
 def _function_path(value: Any) -> str:
@@ -183,4 +214,9 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "env_vars": _env_vars,
     "timeout": _timeout,
     "function_path": _function_path,
+    "cpu": _amount,
+    "memory": _amount,
+    "runtime": _runtime,
+    "index_url": _index_url,
+    "extra_index_urls": _index_urls,
 }

@@ -1,138 +1,261 @@
-"""The pool of warm worker processes. POSIX only: it needs process groups and inherited descriptors."""
+"""The pool of warm worker processes. POSIX only: it needs process groups and passed descriptors."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from aiocdf.local.runtime.fork_server import ForkServer, NoStart
 from aiocdf.local.runtime.invocation import Invocation, Outcome
-from aiocdf.local.runtime.process import NeverStarted, WorkerProcess
+from aiocdf.local.runtime.process import WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
     from aiocdf.local.runtime.deployment import Deployment
     from aiocdf.local.runtime.output import OnLog
 
-__all__ = ["Invocation", "Outcome", "WorkerPool"]
+__all__ = ["Invocation", "Outcome", "WorkerPool", "default_processes"]
 
 _T = TypeVar("_T")
 
 _IDLE_SECONDS = 60.0
-_FUNCTIONS_AT_FULL_SIZE = 4
+# More starts at once gain nothing: a start is the processor's work.
+_STARTS_AT_ONCE = 4
+_MOST_PROCESSES = 250
+_LEAST_PROCESSES = 4
+_BYTES_PER_PROCESS = 64 * 2**20
 _STOPPED = Outcome(status="Failed", message="the local server was stopped")
 
 
-@attrs.define
-class _Function:
-    """One function's share: its places, and its newest deployment."""
+def default_processes() -> int:
+    """Return how many function instances may run on this machine: one for each 64 MiB of memory, 4 to 250."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(_LEAST_PROCESSES, min(_MOST_PROCESSES, memory // _BYTES_PER_PROCESS))
 
-    places: asyncio.Semaphore
+
+@attrs.define(eq=False)
+class _Line:
+    """One function: its newest deployment, its processes, and the calls that wait for one."""
+
     deployment: Deployment
+    waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]] = attrs.field(factory=deque)
+    idle: dict[WorkerProcess, asyncio.TimerHandle] = attrs.field(factory=dict)  # the longest idle first
+    starting: int = 0
+    busy: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many processes it has."""
+        return self.starting + self.busy + len(self.idle)
 
 
 class WorkerPool:
     """Runs calls, each in a child process of its function, and keeps the children warm for the next.
 
-    A function's children are made when they are needed and end after a minute without work, or when its code changed.
-    Calls beyond the places wait in line. All functions together get four times the places of one.
+    A function's children are started when calls wait for them, a few at a time. They end after a minute without work, or
+    when the code changes. Calls wait in line when there are as many children as allowed. One function gets four fifths
+    of them at most, so that a function that calls another one does not wait for itself.
 
     Args:
-        workers_per_function: How many children a function has at the most; None for twice the processors, four at least.
+        processes: How many children there may be; None for what the memory of the machine suggests.
     """
 
-    def __init__(self, *, workers_per_function: int | None = None) -> None:
-        self._workers_per_function = workers_per_function or max(4, 2 * (os.cpu_count() or 1))
-        self._ceiling = self._workers_per_function * _FUNCTIONS_AT_FULL_SIZE
-        self._places = asyncio.Semaphore(self._ceiling)
-        self._functions: dict[Path, _Function] = {}
+    def __init__(self, *, processes: int | None = None) -> None:
+        self.processes = processes or default_processes()
+        self._per_function = max(1, self.processes * 4 // 5)
+        self._lines: dict[Path, _Line] = {}
         self._busy: set[WorkerProcess] = set()
-        self._idle: dict[WorkerProcess, asyncio.TimerHandle] = {}  # the longest idle first
+        self._fork_servers: dict[tuple[str, tuple[str, ...]], asyncio.Task[ForkServer]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def run(self, deployment: Deployment, invocation: Invocation, on_log: OnLog) -> Outcome:
+    async def run(
+        self,
+        deployment: Deployment,
+        invocation: Invocation | None,
+        on_log: OnLog,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> Outcome:
         """Run one call and return how it ended. Cancelling this kills the child that runs it.
 
         Args:
             deployment: The function, as it is on disk now.
-            invocation: What the call is given.
+            invocation: What the call is given; None to only import and check the handler.
             on_log: Called in the event loop with each line the function prints and its time in epoch milliseconds,
                 always before this returns.
+            on_begin: Called when the function begins to work: not while the call waits in line or its child starts.
         """
         # A task of our own, so that `aclose` can wait for the end of the call without waiting for the caller.
-        return await self._own(self._run(deployment, invocation, on_log))
+        return await self._own(self._run(deployment, invocation, on_log, on_begin))
 
     async def aclose(self) -> None:
         """Kill all children and wait for their ends; calls that run or wait fail."""
         self._closed = True
         for worker in self._busy:
             worker.kill()
-        for worker in list(self._idle):
-            self._retire(worker)
+        for line in self._lines.values():
+            for worker in list(line.idle):
+                self._retire(line, worker)
+            while future := _next(line.waiting):
+                future.set_exception(NoStart("the local server was stopped"))
+        for starting in self._fork_servers.values():
+            starting.cancel()  # one that has started stays
         while self._tasks:
             await asyncio.wait(self._tasks)
+        servers = await asyncio.gather(*self._fork_servers.values(), return_exceptions=True)
+        await asyncio.gather(*(server.aclose() for server in servers if isinstance(server, ForkServer)))
 
-    async def _run(self, deployment: Deployment, invocation: Invocation, on_log: OnLog) -> Outcome:
-        function = self._functions.setdefault(
-            deployment.path, _Function(asyncio.Semaphore(self._workers_per_function), deployment)
-        )
-        function.deployment = deployment
-        async with function.places, self._places:
-            while not self._closed:
-                try:
-                    worker, fresh = self._take(function.deployment)
-                except OSError as error:
+    async def _run(
+        self, deployment: Deployment, invocation: Invocation | None, on_log: OnLog, on_begin: Callable[[], None]
+    ) -> Outcome:
+        line = self._lines.setdefault(deployment.path, _Line(deployment))
+        line.deployment = deployment
+        while not self._closed:
+            try:
+                worker, fresh = await self._take(line)
+            except NoStart as error:
+                return _STOPPED if self._closed else _no_start(error)
+            try:
+                outcome = await worker.call(invocation, on_log, on_begin)
+            except NoStart as error:
+                if fresh and not self._closed:
                     return _no_start(error)
-                try:
-                    outcome = await worker.call(invocation, on_log)
-                except NeverStarted as error:
-                    if fresh and not self._closed:
-                        return _no_start(error)
-                else:
-                    return _STOPPED if self._closed and worker.spent else outcome
-                finally:
-                    self._give_back(worker, function.deployment)
+            else:
+                return _STOPPED if self._closed and worker.spent else outcome
+            finally:
+                self._give_back(line, worker)
         return _STOPPED
 
-    def _take(self, deployment: Deployment) -> tuple[WorkerProcess, bool]:
-        """Return an idle child of the function as it is now, or a fresh one, and which of the two it is."""
-        for worker in reversed(list(self._idle)):
-            if worker.deployment.path == deployment.path:
-                if worker.deployment.fingerprint == deployment.fingerprint:
-                    self._idle.pop(worker).cancel()
-                    self._busy.add(worker)
-                    return worker, False
-                self._retire(worker)
-        if len(self._idle) + len(self._busy) >= self._ceiling:
-            self._retire(next(iter(self._idle)))
-        worker = WorkerProcess(deployment)
+    async def _take(self, line: _Line) -> tuple[WorkerProcess, bool]:
+        """Return an idle child of the function as it is now, or a fresh one, and whether it is fresh."""
+        self._retire_old(line)
+        if line.idle and not line.waiting:
+            worker, timer = line.idle.popitem()
+            timer.cancel()
+            self._lend(line, worker)
+            return worker, False
+        future: asyncio.Future[tuple[WorkerProcess, bool]] = asyncio.get_running_loop().create_future()
+        line.waiting.append(future)
+        self._start_more()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._give_back(line, future.result()[0])
+            elif future in line.waiting:
+                line.waiting.remove(future)
+            raise
+
+    def _lend(self, line: _Line, worker: WorkerProcess) -> None:
+        line.busy += 1
         self._busy.add(worker)
-        return worker, True
 
-    def _give_back(self, worker: WorkerProcess, newest: Deployment) -> None:
+    def _give_back(self, line: _Line, worker: WorkerProcess) -> None:
+        line.busy -= 1
         self._busy.remove(worker)
-        if worker.spent:
-            self._own(worker.end())
-        elif self._closed or worker.deployment.fingerprint != newest.fingerprint:
-            self._own(worker.retire())
-        else:
-            self._idle[worker] = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._retire, worker)
+        self._offer(line, worker, fresh=False)
 
-    def _retire(self, worker: WorkerProcess) -> None:
-        self._idle.pop(worker).cancel()
-        self._own(worker.retire())
+    def _offer(self, line: _Line, worker: WorkerProcess, *, fresh: bool) -> None:
+        """Give a child to the call that waits longest, or keep it for the next."""
+        if worker.spent:
+            self._own(self._gone(worker.end()))
+        elif self._closed or worker.deployment != line.deployment:
+            self._own(self._gone(worker.retire()))
+        elif future := _next(line.waiting):
+            self._lend(line, worker)
+            future.set_result((worker, fresh))
+        else:
+            later = asyncio.get_running_loop().call_later
+            line.idle[worker] = later(_IDLE_SECONDS, self._retire, line, worker)
+        self._start_more()
+
+    def _start_more(self) -> None:
+        """Start children for calls that wait, where there is room; the function with the fewest children comes first."""
+        while not self._closed and sum(line.starting for line in self._lines.values()) < _STARTS_AT_ONCE:
+            short = [
+                line
+                for line in self._lines.values()
+                if len(line.waiting) > line.starting and line.size < self._per_function
+            ]
+            if not short or not self._make_room():
+                return
+            line = min(short, key=lambda line: line.size)
+            line.starting += 1
+            self._own(self._start(line))
+
+    def _make_room(self) -> bool:
+        """Return whether one more child may start, if need be in the place of the longest idle one."""
+        if sum(line.size for line in self._lines.values()) < self.processes:
+            return True
+        idle = [line for line in self._lines.values() if line.idle]
+        if idle:
+            line = min(idle, key=lambda line: next(iter(line.idle.values())).when())
+            self._retire(line, next(iter(line.idle)))
+        return bool(idle)
+
+    async def _start(self, line: _Line) -> None:
+        try:
+            worker = await WorkerProcess.start(line.deployment, await self._fork_server(line.deployment))
+        except (NoStart, OSError) as error:
+            line.starting -= 1
+            if future := _next(line.waiting):
+                future.set_exception(error if isinstance(error, NoStart) else NoStart(str(error)))
+            self._start_more()
+        except BaseException:
+            line.starting -= 1
+            raise
+        else:
+            line.starting -= 1
+            self._offer(line, worker, fresh=True)
+
+    async def _fork_server(self, deployment: Deployment) -> ForkServer:
+        """Return the fork server of the function's Python, which functions share."""
+        key = (deployment.python, ("cognite.client",) if deployment.takes_client else ())
+        task = self._fork_servers.get(key)
+        if task is not None and task.done() and (task.cancelled() or task.exception()):
+            task = None
+        if task is not None and task.done() and (ended := task.result()).ended:
+            self._own(ended.aclose())
+            task = None
+        if task is None:
+            task = self._fork_servers[key] = asyncio.create_task(ForkServer.start(*key))
+        return await asyncio.shield(task)
+
+    def _retire_old(self, line: _Line) -> None:
+        for worker in [worker for worker in line.idle if worker.deployment != line.deployment]:
+            self._retire(line, worker)
+
+    def _retire(self, line: _Line, worker: WorkerProcess) -> None:
+        line.idle.pop(worker).cancel()
+        self._own(self._gone(worker.retire()))
+
+    async def _gone(self, end: Coroutine[Any, Any, object]) -> None:
+        await end
+        self._start_more()
 
     def _own(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _next(
+    waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]],
+) -> asyncio.Future[tuple[WorkerProcess, bool]] | None:
+    """Take the call that waits longest, if any still waits."""
+    while waiting:
+        future = waiting.popleft()
+        if not future.done():
+            return future
+    return None
 
 
 def _no_start(error: Exception) -> Outcome:

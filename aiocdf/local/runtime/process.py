@@ -1,4 +1,4 @@
-"""A warm worker process of one function, as the server sees it. The code that runs in the process is `worker.py`."""
+"""A warm worker process of one function, as the server sees it. The code that runs in it is `child/worker.py`."""
 
 from __future__ import annotations
 
@@ -7,79 +7,95 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiocdf.local.runtime.fork_server import NoStart, death
 from aiocdf.local.runtime.invocation import Outcome
 from aiocdf.local.runtime.output import Output
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiocdf.local.runtime.deployment import Deployment
+    from aiocdf.local.runtime.fork_server import ForkServer
     from aiocdf.local.runtime.invocation import Invocation
     from aiocdf.local.runtime.output import OnLog
 
-__all__ = ["NeverStarted", "WorkerProcess"]
+__all__ = ["WorkerProcess"]
 
-_WORKER = Path(__file__).with_name("worker.py")
 _START_LIMIT = 60.0
 _GOODBYE_LIMIT = 1.0
 _GOODBYE = bytes(8)
 _CHUNK = 256 * 1024
-# The server's own credentials are none of the function's business, nor are modules that only the server should see.
-_KEPT_BACK = ("CDF_", "IDP_", "COGNITE_", "PYTHONPATH", "PYTHONSTARTUP")
-
-
-class NeverStarted(Exception):
-    """The process ended before it began on the call, so another may run it."""
+_GIB = 2**30
 
 
 class WorkerProcess:
     """One process of a function. It runs one call at a time, and is spent once it was killed.
 
-    The process leads a session of its own, so that killing its group takes what the function started. Starting it
-    blocks the event loop for as long as `vfork` takes, about a millisecond.
-
     Args:
         deployment: The function.
-
-    Raises:
-        OSError: The process cannot be started.
+        fork_server: The process that forked it.
+        pid: Its process id.
+        channel: The socket that leads to it.
+        output: What it prints.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(
+        self, deployment: Deployment, fork_server: ForkServer, pid: int, channel: socket.socket, output: Output
+    ) -> None:
         self.deployment = deployment
         self.spent = False
-        self._socket, theirs = socket.socketpair()
+        self._fork_server = fork_server
+        self._pid = pid
+        self._socket = channel
+        self._output = output
+        self._end: asyncio.Task[int] | None = None
+
+    @classmethod
+    async def start(cls, deployment: Deployment, fork_server: ForkServer) -> WorkerProcess:
+        """Start a process. Do not cancel this.
+
+        Raises:
+            NoStart: The process did not start.
+        """
+        ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
         try:
-            self._process = _spawn(deployment, theirs.fileno(), writing)
+            pid = await fork_server.fork(theirs.fileno(), writing)
         except BaseException:
-            self._socket.close()
+            ours.close()
             os.close(reading)
             raise
         finally:
             theirs.close()
             os.close(writing)
-        self._socket.setblocking(False)
-        self._output = Output(reading)
+        ours.setblocking(False)
+        worker = cls(deployment, fork_server, pid, ours, Output(reading))
+        try:
+            await worker._settle()
+        except BaseException:
+            await worker.end()
+            raise
+        return worker
 
-    async def call(self, invocation: Invocation, on_log: OnLog) -> Outcome:
-        """Run `handle` once. The process is spent if it died, ran too long, or this was cancelled.
+    async def call(self, invocation: Invocation | None, on_log: OnLog, on_begin: Callable[[], None]) -> Outcome:
+        """Run `handle` once. The process is spent if it died, ran too long, this was cancelled, or something runs on.
 
         Args:
-            invocation: What the call is given.
+            invocation: What the call is given; None to only import and check the handler.
             on_log: Called with each line that the function prints and its time in epoch milliseconds.
+            on_begin: Called when the work begins.
 
         Raises:
-            NeverStarted: The process ended before it began.
+            NoStart: The process ended before it began.
         """
         self._output.listen(on_log)
         try:
-            await self._start(self._request(invocation))
+            await self._start(Secret("{}") if invocation is None else self._request(invocation))
+            on_begin()
             return await self._outcome()
         except BaseException:
             self.kill()
@@ -95,21 +111,44 @@ class WorkerProcess:
                 await self._receive(1)
         await self.end()
 
-    async def end(self) -> None:
-        """Kill the process and all it started, wait for its end, and close what is held of it."""
-        self.kill()
+    async def end(self) -> int:
+        """Kill the process and all it started, wait for its end, close what is held of it, and return its exit code."""
+        self.spent = True
         try:
-            await self._exit_code()
+            return await self._exit_code()
         finally:
             self._output.close()
             self._socket.close()
 
     def kill(self) -> None:
-        """Kill the process and all it started."""
+        """Kill the process. What it started ends with `end`."""
         if not self.spent:
             self.spent = True
-            with suppress(PermissionError):  # what macOS says of a group whose processes have all ended
-                os.killpg(self._process.pid, signal.SIGKILL)
+            # Its fork server collects it when `end` asks, so the number is not used again before that.
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    async def _settle(self) -> None:
+        """Tell the process what it runs, and hear that it can."""
+        deployment = self.deployment
+        settings = {
+            "folder": str(deployment.path),
+            "handler": deployment.function_path,
+            "environment": dict(deployment.env_vars),
+            "memory": int(deployment.memory * _GIB),
+            "cpu": deployment.cpu,
+            "timeout": deployment.timeout,
+        }
+        try:
+            async with asyncio.timeout(_START_LIMIT):
+                await asyncio.get_running_loop().sock_sendall(self._socket, _frame(json.dumps(settings)))
+                reply = json.loads(await self._receive(int.from_bytes(await self._receive(8))))
+        except TimeoutError:
+            raise NoStart(f"it did not begin within {_START_LIMIT:g} seconds") from None
+        except (OSError, EOFError):
+            raise NoStart(f"it {death(await self._exit_code())} before it began") from None
+        if reply["fault"] is not None:
+            raise NoStart(reply["fault"])
 
     async def _start(self, request: Secret) -> None:
         try:
@@ -117,10 +156,10 @@ class WorkerProcess:
                 await asyncio.get_running_loop().sock_sendall(self._socket, _frame(request.reveal()))
                 await self._receive(1)
         except TimeoutError:
-            raise NeverStarted(f"it did not begin within {_START_LIMIT:g} seconds") from None
+            raise NoStart(f"it did not begin within {_START_LIMIT:g} seconds") from None
         except (OSError, EOFError):
-            self.kill()
-            raise NeverStarted(f"it {_death(await self._exit_code())} before it began") from None
+            self.spent = True
+            raise NoStart(f"it {death(await self._exit_code())} before it began") from None
 
     async def _outcome(self) -> Outcome:
         limit = self.deployment.timeout
@@ -133,14 +172,21 @@ class WorkerProcess:
                 status="Timeout", message=f"the call was stopped at the function's time limit of {limit:g} seconds"
             )
         except (OSError, EOFError):
-            self.kill()
-            death = _death(await self._exit_code())
-            return Outcome(status="Failed", message=f"the function's process {death} in the middle of the call")
+            self.spent = True
+            return _died(await self._exit_code(), self.deployment)
         head, _, response = reply.partition(b"\n")
         ending = json.loads(head)
+        if not ending.pop("fit"):
+            self.kill()
         if ending["message"] is not None:
             return Outcome(status="Failed", **ending)
         return Outcome(status="Completed", response=response or None)
+
+    async def _exit_code(self) -> int:
+        """Kill the process, and return its exit code: asked once, as its number may then be used again."""
+        if self._end is None:
+            self._end = asyncio.create_task(self._fork_server.end(self._pid))
+        return await asyncio.shield(self._end)
 
     def _request(self, invocation: Invocation) -> Secret:
         return Secret(
@@ -169,32 +215,15 @@ class WorkerProcess:
             received += chunk
         return bytes(received)
 
-    async def _exit_code(self) -> int:
-        # Only after the kill: a process that was not waited for keeps its group's number from being used again.
-        return await asyncio.to_thread(self._process.wait)
-
 
 def _frame(text: str) -> bytes:
     content = text.encode()
     return len(content).to_bytes(8) + content
 
 
-def _spawn(deployment: Deployment, channel: int, output: int) -> subprocess.Popen[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_BACK)}
-    return subprocess.Popen(  # noqa: S603 - our own worker, in the Python that runs us
-        [sys.executable, "-P", "-X", "faulthandler", _WORKER, str(channel), deployment.function_path],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        cwd=deployment.path,
-        env={**inherited, **deployment.env_vars},
-        pass_fds=(channel,),
-        start_new_session=True,
-    )
-
-
-def _death(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"exited with code {exit_code}"
-    hint = ", as the system does when memory runs out," if exit_code == -signal.SIGKILL else ""
-    return f"was killed by signal {-exit_code} ({signal.strsignal(-exit_code)}){hint}"
+def _died(exit_code: int, deployment: Deployment) -> Outcome:
+    if exit_code == -signal.SIGXCPU:
+        seconds = deployment.cpu * deployment.timeout
+        message = f"the call was stopped at its limit of {seconds:g} seconds of processor time"
+        return Outcome(status="Timeout", message=message)
+    return Outcome(status="Failed", message=f"the function's process {death(exit_code)} in the middle of the call")

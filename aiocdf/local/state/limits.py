@@ -27,6 +27,10 @@ class Limits:
         data_bytes: The largest `data` of a call, as JSON text; Google's figure. Azure allows 36,000, AWS 240,000.
         response_bytes: The largest response of a call, as JSON text.
         log_bytes: How much log text is kept of one call; the rest is dropped.
+        file_bytes: The largest file that can be uploaded.
+        history_days: How many days calls are kept.
+        history_bytes: How much room there is for calls that have ended, with their logs and responses; the oldest are
+            deleted first.
         nonce_seconds: How long after its creation a session can be bound.
         token_seconds: The life of an access token.
         refresh_seconds: The life of a refresh token, each use of which gives another.
@@ -41,6 +45,9 @@ class Limits:
     data_bytes: int = attrs.field(default=9_000_000, validator=_whole)
     response_bytes: int = attrs.field(default=1_000_000, validator=_whole)
     log_bytes: int = attrs.field(default=10_000_000, validator=_whole)
+    file_bytes: int = attrs.field(default=1_000_000_000, validator=_whole)
+    history_days: float = attrs.field(default=90.0, validator=not_negative)
+    history_bytes: int = attrs.field(default=1_000_000_000, validator=_whole)
     nonce_seconds: float = attrs.field(default=60.0, validator=not_negative)
     token_seconds: float = attrs.field(default=3600.0, validator=not_negative)
     refresh_seconds: float = attrs.field(default=90 * 86_400.0, validator=not_negative)

@@ -46,6 +46,7 @@ ALL_CAPABILITIES = frozenset(
     f"{acl}:{action}"
     for acl, actions in {
         "functionsAcl": ("READ", "WRITE", "RUN"),
+        "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
     }.items()
     for action in actions
@@ -215,7 +216,7 @@ class Session:
     expiration_time: int
     nonce_expires: int
     client_id: str
-    capabilities: frozenset[str]
+    capabilities: frozenset[str] = attrs.field(converter=_set)
     depth: int
 
 
@@ -229,7 +230,6 @@ class Call:
         status: What has become of it.
         start_time: When it was accepted.
         end_time: When it ended.
-        response: The returned value as JSON text, or None when there is none.
         message: What went wrong, in a line.
         trace: The function's traceback.
         schedule_id: The schedule that started it.
@@ -241,7 +241,6 @@ class Call:
     status: CallStatus
     start_time: int
     end_time: int | None = None
-    response: bytes | None = None
     message: str | None = None
     trace: str | None = None
     schedule_id: int | None = None
@@ -284,16 +283,6 @@ class CallQuery:
     start_time: TimeRange = ANY_TIME
     end_time: TimeRange = ANY_TIME
 
-    def matches(self, call: Call) -> bool:
-        """Tell whether the call is one of those asked for."""
-        return (
-            (self.before is None or call.id < self.before)
-            and self.status in {None, call.status}
-            and self.schedule_id in {None, call.schedule_id}
-            and call.start_time in self.start_time
-            and call.end_time in self.end_time
-        )
-
 
 def now_ms() -> int:
     """Return the time in epoch milliseconds."""
@@ -302,9 +291,13 @@ def now_ms() -> int:
 
 @attrs.define
 class Ids:
-    """Ids that rise with time, also over restarts, so that the order of ids is the order of creation."""
+    """Ids that rise with time, also over restarts, so that the order of ids is the order of creation.
 
-    _last: int = attrs.field(default=0, init=False)
+    Args:
+        last: An id below all that it gives, whatever the clock says.
+    """
+
+    _last: int = 0
 
     def take(self) -> int:
         """Return the next id."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import hashlib
 import socket
 
 import pytest
@@ -63,7 +65,10 @@ async def test_page_is_our_own(listener, query) -> None:
     assert f"Content-Length: {len(page.encode())}" in head
     assert "Cache-Control: no-store" in head
     assert "Referrer-Policy: no-referrer" in head
-    assert "Content-Security-Policy: default-src 'none'" in head
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"Content-Security-Policy: default-src 'none'; style-src 'sha256-{hashed}'" in head
+    assert "$" not in page
     assert "Location" not in head
 
 

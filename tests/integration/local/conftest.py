@@ -52,8 +52,11 @@ class Stage:
 
     async def invoke(self, name: str = "f", **changes: object) -> Outcome:
         """Run one call that differs in some way from the usual."""
-        invocation = Invocation(**{**CALL, **changes})  # type: ignore[arg-type]
-        return await self.pool.run(self.deployment(name), invocation, self._log)
+        return await self.pool.run(self.deployment(name), self.invocation(**changes), self._log)
+
+    def invocation(self, **changes: object) -> Invocation:
+        """Return what a call is given, which differs in some way from the usual."""
+        return Invocation(**{**CALL, **changes})  # type: ignore[arg-type]
 
     def start(self, name: str = "f", **data: object) -> asyncio.Task[Outcome]:
         """Start one call in the background."""
@@ -96,6 +99,7 @@ class Stage:
 async def stage(tmp_path):
     root = tmp_path / "functions"
     root.mkdir()
-    stage = Stage(root, WorkerPool(workers_per_function=2))
+    # Of three processes one function gets two.
+    stage = Stage(root, WorkerPool(processes=3))
     yield stage
     await stage.pool.aclose()

@@ -6,11 +6,14 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
+import attrs
 import pytest
 
-from aiocdf.local.runtime import process
+from aiocdf.local.runtime import fork_server, process
 
 FOREVER = """
     import os, subprocess, time
@@ -135,10 +138,11 @@ async def test_process_that_died_idle_costs_no_call(stage):
     assert second.response != first
 
 
-async def test_process_that_cannot_start_fails_the_call(stage, monkeypatch):
+async def test_process_that_cannot_start_fails_the_call(stage):
     """A Python that ends at once is told, not tried for ever."""
     stage.write("def handle(): return 1")
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    deployment = attrs.evolve(stage.deployment(), python="/bin/false")
+    stage.deployment = lambda name: deployment
 
     outcome = await stage.run()
 
@@ -146,15 +150,49 @@ async def test_process_that_cannot_start_fails_the_call(stage, monkeypatch):
     assert outcome.message == "the function's process could not be started: it exited with code 1 before it began"
 
 
+async def test_python_that_is_gone_fails_the_call(stage):
+    """An environment that was deleted is named."""
+    stage.write("def handle(): return 1")
+    deployment = attrs.evolve(stage.deployment(), python="/no/such/python")
+    stage.deployment = lambda name: deployment
+
+    outcome = await stage.run()
+
+    assert outcome.status == "Failed"
+    assert "No such file or directory: '/no/such/python'" in outcome.message
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_python_that_does_not_begin_is_killed(stage, monkeypatch, tmp_path, cancelled):
+    """A Python that hangs leaves no process, neither at its time limit nor when the server stops meanwhile."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000")
+    python.chmod(0o700)
+    monkeypatch.setattr(fork_server, "_START_LIMIT", 60 if cancelled else 0.5)
+    stage.write("def handle(): return 1")
+    deployment = attrs.evolve(stage.deployment(), python=str(python))
+    stage.deployment = lambda name: deployment
+    call = stage.start()
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        await asyncio.sleep(0.005)
+
+    if cancelled:
+        await stage.pool.aclose()
+
+    outcome = await call
+    assert outcome.message == "the local server was stopped" if cancelled else "did not begin within" in outcome.message
+    await stage.end_of((tmp_path / "pid").read_text().strip())
+
+
 async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):
     """A process that hangs before its first word is killed and told."""
-    monkeypatch.setattr(process, "_START_LIMIT", 0.01)
+    monkeypatch.setattr(process, "_START_LIMIT", 0.0)
     stage.write("def handle(): return 1")
 
     outcome = await stage.run()
 
     assert (outcome.status, outcome.response) == ("Failed", None)
-    assert "it did not begin within 0.01 seconds" in outcome.message
+    assert "it did not begin within 0 seconds" in outcome.message
 
 
 async def test_folder_that_is_gone_fails_the_call(stage):
@@ -184,12 +222,20 @@ async def test_cancelled_call_is_killed(stage):
     assert (await stage.run()).status == "Completed"
 
 
-async def test_cancelled_while_its_process_starts(stage):
+async def test_cancelled_while_its_process_starts(stage, monkeypatch):
     """The process ends, and the traceback, with its locals, holds neither token nor secret."""
+    waits, receive = asyncio.Event(), process.WorkerProcess._receive
+
+    async def wait_once_busy(worker, size):
+        if worker in stage.pool._busy:
+            waits.set()
+            await asyncio.Event().wait()
+        return await receive(worker, size)
+
+    monkeypatch.setattr(process.WorkerProcess, "_receive", wait_once_busy)
     stage.write("def handle(): return 1", settings="secrets = { key = 'the-secret' }")
     call = stage.start()
-    while not stage.pool._busy:
-        await asyncio.sleep(0)
+    await waits.wait()
 
     call.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -300,3 +346,27 @@ async def test_calls_leave_no_descriptor_behind(stage):
     assert [outcome.status for outcome in outcomes].count("Timeout") == 2
     assert [outcome.status for outcome in outcomes].count("Failed") == 10
     assert stage.descriptors() == before
+
+
+async def test_fork_server_that_dies_is_replaced(stage, tmp_path):
+    """Calls that run go on, and the next process is forked by another one."""
+    stage.write("""
+        import pathlib, time
+        def handle(data):
+            print("running")
+            while not pathlib.Path(data["gate"]).exists(): time.sleep(0.001)
+    """)
+    call = stage.start(gate=str(tmp_path / "gate"))
+    await stage.line("running")
+    (starting,) = stage.pool._fork_servers.values()
+    server = await starting
+
+    os.kill(server._process.pid, signal.SIGKILL)
+    while not server.ended:
+        await asyncio.sleep(0.001)
+
+    assert (await stage.run(gate="/")).status == "Completed"
+    (tmp_path / "gate").touch()
+    assert (await call).status == "Completed"
+    await stage.pool.aclose()
+    assert not list(Path(tempfile.gettempdir()).glob(f"aiocdf-{server._process.pid}-*"))

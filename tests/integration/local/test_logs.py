@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+
+import pytest
 
 
 async def test_all_ways_to_print_become_lines_in_order(stage):
@@ -91,27 +92,40 @@ async def test_very_long_lines_are_cut(stage):
     assert stage.lines[-1] == "short"
 
 
-async def test_output_between_calls_goes_to_nobody(stage, tmp_path):
-    """What a thread prints after its call is not in that call's log, nor in the next call's."""
+@pytest.mark.parametrize("leftover", ["thread", "process", "process in a session of its own"])
+async def test_nothing_of_a_call_prints_in_the_next_one(stage, leftover):
+    """What a call leaves running ends with it, so it prints neither between calls nor into the next call's log."""
     stage.write("""
-        import os, threading
-        from pathlib import Path
-        def linger(told):
-            while not Path(told, "ended").exists(): pass
-            os.write(1, b"late\\n" * 30_000)  # more than a pipe holds
-            Path(told, "printed").touch()
+        import os, subprocess, threading, time
+        def linger():
+            while True: os.write(1, b"late\\n"), time.sleep(0.001)
         def handle(data):
-            print("call")
-            if data: threading.Thread(target=linger, args=(data["told"],), daemon=True).start()
+            if data["leftover"] == "thread":
+                threading.Thread(target=linger, daemon=True).start()
+            elif data["leftover"]:
+                alone = data["leftover"] != "process"
+                subprocess.Popen(["sh", "-c", "while :; do echo late; sleep 0.001; done"], start_new_session=alone)
+            time.sleep(0.1)
+            print("self", os.getpid())
     """)
-    await stage.run(told=str(tmp_path))
-    (tmp_path / "ended").touch()
-    while not (tmp_path / "printed").exists():
-        await asyncio.sleep(0.005)
+    await stage.run(leftover=leftover)
+    assert "late" in stage.lines
+    stage.lines.clear()
 
-    await stage.run()
+    await stage.run(leftover="")
 
-    assert stage.lines == ["call", "call"]
+    assert len(stage.lines) == 1
+
+
+async def test_idle_threads_of_an_executor_keep_the_process_warm(stage):
+    """A pool of threads that a function keeps is idle between calls, which is no reason for a cold start."""
+    stage.write("""
+        import concurrent.futures, os
+        executor = concurrent.futures.ThreadPoolExecutor()
+        def handle(): return executor.submit(os.getpid).result()
+    """)
+
+    assert len({(await stage.run()).response for _ in range(3)}) == 1
 
 
 async def test_output_before_the_process_died_is_kept(stage):

@@ -35,7 +35,7 @@ async def test_no_more_processes_than_places(stage):
 
 async def test_first_come_first_served(stage):
     """Calls that wait for a place get it in the order in which they came."""
-    stage.pool = pool.WorkerPool(workers_per_function=1)
+    stage.pool = pool.WorkerPool(processes=1)
     stage.write("def handle(data): print(data['n'])")
 
     await asyncio.gather(*(stage.run(n=n) for n in range(20)))
@@ -72,8 +72,8 @@ async def test_functions_do_not_wait_for_one_another(stage, tmp_path):
 
 
 async def test_idle_processes_make_room_for_other_functions(stage):
-    """All functions together have four times the places of one: the longest idle process goes first."""
-    names = [f"f{n}" for n in range(10)]
+    """When there are as many processes as allowed, the longest idle one goes first."""
+    names = [f"f{n}" for n in range(5)]
     for name in names:
         stage.write("import os\ndef handle(): return os.getpid()", name=name)
 
@@ -159,8 +159,56 @@ async def test_call_in_line_runs_the_newest_code(stage, tmp_path):
     await asyncio.gather(*calls)
 
 
-async def test_default_places_follow_the_processors(monkeypatch):
-    """Four at least, else twice the processors."""
-    for processors, places in ((1, 4), (None, 4), (8, 16)):
-        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
-        assert pool.WorkerPool()._workers_per_function == places
+def test_default_processes_follow_the_memory(monkeypatch):
+    """One for each 64 MiB, 4 to 250."""
+    for gibibytes, processes in ((0.125, 4), (4, 64), (64, 250)):
+        pages = {"SC_PHYS_PAGES": int(gibibytes * 2**18), "SC_PAGE_SIZE": 4096}
+        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+        assert pool.default_processes() == processes
+
+
+async def test_calls_that_sleep_do_not_wait_for_processors(stage):
+    """As many calls run at once as there are processes, however few the processors."""
+    stage.pool = pool.WorkerPool(processes=50)
+    stage.write("import time\ndef handle(): time.sleep(1)")
+    loop = asyncio.get_running_loop()
+    await stage.run()
+    began = loop.time()
+
+    await asyncio.gather(*(stage.run() for _ in range(40)))
+
+    assert loop.time() - began < 10
+    await stage.pool.aclose()
+
+
+async def test_starts_do_not_hold_up_a_call_that_a_warm_process_can_take(stage):
+    """Many short calls at once are run by few processes: those that end take the next before more are started."""
+    stage.pool = pool.WorkerPool(processes=200)
+    stage.write("import os\ndef handle(): return os.getpid()")
+
+    outcomes = await asyncio.gather(*(stage.run() for _ in range(150)))
+
+    assert len({outcome.response for outcome in outcomes}) < 75
+    await stage.pool.aclose()
+
+
+async def test_work_begins_when_a_process_takes_the_call(stage, tmp_path):
+    """A call in line has not begun."""
+    stage.pool = pool.WorkerPool(processes=1)
+    stage.write(GATE)
+    data = {"name": "f", "gate": str(tmp_path / "gate")}
+    begun = []
+    calls = [
+        asyncio.create_task(
+            stage.pool.run(stage.deployment(), stage.invocation(data=data), stage._log, lambda n=n: begun.append(n))
+        )
+        for n in range(2)
+    ]
+    await stage.line("running f")
+
+    assert (begun, stage.pool.is_full) == ([0], True)
+
+    (tmp_path / "gate").touch()
+    await asyncio.gather(*calls)
+    assert (begun, stage.pool.is_full) == ([0, 1], False)
+    await stage.pool.aclose()

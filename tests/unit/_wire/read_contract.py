@@ -37,6 +37,21 @@ SERVED = [
     ("get", "/functions/{functionId}/calls"),
     ("get", "/sessions"),
     ("post", "/sessions/revoke"),
+    ("post", "/functions"),
+    ("post", "/functions/delete"),
+    ("get", "/functions/schedules"),
+    ("post", "/functions/schedules"),
+    ("post", "/functions/schedules/list"),
+    ("post", "/functions/schedules/byids"),
+    ("post", "/functions/schedules/delete"),
+    ("get", "/functions/schedules/{scheduleId}"),
+    ("get", "/functions/schedules/{scheduleId}/input_data"),
+    ("get", "/files"),
+    ("post", "/files"),
+    ("get", "/files/{id}"),
+    ("post", "/files/byids"),
+    ("post", "/files/delete"),
+    ("post", "/files/downloadlink"),
 ]
 #: Of which everything is named that the document has, used or not.
 TOPICS = ("/functions", "/sessions")

@@ -9,31 +9,35 @@ from pathlib import Path
 
 import pytest
 
+from aiocdf.local.api import executions as api
 from aiocdf.local.api.executions import Executions
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import Issuer, digest
+from aiocdf.local.runtime.builder import Build
 from aiocdf.local.runtime.catalogue import Function
 from aiocdf.local.runtime.deployment import Deployment
 from aiocdf.local.runtime.invocation import Outcome
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, Session
-from aiocdf.local.state.store import MemoryStore
+from aiocdf.local.state.store import open_store
+from aiocdf.local.state.tokens import Tokens
 from aiocdf.secret import Secret
 
-FUNCTION = Function(
-    id=7, created_time=0, deployment=Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
-)
+DEPLOYMENT = Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
+FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(deployment=DEPLOYMENT, status="Ready"))
 
 
 class Pool:
-    """Says that a call has begun, then waits for its outcome, which may be an exception."""
+    """Keeps calls waiting until the test lets them begin, or it has their outcome, which may be an exception."""
 
     def __init__(self):
         self.invocations = []
+        self.begin = None
         self.outcome = asyncio.get_running_loop().create_future()
 
-    async def run(self, deployment, invocation, on_log):
+    async def run(self, deployment, invocation, on_log, on_begin):
         self.invocations.append(invocation)
+        self.begin = on_begin
         for timestamp in range(4):
             on_log(timestamp, "0123456789")
         return await asyncio.shield(self.outcome)
@@ -46,14 +50,20 @@ async def pool():
 
 @pytest.fixture
 async def store():
-    return MemoryStore()
+    async with open_store() as store:
+        yield store
 
 
 @pytest.fixture
-async def executions(store, pool):
+async def issuer():
+    return Issuer(Tokens())
+
+
+@pytest.fixture
+async def executions(store, issuer, pool):
     executions = Executions(
         store=store,
-        issuer=Issuer(store),
+        issuer=issuer,
         pool=pool,
         ids=Ids(),
         limits=Limits(calls_per_function=2, calls_per_project=2, log_bytes=25, response_bytes=4),
@@ -67,7 +77,7 @@ async def executions(store, pool):
 
 async def start(executions, store, nonce="n"):
     session = Session(
-        id=5,
+        id=ord(nonce[0]),
         type="TOKEN_EXCHANGE",
         status="READY",
         creation_time=0,
@@ -82,7 +92,7 @@ async def start(executions, store, nonce="n"):
 
 
 async def ended(executions, store, call):
-    await asyncio.gather(*executions._tasks)
+    await asyncio.gather(*executions._tasks, return_exceptions=True)
     (found,) = await store.calls(call.function_id, [call.id])
     return found
 
@@ -92,30 +102,30 @@ async def begun(pool, count=1):
         await asyncio.sleep(0)
 
 
-async def test_token_of_a_call(executions, store, pool):
+async def test_token_of_a_call(executions, store, issuer, pool):
     """A call has a token with the session's rights that ends with the call."""
     call = await start(executions, store)
     await begun(pool)
     (invocation,) = pool.invocations
-    access = await store.access(digest(invocation.token))
+    access = await issuer.access(invocation.token)
     assert (access.client_id, access.capabilities, access.session_id, access.depth, access.expires) == (
         "someone",
         frozenset({"functionsAcl:READ"}),
-        5,
+        ord("n"),
         1,
         math.inf,
     )
     pool.outcome.set_result(Outcome(status="Completed"))
     await ended(executions, store, call)
-    assert await store.access(digest(invocation.token)) is None
+    assert await issuer.access(invocation.token) is None
 
 
-async def test_revoked_session(executions, store, pool):
-    """Revoking the session ends the token of a running call."""
+async def test_revoked_session(executions, store, issuer, pool):
+    """The end of the session ends the token of a running call."""
     await start(executions, store)
     await begun(pool)
-    await store.revoke_sessions([5])
-    assert await store.access(digest(pool.invocations[0].token)) is None
+    await issuer.end_sessions([ord("n")])
+    assert await issuer.access(pool.invocations[0].token) is None
 
 
 async def test_long_log(executions, store, pool):
@@ -138,7 +148,7 @@ async def test_size_of_response(executions, store, pool, response, status):
     call = await start(executions, store)
     pool.outcome.set_result(Outcome(status="Completed", response=response))
     found = await ended(executions, store, call)
-    assert (found.status, found.response) == (status, response if status == "Completed" else None)
+    assert (found.status, await store.response(call.id)) == (status, response if status == "Completed" else None)
 
 
 async def test_broken_pool(executions, store, pool, caplog):
@@ -148,6 +158,35 @@ async def test_broken_pool(executions, store, pool, caplog):
     found = await ended(executions, store, call)
     assert (found.status, found.message) == ("Failed", "the local server could not run the call")
     assert "bug" in caplog.text
+
+
+async def test_end_that_is_not_written(executions, store, pool, caplog):
+    """An end that cannot be written is logged, and the call is seen to have ended."""
+    call = await start(executions, store)
+    store._database._writer.execute("PRAGMA query_only = ON")
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert "Completed" == found.status
+    assert f"the end of call {call.id} of f was not written" in caplog.text
+    assert executions.log(call.id) is None
+
+
+@pytest.mark.parametrize(("waited", "noted"), [(2_000, 2_000), (500, 0)])
+async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch, waited, noted):
+    """A call that waited long for a process starts when that begins, also while it runs; a short wait is not noted."""
+    store = executions._store
+    call = await start(executions, store)
+    await begun(pool)
+    later = call.start_time + waited
+    monkeypatch.setattr(api, "now_ms", lambda: later)
+    pool.begin()
+    await asyncio.sleep(0)
+
+    (running,) = await store.calls(7, [call.id])
+    assert running.start_time == call.start_time + noted
+    pool.outcome.set_result(Outcome(status="Completed"))
+    found = await ended(executions, store, call)
+    assert (found.start_time, found.end_time) == (running.start_time, later)
 
 
 async def test_room_comes_back(executions, store, pool):
@@ -174,3 +213,52 @@ async def test_close(executions, store, pool, steps):
     assert (found.status, found.message) == ("Failed", "the local server was stopped")
     with pytest.raises(Problem, match="stopping"):
         await start(executions, store, "late")
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+async def test_end_calls_that_wait(executions, store, pool, steps):
+    """Calls that have not begun are ended as Failed with the reason, and their room is free; nothing else changes."""
+    call = await start(executions, store)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    assert executions.end_waiting() == 1
+    found = await ended(executions, store, call)
+    assert (found.status, found.message) == ("Failed", "the call was ended before it began")
+    for nonce in "ab":
+        await start(executions, store, nonce)
+
+
+async def test_calls_that_have_begun_go_on(executions, store, pool):
+    """A call that works is not ended with those that wait."""
+    call = await start(executions, store)
+    await begun(pool)
+    pool.begin()
+    assert executions.end_waiting() == 0
+    pool.outcome.set_result(Outcome(status="Completed"))
+    assert (await ended(executions, store, call)).status == "Completed"
+
+
+@pytest.mark.looptime
+async def test_says_that_calls_wait(executions, store, pool, caplog):
+    """The log says that accepted calls wait: after 5 s, then each minute, and no more when they have begun."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    await asyncio.sleep(4.9)
+    assert "to begin" not in caplog.text
+    await asyncio.sleep(0.2)
+    assert caplog.messages[-1].startswith("1 accepted call waits to begin")
+    await asyncio.sleep(60)
+    assert len(caplog.messages) == 2
+    pool.outcome.set_result(Outcome(status="Completed"))
+    await ended(executions, store, call)
+    await asyncio.sleep(120)
+    assert len(caplog.messages) == 3
+
+
+async def test_log_of_a_failure(executions, store, pool, caplog):
+    """The line of a call that failed has the first line of its error, without control characters."""
+    caplog.set_level(logging.INFO)
+    call = await start(executions, store)
+    pool.outcome.set_result(Outcome(status="Failed", message="\nKeyError: \x1b[31m'x'\nsecond line"))
+    await ended(executions, store, call)
+    assert caplog.messages[-1].endswith(" s: KeyError: ?[31m'x'")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiocdf.local.runtime import catalogue
+from aiocdf.local.runtime.builder import Build
 from aiocdf.local.runtime.catalogue import Catalogue, identified
 from aiocdf.local.runtime.deployment import Deployment
 
@@ -45,6 +46,16 @@ def test_id_given_twice():
     assert "'a'" in other.error
 
 
+class Builds:
+    """Builds nothing."""
+
+    def begin(self, deployment):
+        return Build(deployment=deployment, status="Ready")
+
+    def forget(self, path):
+        pass
+
+
 @pytest.fixture
 def looks(monkeypatch):
     """Looks at the disk that wait until they are let go; the number of looks is their length."""
@@ -72,7 +83,7 @@ def names(functions):
 async def test_a_look_is_shared_by_those_who_asked_before_it(looks):
     """Who asks during a look gets the next one, which all who wait share."""
     begun, gate = looks
-    functions = Catalogue(Path())
+    functions = Catalogue(Path(), Builds())
     first = asyncio.create_task(functions.functions())
     await begin(begun, 1)
     rest = [asyncio.create_task(functions.functions()) for _ in range(5)]
@@ -86,7 +97,7 @@ async def test_a_look_is_shared_by_those_who_asked_before_it(looks):
 async def test_a_cancelled_look_is_not_taken_for_one(looks):
     """When who looks is cancelled, those who waited look themselves."""
     begun, gate = looks
-    functions = Catalogue(Path())
+    functions = Catalogue(Path(), Builds())
     first = asyncio.create_task(functions.functions())
     await begin(begun, 1)
     second = asyncio.create_task(functions.functions())

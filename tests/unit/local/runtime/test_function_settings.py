@@ -133,14 +133,14 @@ class TestYaml:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"id: 1\nsecrets: {key: s3cret, s3cret", "is no YAML at line 2"),
+            (b"id: 1\nsecrets: {key: s3cret, s3cret", "is not valid YAML at line 2"),
             (b"- s3cret", "must hold keys and values, not a list"),
             (b"\xff", "cannot be read"),
-            (b"a: \x01", "is no YAML$"),
+            (b"a: \x01", "is not valid YAML$"),
         ],
     )
     def test_broken_yaml_is_told_without_quoting_it(self, tmp_path, content, message):
-        """What is no YAML says where, but not what stands there: it may be a secret."""
+        """What is not valid YAML says where, but not what stands there: it may be a secret."""
         (tmp_path / "function.yaml").write_bytes(content)
 
         with pytest.raises(ConfigError, match=message) as caught:
@@ -154,10 +154,8 @@ def test_yaml_without_its_package_names_it(tmp_path, monkeypatch):
     (tmp_path / "function.yaml").write_text("id: 1")
     monkeypatch.setitem(sys.modules, "yaml", None)
 
-    with pytest.raises(ConfigError, match="install it, or write") as caught:
+    with pytest.raises(ConfigError, match="PyYAML: install it"):
         function_settings.load(tmp_path)
-
-    assert "PyYAML" in str(caught.value)
 
 
 def test_two_files_are_one_too_many(tmp_path):

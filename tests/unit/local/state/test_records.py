@@ -32,6 +32,7 @@ def test_ids_rise():
     taken = [ids.take() for _ in range(10_000)]
     assert taken == sorted(set(taken))
     assert taken[-1] < 2**53
+    assert [2**52 + 1, 2**52 + 2] == [ids.take() for ids in [Ids(last=2**52)] for _ in range(2)]
 
 
 def test_client_secret():

@@ -1,0 +1,56 @@
+"""Reading faults from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf.errors import ConfigError
+from aiocdf.local.faults.fault import Fault, Faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_faults"]
+
+
+def read_faults(path: Path) -> Faults:
+    """Return the faults that a file tells: `seed`, and a table `[[fault]]` for each. It blocks on the disk.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it is wrong; the message says which fault and which field.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the faults in {str(path)!r}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r} is not TOML: {error}") from None
+    try:
+        return _faults(told)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _faults(told: dict[str, Any]) -> Faults:
+    _check_names(told, {"seed", "fault"})
+    tables = told.get("fault")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("there must be a table [[fault]] for each fault")
+    faults = tuple(_fault(number, table) for number, table in enumerate(tables, 1))
+    return Faults(faults=faults, seed=told.get("seed", 1))
+
+
+def _fault(number: int, table: dict[str, Any]) -> Fault:
+    try:
+        _check_names(table, {field.name for field in attrs.fields(Fault)})
+        return Fault(**{"kind": None} | table)
+    except ConfigError as error:
+        raise ConfigError(f"fault {number}: {error}") from None
+
+
+def _check_names(table: dict[str, Any], known: set[str]) -> None:
+    if unknown := sorted(table.keys() - known):
+        raise ConfigError(f"there is no {unknown[0]!r}, only {', '.join(sorted(known))}")

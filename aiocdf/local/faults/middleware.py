@@ -1,0 +1,131 @@
+"""Making the faults happen that were drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from aiocdf.local.faults.draw import Draw
+from aiocdf.local.http.problems import Problem
+
+if TYPE_CHECKING:
+    import logging
+
+    from aiocdf.local.faults.draw import Trouble
+    from aiocdf.local.faults.fault import Faults
+
+__all__ = ["FaultInjector"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Closing with this linger time sends a reset (socket(7)).
+_RESET = struct.pack("ii", 1, 0)
+#: What a gateway answers itself, in place of the service.
+_GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+_TOO_MANY = "Project exceeded maximum number='50' of concurrent requests. Please try again later."
+
+
+class FaultInjector:
+    """Does to requests what the faults say.
+
+    Args:
+        faults: What can happen.
+        base_path: The project's part of paths.
+        expire: Called to end the access token of a request.
+        log: Where each fault is told in a line.
+    """
+
+    def __init__(
+        self, faults: Faults, base_path: str, expire: Callable[[web.Request], Awaitable[None]], log: logging.Logger
+    ) -> None:
+        self._draw = Draw(faults)
+        self._base_path = base_path
+        self._expire = expire
+        self._log = log
+        self._began = time.monotonic()
+
+    @web.middleware
+    async def inject(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Handle a request, with what goes wrong with it."""
+        path = request.path.removeprefix(self._base_path)
+        trouble = self._draw.trouble(request.method, path, time.monotonic() - self._began)
+        self._tell(request.method, path, trouble)
+        if trouble.before:
+            await asyncio.sleep(trouble.before)
+        response = await self._answer(request, handler, trouble)
+        if trouble.after:
+            await asyncio.sleep(trouble.after)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler, trouble: Trouble) -> web.StreamResponse:
+        fault = trouble.fault
+        if fault is None:
+            return await handler(request)
+        if fault.kind == "token-expiry":
+            await self._expire(request)
+            return await handler(request)
+        if fault.kind == "half":
+            return await _half(request, await _handled(request, handler))
+        if fault.handled:
+            await _handled(request, handler)
+        if fault.kind == "reset":
+            return _reset(request)
+        return _error(trouble.status, fault.retry_after)
+
+    def _tell(self, method: str, path: str, trouble: Trouble) -> None:
+        """Log a fault; latency alone is told to those who debug, because a slow network makes every request late."""
+        late = trouble.before + trouble.after
+        if trouble.fault is not None:
+            kind = str(trouble.status) if trouble.status else trouble.fault.kind
+            handled = ", handled" if trouble.fault.handled else ""
+            self._log.info("fault: %s %s: %s%s", method, path, kind, handled)
+        elif late:
+            self._log.debug("fault: %s %s: %.3f s late", method, path, late)
+
+
+async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Return the answer, also where it is an error."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+
+
+def _error(status: int, retry_after: int | None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if status in _GATEWAY:
+        page = f"<html><body><h1>{status} {_GATEWAY[status]}</h1></body></html>"
+        return web.Response(text=page, status=status, headers=headers, content_type="text/html")
+    problem = Problem(status, _TOO_MANY if status == 429 else "This fault was asked for")
+    problem.headers.update(headers)
+    return problem.response()
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Reset the connection; what is returned is never sent."""
+    transport = request.transport
+    if transport is not None:
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+    return web.Response()
+
+
+async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
+    """Send the first half of an answer, and close the connection."""
+    body = whole.body if isinstance(whole, web.Response) else None
+    if not isinstance(body, bytes) or not body:
+        return _reset(request)
+    half = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.headers["Content-Type"]})
+    half.content_length = len(body)
+    await half.prepare(request)
+    await half.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return half

@@ -1,0 +1,198 @@
+"""The process that forks function instances: it has done the slow imports, so that an instance starts in milliseconds.
+
+Started by the server, once for each interpreter, with the descriptor of a socket and the modules to import as arguments.
+It uses the standard library only. Messages are 12 bytes each, three integers: a word, a process id and a status.
+
+To this process: FORK, with two descriptors attached: the channel and the output of the new instance. END asks to kill an
+instance. From it: READY once; FORKED with the instance's process id; ENDED with the process id and the exit code.
+
+It adopts what instances leave behind: a child of this process that is not an instance is a process whose function has
+ended, and is killed.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import importlib
+import importlib.util
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+from contextlib import suppress
+from typing import Any
+
+READY, FORK, FORKED, END, ENDED = range(5)
+MESSAGE = struct.Struct("!Iii")
+_DESCRIPTORS = 2
+_PACKAGE = "_aiocdf_child"
+
+
+def _load(name: str) -> Any:
+    """Load a module that lies beside this one, by a name that no function meets."""
+    if _PACKAGE not in sys.modules:
+        folder = os.path.dirname(os.path.abspath(__file__))
+        file = os.path.join(folder, "__init__.py")
+        spec = importlib.util.spec_from_file_location(_PACKAGE, file, submodule_search_locations=[folder])
+        assert spec is not None  # noqa: S101 - for the type checker: a .py file has a specification
+        sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
+    return importlib.import_module(f"{_PACKAGE}.{name}")
+
+
+class ForkServer:
+    """Forks, ends and collects instances.
+
+    Args:
+        control: The socket to the server.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.confinement = _load("confinement")
+        self.worker = _load("worker")
+        self.instances: set[int] = set()
+        self.ending: set[int] = set()
+        self.temporary = tempfile.mkdtemp(prefix=f"aiocdf-{os.getpid()}-")
+        self.awake, self.wake = os.pipe()
+
+    def run(self) -> tuple[int, str] | None:
+        """Serve until the server is gone. In a new instance, return its channel and its temporary folder."""
+        self.confinement.adopt_orphans()
+        for descriptor in (self.awake, self.wake):
+            os.set_blocking(descriptor, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
+        gc.freeze()  # or the first collection in each instance copies all pages
+        self._send(READY)
+        poller = select.poll()
+        for descriptor in (self.control.fileno(), self.awake):
+            poller.register(descriptor, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll()}
+            if self.awake in ready:
+                os.read(self.awake, 4096)
+                self._collect()
+            if self.control.fileno() in ready:
+                message, descriptors = self._receive()
+                if not message:
+                    self._close()
+                    return None
+                if instance := self._obey(message, descriptors):
+                    return instance
+
+    def _obey(self, message: bytes, descriptors: array.array[int]) -> tuple[int, str] | None:
+        word, pid, _ = MESSAGE.unpack(message)
+        if word == FORK:
+            return self._fork(*descriptors)
+        self._end(pid)
+        return None
+
+    def _fork(self, channel: int, output: int) -> tuple[int, str] | None:
+        pid = os.fork()
+        if pid == 0:
+            return self._become_instance(channel, output)
+        os.close(channel)
+        os.close(output)
+        self.instances.add(pid)
+        self._send(FORKED, pid)
+        return None
+
+    def _become_instance(self, channel: int, output: int) -> tuple[int, str]:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.control.close()
+        os.close(self.awake)
+        os.close(self.wake)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        self.confinement.adopt_orphans()
+        temporary = os.path.join(self.temporary, str(os.getpid()))
+        os.mkdir(temporary, 0o700)
+        return channel, temporary
+
+    def _end(self, pid: int) -> None:
+        self.ending.add(pid)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # it may not have made its group yet
+        self._collect()
+
+    def _collect(self) -> None:
+        """Report the instances that have ended, once what they left behind is killed."""
+        ended = {pid: status for pid in self.ending for done, status in [os.waitpid(pid, os.WNOHANG)] if done}
+        self.instances -= ended.keys()
+        self.ending -= ended.keys()
+        self._kill_orphans()
+        for pid, status in ended.items():
+            shutil.rmtree(os.path.join(self.temporary, str(pid)), ignore_errors=True)
+            self._send(ENDED, pid, os.waitstatus_to_exitcode(status))
+
+    def _kill_orphans(self) -> None:
+        for pid in self._children() - self.instances:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+    def _children(self) -> set[int]:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                return set(map(int, file.read().split()))
+        except OSError:  # not Linux
+            return set(self.instances)
+
+    def _close(self) -> None:
+        """End all instances and what they left behind, now that nobody asks for them."""
+        for pid in self.instances:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        self.instances.clear()
+        with suppress(ChildProcessError):
+            while True:
+                self._kill_orphans()
+                os.waitpid(-1, 0)
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _receive(self) -> tuple[bytes, array.array[int]]:
+        descriptors = array.array("i")
+        try:
+            room = socket.CMSG_SPACE(_DESCRIPTORS * descriptors.itemsize)
+            message, ancillary, *_ = self.control.recvmsg(MESSAGE.size, room)
+        except ConnectionError:
+            return b"", descriptors
+        for _, _, data in ancillary:
+            descriptors.frombytes(data)
+        return message, descriptors
+
+    def _send(self, word: int, pid: int = 0, status: int = 0) -> None:
+        with suppress(OSError):  # the server is gone, which the next poll says
+            self.control.sendall(MESSAGE.pack(word, pid, status))
+
+
+def main() -> None:
+    """Import what is asked for, then fork."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    modules = sys.argv[2:]
+    del sys.argv[1:]
+    # `-P` does this from Python 3.11 on.
+    sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
+    for name in modules:
+        with suppress(Exception):  # the function that needs it shows why it fails
+            importlib.import_module(name)
+    server = ForkServer(control)
+    instance = server.run()
+    if instance is not None:
+        server.worker.main(*instance)
+
+
+if __name__ == "__main__":
+    main()
