@@ -162,7 +162,7 @@ def _show(
     console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
     console.print(
-        f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that."
+        f"\nFunction instances that run at once: {server.processes}; further calls wait. --processes changes that."
     )
     console.print(
         "\nTo call them, set these variables in another shell: aiocdf.Client.from_env() and other clients read them."

@@ -253,6 +253,14 @@ def test_client_secret_of_an_environment_variable(shell):
     assert server.environment()["IDP_CLIENT_SECRET"] != "a secret of mine"
 
 
+def test_warns_of_others(shell):
+    """A server that other machines can reach says what these can do."""
+    server = serve(shell, "--host", "0.0.0.0", "--open-to-others")
+
+    assert "Other machines can reach this server" in server.screen()
+    assert server.environment()["CDF_URL"].startswith("http://127.0.0.1:")
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -60,7 +60,7 @@ class WaitingCalls:
     def _report(self) -> None:
         count = len(self._tasks)
         self._log.info(
-            "%d accepted %s to begin, even if the client has ended; Ctrl-\\ in the terminal of `aiocdf serve` ends %s",
+            "%d accepted %s to begin, also if the client has ended (Ctrl-\\ in `aiocdf serve` ends %s)",
             count,
             *(("call waits", "it") if count == 1 else ("calls wait", "them")),
         )
