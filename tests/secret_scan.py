@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import re
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ class Scan:
 
     def __init__(self) -> None:
         self._secrets: dict[str, None] = {}
+        self._lock = threading.Lock()  # a client and a server may run in threads of their own
         self._lasting: frozenset[str] = frozenset()
         self._errors: collections.deque[BaseException] = collections.deque(maxlen=MOST_ERRORS)
         self._texts: set[tuple[str, str]] = set()
@@ -71,9 +73,10 @@ class Scan:
     def note_secret(self, text: str) -> None:
         """Remember a text that must not be seen."""
         if len(text) >= SHORTEST and text not in HARMLESS:
-            self._secrets[text] = None
-            if len(self._secrets) > MOST_SECRETS:
-                del self._secrets[next(iter(self._secrets))]
+            with self._lock:
+                self._secrets[text] = None
+                if len(self._secrets) > MOST_SECRETS:
+                    del self._secrets[next(iter(self._secrets))]
 
     def note_error(self, error: BaseException) -> None:
         """Remember an error."""

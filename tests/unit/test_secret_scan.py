@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -137,6 +138,24 @@ def test_logged():
 def test_clean():
     ConfigError(KEY)
 """
+
+
+def test_threads(monkeypatch) -> None:
+    """Secrets can be made in several threads at once, also while the oldest are forgotten."""
+    monkeypatch.setattr(secret_scan, "MOST_SECRETS", 2)
+    noting = Scan()
+
+    def note(thread: int) -> None:
+        for number in range(3000):
+            noting.note_secret(f"secret {thread} {number}")
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(note, range(4)))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_fails_the_test(tmp_path) -> None:

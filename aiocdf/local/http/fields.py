@@ -34,7 +34,7 @@ class Fields:
         where: Its JSON path, to begin the names of its fields with.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = attrs.field(repr=False)  # there may be secrets among them
     where: str = ""
 
     def __contains__(self, name: str) -> bool:

@@ -206,9 +206,9 @@ async def test_work_begins_when_a_process_takes_the_call(stage, tmp_path):
     ]
     await stage.line("running f")
 
-    assert (begun, stage.pool.is_full) == ([0], True)
+    assert begun == [0]
 
     (tmp_path / "gate").touch()
     await asyncio.gather(*calls)
-    assert (begun, stage.pool.is_full) == ([0, 1], False)
+    assert begun == [0, 1]
     await stage.pool.aclose()
