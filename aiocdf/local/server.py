@@ -37,6 +37,7 @@ from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.environments import Environments, default_cache
+from aiocdf.local.runtime.machine import Machine
 from aiocdf.local.runtime.pool import WorkerPool
 from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of, limits_of
 from aiocdf.local.state.limits import Limits
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from aiocdf.client import Client
     from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
+    from aiocdf.local.runtime.executor import Executor
 
     LoginFlow = Literal["client_credentials", "interactive", "device_code"]
 
@@ -64,6 +66,8 @@ __all__ = ["LocalServer", "serve"]
 SHUTDOWN_SECONDS = 1.0
 # Builds that take longer, because they install requirements, go on while the server runs.
 _BUILD_PATIENCE = 2.0
+LOCAL = "local"
+_DASK = {"dask": "tcp", "dask+tls": "tls"}
 
 
 def serve(
@@ -84,6 +88,8 @@ def serve(
     fresh: bool = False,
     faults: Faults | None = None,
     processes: int | None = None,
+    executor: str = LOCAL,
+    rerun_lost: bool = False,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
@@ -108,6 +114,9 @@ def serve(
         fresh: Whether to delete what an earlier server has kept in `state`.
         faults: What goes wrong on purpose; nothing if not given.
         processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
+        executor: What runs function instances: `local`, or the scheduler of a Dask cluster, as in `dask://host:8786`, or
+            `dask+tls://host:8786`. The latter needs the extra `dask`, here and on the workers.
+        rerun_lost: Whether a call runs again if its worker is lost in the middle of it; else it ends as Failed.
         log: Where calls and crashes are told; the logger `aiocdf.local` if not given.
 
     Raises:
@@ -120,6 +129,7 @@ def serve(
             f"other machines could reach the server at {host!r}, and run code on this one: listen at 127.0.0.1, "
             "or allow it with --open-to-others or serve(open_to_others=True)"
         )
+    log = log or logging.getLogger("aiocdf.local")
     return LocalServer(
         root=Path(root),
         port=port,
@@ -135,9 +145,32 @@ def serve(
         state=None if state is None else Path(state),
         fresh=fresh,
         faults=faults,
-        processes=processes,
-        log=log or logging.getLogger("aiocdf.local"),
+        executor=_executor(executor, processes, limits or limits_of(cloud), log, rerun_lost=rerun_lost),
+        log=log,
     )
+
+
+def _executor(name: str, processes: int | None, limits: Limits, log: logging.Logger, *, rerun_lost: bool) -> Executor:
+    """Return what runs functions."""
+    scheme, _, place = name.partition("://")
+    if scheme in _DASK and place:
+        if processes is not None:
+            raise ConfigError(
+                "processes is for this machine: a cluster runs as many instances as its workers have threads"
+            )
+        # The extra is not needed otherwise.
+        try:
+            from aiocdf.local.runtime.dask.cluster import DaskCluster
+        except ModuleNotFoundError as error:
+            if error.name not in {"dask", "distributed"}:
+                raise
+            raise ConfigError('a Dask cluster needs more packages: pip install "aiocdf[dask]"') from None
+        return DaskCluster(f"{_DASK[scheme]}://{place}", rerun_lost=rerun_lost, log_bytes=limits.log_bytes, log=log)
+    if name != LOCAL:
+        raise ConfigError(f"executor must be {LOCAL} or dask://HOST:PORT, not {name!r}")
+    if rerun_lost:
+        raise ConfigError("rerun_lost is for clusters: give an executor such as dask://HOST:PORT too")
+    return Machine(WorkerPool(processes=processes), Environments(default_cache() / "environments"))
 
 
 def _one_of(choices: Any) -> Any:
@@ -171,8 +204,7 @@ class LocalServer:
     _fresh: bool
     _faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
     _issuer: Issuer = attrs.field(init=False, repr=False)
-    _processes: int | None
-    _pool: WorkerPool = attrs.field(init=False, repr=False)
+    _executor: Executor = attrs.field(repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
@@ -181,8 +213,7 @@ class LocalServer:
     def __attrs_post_init__(self) -> None:
         """Make clients, users and the folder known."""
         self._issuer = Issuer(Tokens())
-        self._pool = WorkerPool(processes=self._processes)
-        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), self._log)
+        self._builder = Builder(self._executor, self._log)
         self._catalogue = Catalogue(self._root, self._builder, self._cloud)
         for client in self._clients:
             self._issuer.add_client(client)
@@ -211,7 +242,8 @@ class LocalServer:
         if self._running is not None:
             raise WrongState("this server was started before; make another one with serve()")
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._pool.aclose)
+            stack.push_async_callback(self._executor.aclose)
+            await self._executor.start()
             stack.push_async_callback(self._builder.aclose)
             await self._check_root()
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
@@ -239,7 +271,7 @@ class LocalServer:
     @property
     def processes(self) -> int:
         """How many function instances may run at once."""
-        return self._pool.processes
+        return self._executor.processes
 
     def functions(self) -> tuple[Function, ...]:
         """Return the functions that the server last saw in its folder. Each request that needs them looks again.
@@ -355,7 +387,7 @@ class LocalServer:
         self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,
-            pool=self._pool,
+            executor=self._executor,
             ids=ids,
             limits=self._limits,
             base_url=self._url(),
