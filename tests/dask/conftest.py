@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import pytest
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+
+_JOINED = "Registered to"
 
 
 @attrs.define
@@ -23,6 +27,7 @@ class Cluster:
     port: int = 0
     scheduler: subprocess.Popen[bytes] | None = None
     workers: dict[str, subprocess.Popen[bytes]] = attrs.field(factory=dict)
+    _joining: list[Callable[[], bool]] = attrs.field(factory=list)
 
     @property
     def executor(self) -> str:
@@ -42,7 +47,14 @@ class Cluster:
         """Start a worker."""
         options = ["--host", "127.0.0.1", "--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--name", name]
         folder = ["--local-directory", str(self.folder / name), "--memory-limit", "0"]
+        before = self.log(name).count(_JOINED)
         self.workers[name] = self._start("worker", f"tcp://127.0.0.1:{self.port}", *options, *folder)
+        self._joining.append(lambda: self.log(name).count(_JOINED) > before)
+
+    def wait(self) -> None:
+        """Wait until the workers that were started have joined."""
+        for joined in self._joining:
+            wait_for(joined)
 
     def kill(self, name: str) -> None:
         """Kill a worker at once."""
@@ -58,7 +70,8 @@ class Cluster:
 
     def log(self, name: str) -> str:
         """Return what a process has printed."""
-        return (self.folder / f"{name}.log").read_text()
+        file = self.folder / f"{name}.log"
+        return file.read_text() if file.exists() else ""
 
     def close(self) -> None:
         """End all processes."""
@@ -93,6 +106,7 @@ def cluster(tmp_path):
         cluster.start_scheduler()
         for name in ("a", "b", "c"):
             cluster.start_worker(name)
+        cluster.wait()
         yield cluster
     finally:
         cluster.close()

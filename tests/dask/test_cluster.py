@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from pathlib import Path
 
 import pytest
 
-import aiocdf
 from aiocdf import local
 from aiocdf.errors import ConfigError
 
 pytestmark = pytest.mark.timeout(90)
 
-SLEEP = """
-import os, time
+# Leaves a mark, and waits for the gate to be opened if it is told so.
+GATED = """
+import os, pathlib, time
 def handle(data):
+    marks = pathlib.Path(data["marks"])
     print("in", os.getppid(), flush=True)
-    with open(data["marks"] + "/" + str(data["n"]), "a") as file:
+    with (marks / str(data["n"])).open("a") as file:
         file.write("x")
-    time.sleep(data["seconds"])
-    print("out")
+    while data.get("gated") and not (marks / "gate").exists():
+        time.sleep(0.02)
     return data["n"]
 """
 
 
 @contextlib.asynccontextmanager
 async def serve(folder, cluster, **settings):
-    """Serve functions on a cluster whose workers have all joined, with all functions ready."""
-    async with local.serve(folder, executor=cluster.executor, **settings) as server:
-        async with server.client() as client, asyncio.timeout(60):
-            while server._executor.processes < 12:
-                server._executor._threads = sum((await server._executor._client.nthreads()).values())
-                await asyncio.sleep(0.05)
+    """Serve functions on a cluster, with all functions ready or failed."""
+    async with local.serve(folder, executor=cluster.executor, **settings) as server, server.client() as client:
+        async with asyncio.timeout(60):
             while any(function.build.status in {"Queued", "Deploying"} for function in server.functions()):
                 await asyncio.sleep(0.05)
             yield server, client
@@ -49,7 +46,13 @@ def marks(tmp_path):
 
 def written(marks):
     """Return how often each call has begun to work."""
-    return {path.name: len(path.read_text()) for path in marks.iterdir()}
+    return {path.name: len(path.read_text()) for path in marks.iterdir() if path.name != "gate"}
+
+
+async def begun(marks, *numbers):
+    """Wait until calls have begun to work."""
+    while not written(marks).keys() >= set(map(str, numbers)):
+        await asyncio.sleep(0.02)
 
 
 async def test_calls_run_on_all_workers(cluster, functions, tmp_path):
@@ -82,9 +85,9 @@ async def test_calls_run_on_all_workers(cluster, functions, tmp_path):
 
 async def test_logs_while_running(cluster, functions, marks):
     """What a function prints is there while it runs; the call begins when the function does."""
-    folder = functions("sleep", SLEEP)
+    folder = functions("gated", GATED)
     async with serve(folder, cluster) as (_, client):
-        handle = client.call("sleep", data={"marks": str(marks), "n": 1, "seconds": 60})
+        handle = client.call("gated", data={"marks": str(marks), "n": 1, "gated": True})
         async for entry in handle.logs(follow=True):
             assert entry.message.startswith("in ")
             break
@@ -123,14 +126,12 @@ async def test_failures(cluster, functions):
 @pytest.mark.parametrize("rerun", [False, True])
 async def test_lost_worker(cluster, functions, marks, rerun):
     """Of calls on three workers, those of a killed worker that had begun end as Failed, or run again if that is allowed."""
-    folder = functions("sleep", SLEEP)
+    folder = functions("gated", GATED)
     async with serve(folder, cluster, rerun_lost=rerun) as (_, client):
-        handles = [
-            client.call("sleep", data={"marks": str(marks), "n": n, "seconds": 3 if n < 12 else 0}) for n in range(24)
-        ]
-        while len(written(marks)) < 12:
-            await asyncio.sleep(0.02)
+        handles = [client.call("gated", data={"marks": str(marks), "n": n, "gated": n < 12}) for n in range(24)]
+        await begun(marks, *range(12))
         cluster.kill("b")
+        (marks / "gate").touch()
         calls = await asyncio.gather(*(handle.wait() for handle in handles))
         statuses = [call.status for call in calls]
         lost = [n for n, status in enumerate(statuses) if status == "Failed"]
@@ -146,7 +147,7 @@ async def test_lost_worker(cluster, functions, marks, rerun):
         # What is left of the cluster goes on, and a worker that joins gets the code.
         cluster.kill("a")
         cluster.kill("c")
-        late = client.call("sleep", data={"marks": str(marks), "n": 99, "seconds": 0})
+        late = client.call("gated", data={"marks": str(marks), "n": 99})
         await late.submitted()
         cluster.start_worker("d")
         assert await late.response() == 99
@@ -154,15 +155,16 @@ async def test_lost_worker(cluster, functions, marks, rerun):
 
 async def test_worker_that_is_asked_to_end(cluster, functions, marks):
     """A call on a worker that ends in order is not repeated either."""
-    folder = functions("sleep", SLEEP)
+    folder = functions("gated", GATED)
     cluster.stop("b")
     cluster.stop("c")
     cluster.start_worker("b", threads=8)
+    cluster.wait()
     async with serve(folder, cluster) as (_, client):
-        handles = [client.call("sleep", data={"marks": str(marks), "n": n, "seconds": 5}) for n in range(12)]
-        while len(written(marks)) < 12:
-            await asyncio.sleep(0.02)
+        handles = [client.call("gated", data={"marks": str(marks), "n": n, "gated": True}) for n in range(12)]
+        await begun(marks, *range(12))
         await asyncio.to_thread(cluster.stop, "b")
+        (marks / "gate").touch()
         statuses = [(await handle.wait()).status for handle in handles]
         assert sorted(statuses) == ["Completed"] * 4 + ["Failed"] * 8
         assert set(written(marks).values()) == {1}
@@ -170,13 +172,14 @@ async def test_worker_that_is_asked_to_end(cluster, functions, marks):
 
 async def test_calls_that_wait(cluster, functions, marks):
     """Calls beyond the threads of the cluster have not begun: they can be ended, and do not run."""
-    folder = functions("sleep", SLEEP)
+    folder = functions("gated", GATED)
     async with serve(folder, cluster) as (server, client):
-        handles = [client.call("sleep", data={"marks": str(marks), "n": n, "seconds": 3}) for n in range(14)]
+        handles = [client.call("gated", data={"marks": str(marks), "n": n, "gated": True}) for n in range(14)]
         while len(written(marks)) < 12:
             await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
+        await asyncio.gather(*(handle.submitted() for handle in handles))
         assert server.end_waiting_calls() == 2
+        (marks / "gate").touch()
         statuses = [(await handle.wait()).status for handle in handles]
         assert sorted(statuses) == ["Completed"] * 12 + ["Failed"] * 2
         assert len(written(marks)) == 12
@@ -206,8 +209,7 @@ async def test_client_in_a_function(cluster, functions):
     """A function reaches the server."""
     folder = functions(
         "f",
-        "import urllib.request, os\n"
-        "def handle(client): return client.config.base_url",
+        "import urllib.request, os\ndef handle(client): return client.config.base_url",
     )
     pytest.importorskip("cognite.client")
     async with serve(folder, cluster) as (server, client):
@@ -216,9 +218,9 @@ async def test_client_in_a_function(cluster, functions):
 
 async def test_lost_scheduler(cluster, functions, marks):
     """If the scheduler is lost, calls that run fail with the reason, and later ones too."""
-    folder = functions("sleep", SLEEP)
+    folder = functions("gated", GATED)
     async with serve(folder, cluster) as (_, client):
-        handle = client.call("sleep", data={"marks": str(marks), "n": 1, "seconds": 60})
+        handle = client.call("gated", data={"marks": str(marks), "n": 1, "gated": True})
         while not written(marks):
             await asyncio.sleep(0.02)
         cluster.scheduler.kill()
@@ -230,14 +232,19 @@ async def test_lost_scheduler(cluster, functions, marks):
 async def test_no_scheduler(functions):
     """A scheduler that cannot be reached is an error at the start."""
     folder = functions("f", "def handle(): pass")
-    with pytest.raises(ConfigError, match="the Dask scheduler at tcp://127.0.0.1:9 cannot be reached"):
+    with pytest.raises(ConfigError, match=r"the Dask scheduler at tcp://127\.0\.0\.1:9 cannot be reached"):
         async with local.serve(folder, executor="dask://127.0.0.1:9"):
             pass
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"executor": "spark://host"}, {"executor": "dask://"}, {"executor": "dask://h:1", "processes": 3}, {"rerun_lost": True}],
+    [
+        {"executor": "spark://host"},
+        {"executor": "dask://"},
+        {"executor": "dask://h:1", "processes": 3},
+        {"rerun_lost": True},
+    ],
 )
 def test_settings(tmp_path, settings):
     """Settings that do not fit are refused."""

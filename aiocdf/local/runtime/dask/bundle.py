@@ -41,13 +41,13 @@ class Bundle(WorkerPlugin):
         self._code = code
         self._settings = settings
 
-    async def setup(self, worker: Worker) -> None:  # type: ignore[override]
+    async def setup(self, worker: Worker) -> None:
         """Unpack the code, and make the function known to the worker's host."""
         folder = self._folder(worker)
         await asyncio.to_thread(self._unpack, folder)
         host_of(worker).add(self.name, open_deployment(self._settings, folder / "code"))
 
-    async def teardown(self, worker: Worker) -> None:  # type: ignore[override]
+    async def teardown(self, worker: Worker) -> None:
         """Remove the code."""
         host_of(worker).remove(self.name)
         await asyncio.to_thread(shutil.rmtree, self._folder(worker), ignore_errors=True)

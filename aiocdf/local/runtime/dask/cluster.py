@@ -101,7 +101,7 @@ class DaskCluster:
         try:
             await client.register_plugin(Host(), name=HOST)
             self._threads = sum((await client.nthreads()).values())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a worker raises comes out here
             await self.aclose()
             raise ConfigError(
                 f"the workers of {self._address} cannot run functions: install the same version of aiocdf[local,dask] on "
@@ -123,7 +123,7 @@ class DaskCluster:
         try:
             bundle = await asyncio.to_thread(pack, deployment, self._key)
             await self._ship(bundle)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as in `start`
             raise ConfigError(f"the code cannot be sent to the cluster: {type(error).__name__}: {error}") from None
         key = f"aiocdf-deploy-{uuid.uuid4()}"
         future = self._connected.submit(deploy_function, key, bundle.name, key=key, pure=False)

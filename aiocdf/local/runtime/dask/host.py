@@ -70,7 +70,7 @@ class Host(WorkerPlugin):
         self._grants: dict[str, asyncio.Future[Sealed]] = {}
         self._work: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
-    async def teardown(self, worker: Worker) -> None:  # type: ignore[override]
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - what Dask passes
         """End all function instances."""
         for task in (*self._work.values(), *self._deployed.values()):
             task.cancel()
