@@ -119,6 +119,12 @@ def serve(
             min=1, help="How many function instances run at once; as many as the memory suggests, if not given."
         ),
     ] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="WHERE", help="What runs functions: local, or a Dask cluster, as dask://HOST:8786.")
+    ] = "local",
+    rerun_lost: Annotated[
+        bool, typer.Option("--rerun-lost", help="Run calls again whose worker was lost: they may then run twice.")
+    ] = False,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -147,6 +153,8 @@ def serve(
             limits=limit or (),
             faults=faults,
             processes=processes,
+            executor=executor,
+            rerun_lost=rerun_lost,
         )
     )
 

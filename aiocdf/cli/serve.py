@@ -20,6 +20,7 @@ from aiocdf.cli.server_secrets import ServerSecrets, given_secret, kept_secrets
 from aiocdf.local import OAuthClient, User, serve
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.http.listening import is_free
+from aiocdf.local.runtime.executors import LOCAL
 from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
 
@@ -63,6 +64,8 @@ async def run_server(
     limits: Iterable[str],
     faults: Path | None,
     processes: int | None,
+    executor: str,
+    rerun_lost: bool,
 ) -> None:
     """Serve the functions below *folder* until cancelled.
 
@@ -85,6 +88,8 @@ async def run_server(
         limits: Which limits to change, as in `calls-per-function=10`.
         faults: The file that tells what goes wrong on purpose, if anything.
         processes: How many function instances may run at once; None for what the machine's memory suggests.
+        executor: What runs them: `local`, or a Dask cluster.
+        rerun_lost: Whether calls run again whose worker was lost.
 
     Raises:
         UsageError: There is no such folder, or no functions in it.
@@ -112,6 +117,8 @@ async def run_server(
         limits=allowed,
         faults=None if faults is None else await asyncio.to_thread(read_faults, faults),
         processes=processes,
+        executor=executor,
+        rerun_lost=rerun_lost,
         clients=(
             OAuthClient(client_id="local", client_secret=given or own.client_secret),
             OAuthClient(client_id="aiocdf", client_secret=None),
@@ -128,7 +135,7 @@ async def run_server(
             asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
             if open_to_others:
                 open_console().print(OPEN_TO_OTHERS, style="bold red")
-            _show(open_console(), server, environment, env_file)
+            _show(open_console(), server, environment, env_file, executor)
             _show_settings(open_console(), kept_in, allowed, faults)
             await asyncio.Event().wait()
 
@@ -153,13 +160,13 @@ def _show(
     server: LocalServer,
     environment: Mapping[str, str],
     env_file: Path | None,
+    executor: str,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
     console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
-    console.print(
-        f"\nUp to {server.processes} function instances run at once; further calls wait. --processes changes that."
-    )
+    where = "--processes changes that." if executor == LOCAL else f"They run on {executor}."
+    console.print(f"\nUp to {server.processes} function instances run at once; further calls wait. {where}")
     console.print(
         "\nTo call them, set these variables in another shell: aiocdf.Client.from_env() and other clients read them."
     )

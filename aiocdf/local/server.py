@@ -36,9 +36,7 @@ from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_
 from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
-from aiocdf.local.runtime.environments import Environments, default_cache
-from aiocdf.local.runtime.machine import Machine
-from aiocdf.local.runtime.pool import WorkerPool
+from aiocdf.local.runtime.executors import LOCAL, make_executor
 from aiocdf.local.state.clouds import Cloud, CloudName, cloud_of, limits_of
 from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import Ids, OAuthClient, User
@@ -66,8 +64,6 @@ __all__ = ["LocalServer", "serve"]
 SHUTDOWN_SECONDS = 1.0
 # Builds that take longer, because they install requirements, go on while the server runs.
 _BUILD_PATIENCE = 2.0
-LOCAL = "local"
-_DASK = {"dask": "tcp", "dask+tls": "tls"}
 
 
 def serve(
@@ -130,6 +126,7 @@ def serve(
             "or allow it with --open-to-others or serve(open_to_others=True)"
         )
     log = log or logging.getLogger("aiocdf.local")
+    limits = limits or limits_of(cloud)
     return LocalServer(
         root=Path(root),
         port=port,
@@ -139,38 +136,15 @@ def serve(
         clients=tuple(clients) or (OAuthClient(client_id="local"), OAuthClient(client_id="aiocdf", client_secret=None)),
         users=tuple(users) or (User(name="demo"),),
         cloud=cloud_of(cloud),
-        limits=limits or limits_of(cloud),
+        limits=limits,
         error_shape=error_shape,
         missing_key=missing_key,
         state=None if state is None else Path(state),
         fresh=fresh,
         faults=faults,
-        executor=_executor(executor, processes, limits or limits_of(cloud), log, rerun_lost=rerun_lost),
+        executor=make_executor(executor, processes=processes, rerun_lost=rerun_lost, limits=limits, log=log),
         log=log,
     )
-
-
-def _executor(name: str, processes: int | None, limits: Limits, log: logging.Logger, *, rerun_lost: bool) -> Executor:
-    """Return what runs functions."""
-    scheme, _, place = name.partition("://")
-    if scheme in _DASK and place:
-        if processes is not None:
-            raise ConfigError(
-                "processes is for this machine: a cluster runs as many instances as its workers have threads"
-            )
-        # The extra is not needed otherwise.
-        try:
-            from aiocdf.local.runtime.dask.cluster import DaskCluster
-        except ModuleNotFoundError as error:
-            if error.name not in {"dask", "distributed"}:
-                raise
-            raise ConfigError('a Dask cluster needs more packages: pip install "aiocdf[dask]"') from None
-        return DaskCluster(f"{_DASK[scheme]}://{place}", rerun_lost=rerun_lost, log_bytes=limits.log_bytes, log=log)
-    if name != LOCAL:
-        raise ConfigError(f"executor must be {LOCAL} or dask://HOST:PORT, not {name!r}")
-    if rerun_lost:
-        raise ConfigError("rerun_lost is for clusters: give an executor such as dask://HOST:PORT too")
-    return Machine(WorkerPool(processes=processes), Environments(default_cache() / "environments"))
 
 
 def _one_of(choices: Any) -> Any:
@@ -366,8 +340,10 @@ class LocalServer:
                 f"there are no functions in {str(self._root)!r}: a function is a folder with a handler.py in it"
             )
 
-    def _url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not to listen at
+    def _url(self, own_address: str | None = None) -> str:
+        """Return where the server is reached; `own_address` is of use if it listens at all addresses of this machine."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen at
+        host = own_address or loopback[self._host] if self._host in loopback else self._host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def _injector(self, routes: Iterable[Route]) -> Middleware | None:
@@ -390,7 +366,7 @@ class LocalServer:
             executor=self._executor,
             ids=ids,
             limits=self._limits,
-            base_url=self._url(),
+            base_url=self._url(self._executor.own_address),
             project=self.project,
             log=self._log,
         )

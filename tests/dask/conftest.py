@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -81,6 +82,17 @@ class Cluster:
         for process in processes:
             process.wait()
         self.workers.clear()
+        wait_for(lambda: not self.left())
+
+    def left(self) -> list[str]:
+        """Return the processes that the cluster has left behind: the environment of each has its cache."""
+        mark = f"XDG_CACHE_HOME={self.folder / 'cache'}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (process / "environ").read_bytes():
+                    found.append(process.name)
+        return found
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         name = options[options.index("--name") + 1] if "--name" in options else kind
@@ -98,10 +110,11 @@ def wait_for(condition, seconds=30):
         time.sleep(0.02)
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path / "cluster")
-    cluster.folder.mkdir()
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
+    """Run a cluster of three workers with four threads each."""
+    cluster = Cluster(folder)
+    folder.mkdir()
     try:
         cluster.start_scheduler()
         for name in ("a", "b", "c"):
@@ -110,6 +123,20 @@ def cluster(tmp_path):
         yield cluster
     finally:
         cluster.close()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A cluster that a test may damage."""
+    with running(tmp_path / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A cluster that several tests use."""
+    with running(tmp_path_factory.mktemp("shared") / "cluster") as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -37,6 +37,11 @@ class Executor(Protocol):
         """How many function instances may run at once."""
         ...
 
+    @property
+    def own_address(self) -> str:
+        """The address of this machine, as function instances see it."""
+        ...
+
     async def start(self) -> None:
         """Begin. Call this before anything else.
 

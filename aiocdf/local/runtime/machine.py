@@ -42,6 +42,11 @@ class Machine:
         """How many function instances may run at once."""
         return self._pool.processes
 
+    @property
+    def own_address(self) -> str:
+        """The address of this machine, as function instances see it."""
+        return "127.0.0.1"
+
     async def start(self) -> None:
         """Do nothing: processes start with the first calls."""
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 from distributed import Client
+from distributed.comm.addressing import get_address_host_port
+from distributed.utils import get_ip
 
 from aiocdf.errors import ConfigError
 from aiocdf.local.runtime.dask.bundle import pack
@@ -75,6 +77,7 @@ class DaskCluster:
         self._log = log
         self._key = secrets.token_bytes(16)
         self._threads = 0
+        self._own_address = ""
         self._client: Client | None = None
         self._calls: dict[str, _Call] = {}
         self._shipped: dict[str, asyncio.Task[None]] = {}
@@ -84,6 +87,11 @@ class DaskCluster:
     def processes(self) -> int:
         """How many threads the cluster had at the start: each runs one function instance at a time."""
         return self._threads
+
+    @property
+    def own_address(self) -> str:
+        """The address of this machine on the way to the scheduler, from which workers are not far."""
+        return self._own_address
 
     async def start(self) -> None:
         """Connect to the scheduler.
@@ -100,6 +108,7 @@ class DaskCluster:
         self._client = client
         try:
             await client.register_plugin(Host(), name=HOST)
+            self._own_address = await asyncio.to_thread(get_ip, *get_address_host_port(self._address))
             self._threads = sum((await client.nthreads()).values())
         except Exception as error:  # noqa: BLE001 - whatever a worker raises comes out here
             await self.aclose()
