@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "dask", "providers"]
 
 
 def runs(python: Path) -> bool:
@@ -84,7 +84,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/providers"]
+    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/dask", "--ignore=tests/providers"]
     if session.posargs:
         pytest(session, "pytest", *arguments)
         return
@@ -110,6 +110,13 @@ def sdk7(session: nox.Session) -> None:
     install_wheel(session, "tests", "sdk7")
     session.env["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     pytest(session, "pytest", *(session.posargs or ["tests/sdk/test_sync.py"]))
+
+
+@nox.session(requires=["package"])
+def dask(session: nox.Session) -> None:
+    """Run functions on a Dask cluster of three worker processes, and kill some."""
+    install_wheel(session, "tests", "dask")
+    pytest(session, "pytest", *(session.posargs or ["tests/dask"]))
 
 
 @nox.session(requires=["package"])

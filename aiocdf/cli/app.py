@@ -57,6 +57,8 @@ def serve(
     state: option.State = None,
     fresh: option.Fresh = False,
     processes: option.Processes = None,
+    executor: option.Executor = "local",
+    rerun_lost: option.RerunLost = False,
 ) -> None:
     """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
 
@@ -84,6 +86,8 @@ def serve(
         state=state,
         fresh=fresh,
         processes=processes,
+        executor=executor,
+        rerun_lost=rerun_lost,
     )
     run_until_signal(job.run())
 

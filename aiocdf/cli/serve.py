@@ -21,6 +21,7 @@ from aiocdf.cli.server_secrets import ServerSecrets, given_secret, kept_secrets
 from aiocdf.local import LocalServer, OAuthClient, User
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.http.listening import is_free
+from aiocdf.local.runtime.executors import LOCAL
 from aiocdf.local.settings import ServerSettings
 from aiocdf.local.state.clouds import limits_of
 from aiocdf.local.state.folder import state_folder
@@ -82,6 +83,8 @@ class ServeJob:
     state: Path | None
     fresh: bool
     processes: int | None
+    executor: str
+    rerun_lost: bool
 
     async def run(self) -> None:
         """Serve.
@@ -108,7 +111,7 @@ class ServeJob:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
                 if self.open_to_others:
                     open_console().print(OPEN_TO_OTHERS, style="bold red")
-                _show(open_console(), server, environment, self.env_file)
+                _show(open_console(), server, environment, self)
                 _show_settings(open_console(), state, settings.limits, self.faults)
                 await asyncio.Event().wait()
 
@@ -133,6 +136,8 @@ class ServeJob:
             fresh=self.fresh,
             faults=faults,
             processes=self.processes,
+            executor=self.executor,
+            rerun_lost=self.rerun_lost,
             log=None,
         )
 
@@ -156,23 +161,22 @@ def _show(
     console: Console,
     server: LocalServer,
     environment: Mapping[str, str],
-    env_file: Path | None,
+    job: ServeJob,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
     console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
-    console.print(
-        f"\nFunction instances that run at once: {server.processes}; further calls wait. --processes changes that."
-    )
+    where = "--processes changes that." if job.executor == LOCAL else f"They run on {job.executor}."
+    console.print(f"\nFunction instances that run at once: {server.processes}; further calls wait. {where}")
     console.print(
         "\nTo call them, set these variables in another shell: aiocdf.Client.from_env() and other clients read them."
     )
     console.print(f"{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
-    if env_file:
+    if job.env_file:
         console.print("\nUntil the server ends, this sets them too:\n")
-        console.out(f"set -a; . {shlex.quote(str(env_file.absolute()))}; set +a")
+        console.out(f"set -a; . {shlex.quote(str(job.env_file.absolute()))}; set +a")
 
 
 def _show_settings(console: Console, state: Path, limits: Limits, faults: Path | None) -> None:

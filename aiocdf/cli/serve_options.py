@@ -104,6 +104,12 @@ State = Annotated[
     ),
 ]
 Fresh = Annotated[bool, _option(_STATE, "Delete what earlier servers of DIR have kept.", "--fresh")]
+Executor = Annotated[
+    str, _option(_STATE, "What runs functions: local, or a Dask cluster, as dask://HOST:8786.", metavar="WHERE")
+]
+RerunLost = Annotated[
+    bool, _option(_STATE, "Run calls again whose worker was lost: they may then run twice.", "--rerun-lost")
+]
 Processes = Annotated[
     int | None,
     _option(

@@ -32,8 +32,7 @@ from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_
 from aiocdf.local.identity.routes import provider_routes
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
-from aiocdf.local.runtime.environments import Environments, default_cache
-from aiocdf.local.runtime.pool import WorkerPool
+from aiocdf.local.runtime.executors import LOCAL, make_executor
 from aiocdf.local.settings import ServerSettings
 from aiocdf.local.state.clouds import CloudName, cloud_of, limits_of
 from aiocdf.local.state.records import Ids, OAuthClient, User
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from aiocdf.local.faults.fault import Faults
     from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
+    from aiocdf.local.runtime.executor import Executor
     from aiocdf.local.settings import LoginFlow
     from aiocdf.local.state.limits import Limits
 
@@ -82,6 +82,8 @@ def serve(
     fresh: bool = False,
     faults: Faults | None = None,
     processes: int | None = None,
+    executor: str = LOCAL,
+    rerun_lost: bool = False,
     log: logging.Logger | None = None,
 ) -> LocalServer:
     """Return a local server of the functions below a folder, to be used with `async with`.
@@ -109,6 +111,8 @@ def serve(
         fresh=fresh,
         faults=faults,
         processes=processes,
+        executor=executor,
+        rerun_lost=rerun_lost,
         log=log,
     )
     return LocalServer(settings)
@@ -125,7 +129,7 @@ class LocalServer:
     _settings: ServerSettings
     _port: int = attrs.field(init=False, repr=False)
     _issuer: Issuer = attrs.field(init=False, repr=False)
-    _pool: WorkerPool = attrs.field(init=False, repr=False)
+    _executor: Executor = attrs.field(init=False, repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
     _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
@@ -135,8 +139,14 @@ class LocalServer:
         """Make clients, users and the folder known."""
         settings = self._settings
         self._issuer = Issuer(Tokens())
-        self._pool = WorkerPool(processes=settings.processes)
-        self._builder = Builder(self._pool, Environments(default_cache() / "environments"), settings.log)
+        self._executor = make_executor(
+            settings.executor,
+            processes=settings.processes,
+            rerun_lost=settings.rerun_lost,
+            limits=settings.limits,
+            log=settings.log,
+        )
+        self._builder = Builder(self._executor, settings.log)
         self._catalogue = Catalogue(settings.root, self._builder, cloud_of(settings.cloud))
         for client in settings.clients:
             self._issuer.add_client(client)
@@ -165,7 +175,8 @@ class LocalServer:
         if self._running is not None:
             raise WrongState("this server was started before; make another one with serve()")
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._pool.aclose)
+            stack.push_async_callback(self._executor.aclose)
+            await self._executor.start()
             stack.push_async_callback(self._builder.aclose)
             await self._check_root()
             # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
@@ -205,7 +216,7 @@ class LocalServer:
     @property
     def processes(self) -> int:
         """How many function instances may run at once."""
-        return self._pool.processes
+        return self._executor.processes
 
     def functions(self) -> tuple[Function, ...]:
         """Return the functions that the server last saw in its folder. Each request that needs them looks again.
@@ -301,9 +312,10 @@ class LocalServer:
                 f"there are no functions in {str(root)!r}: a function is a folder with a handler.py in it"
             )
 
-    def _url(self) -> str:
-        host = self._settings.host
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen at
+    def _url(self, own_address: str | None = None) -> str:
+        """Return where the server is reached; `own_address` is of use if it listens at all addresses of this machine."""
+        host, loopback = self._settings.host, {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen at
+        host = own_address or loopback[host] if host in loopback else host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def _injector(self, routes: Iterable[Route]) -> Middleware | None:
@@ -354,10 +366,10 @@ class LocalServer:
         self._executions = executions = Executions(
             store=store,
             issuer=self._issuer,
-            pool=self._pool,
+            executor=self._executor,
             ids=ids,
             limits=settings.limits,
-            base_url=self._url(),
+            base_url=self._url(self._executor.own_address),
             project=self.project,
             log=settings.log,
         )

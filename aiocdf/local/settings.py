@@ -77,6 +77,9 @@ class ServerSettings:
         fresh: Whether to delete what an earlier server has kept in `state`.
         faults: What goes wrong on purpose; nothing if not given.
         processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
+        executor: What runs function instances: `local`, or the scheduler of a Dask cluster, as in `dask://host:8786`, or
+            `dask+tls://host:8786`. The latter needs the extra `dask`, here and on the workers.
+        rerun_lost: Whether a call runs again if its worker is lost in the middle of it; else it ends as Failed.
         log: Where calls and crashes are logged; the logger `aiocdf.local` if not given.
 
     Raises:
@@ -101,6 +104,8 @@ class ServerSettings:
     fresh: bool
     faults: Faults | None = attrs.field(validator=attrs.validators.optional(of_kind(Faults)))
     processes: int | None
+    executor: str
+    rerun_lost: bool
     log: logging.Logger = attrs.field(converter=_logger, repr=False)
 
     @host.validator

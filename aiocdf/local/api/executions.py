@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.runtime.catalogue import Function
-    from aiocdf.local.runtime.pool import WorkerPool
+    from aiocdf.local.runtime.executor import Executor
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Ids, Session
     from aiocdf.local.state.schedules import Schedule
@@ -93,7 +93,7 @@ class Executions:
     Args:
         store: Where calls and their ends are written.
         issuer: Who gives the tokens that functions call back with.
-        pool: The worker processes that run functions.
+        executor: Runs functions.
         ids: Where ids of calls come from.
         limits: How many calls may run, and how much they may say.
         base_url: Where functions reach the server.
@@ -103,7 +103,7 @@ class Executions:
 
     _store: Store
     _issuer: Issuer
-    _pool: WorkerPool
+    _executor: Executor
     _ids: Ids
     _limits: Limits
     _base_url: str
@@ -238,7 +238,7 @@ class Executions:
         try:
             outcome = await self._outcome(call, function, session, data, begin)
         except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
-            self._log.exception("call %s of %s broke the worker pool", call.id, function.deployment.external_id)
+            self._log.exception("call %s of %s broke the executor", call.id, function.deployment.external_id)
             outcome = BROKEN
         finally:
             if self._waiting.remove(call.id):
@@ -276,7 +276,7 @@ class Executions:
             scheduled_time=call.scheduled_time,
         )
         try:
-            return await self._pool.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)
+            return await self._executor.run(function.build.deployment, invocation, self._logs[call.id].add, on_begin)
         finally:
             await self._issuer.revoke(token)
 

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from aiocdf.errors import ConfigError
-from aiocdf.local.runtime.interpreters import find_interpreter
 
 if TYPE_CHECKING:
     import logging
     from pathlib import Path
 
     from aiocdf.local.runtime.deployment import Deployment
-    from aiocdf.local.runtime.environments import Environments
-    from aiocdf.local.runtime.pool import WorkerPool
+    from aiocdf.local.runtime.executor import Executor
 
 __all__ = ["Build", "Builder"]
 
 BuildStatus = Literal["Queued", "Deploying", "Ready", "Failed"]
 
 _BUILDS_AT_ONCE = 4
-_IMPORT_LIMIT = 60.0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -31,12 +28,14 @@ class Build:
     """What has become of a deployment so far. It changes while the build goes on.
 
     Args:
-        deployment: What is deployed. Once Ready, it can be given to `WorkerPool.run`.
+        asked: The function, as it was on disk when the build began.
+        deployment: What is deployed. Once Ready, it can be given to `Executor.run`.
         status: How far it is.
         error: Why it is Failed: a line with the reason, the file and the line, then the traceback or the build log.
         runtime_version: The version of its Python, such as `3.11.7`, once it is known.
     """
 
+    asked: Deployment
     deployment: Deployment
     status: BuildStatus = "Queued"
     error: str | None = None
@@ -45,7 +44,7 @@ class Build:
 
 @attrs.define(eq=False)
 class Builder:
-    """Builds functions: finds their Python, installs their requirements, and imports the handler once.
+    """Builds functions: lets the executor make them ready, a few at a time.
 
     It treats functions of the folder and functions made through the API alike. For the latter, write the code to a folder
     of its own, then::
@@ -57,13 +56,11 @@ class Builder:
         builder.forget(folder)                  # when the function is deleted
 
     Args:
-        pool: Runs the functions; it keeps the process that did the import for the first call.
-        environments: Where requirements are installed.
+        executor: Makes functions ready where it runs them.
         log: Where failures are reported, in one line each.
     """
 
-    _pool: WorkerPool
-    _environments: Environments
+    _executor: Executor
     _log: logging.Logger
     _builds: dict[Path, Build] = attrs.field(factory=dict, init=False)
     _tasks: dict[Path, asyncio.Task[None]] = attrs.field(factory=dict, init=False)
@@ -78,10 +75,10 @@ class Builder:
             deployment: The function, as it is on disk now.
         """
         found = self._builds.get(deployment.path)
-        if found is not None and attrs.evolve(found.deployment, python=deployment.python) == deployment:
+        if found is not None and found.asked == deployment:
             return found
         self.forget(deployment.path)
-        build = self._builds[deployment.path] = Build(deployment=deployment)
+        build = self._builds[deployment.path] = Build(asked=deployment, deployment=deployment)
         if deployment.error is not None:
             self._fail(build, deployment.error)
         else:
@@ -137,18 +134,8 @@ class Builder:
                 del self._tasks[build.deployment.path]
 
     async def _deploy(self, build: Build) -> None:
-        interpreter = await find_interpreter(build.deployment.runtime)
-        build.runtime_version = interpreter.version
-        python = await self._environments.python(build.deployment, interpreter)
-        deployment = attrs.evolve(build.deployment, python=python)
-        try:
-            async with asyncio.timeout(_IMPORT_LIMIT):
-                outcome = await self._pool.run(deployment, None, lambda *_: None)
-        except TimeoutError:
-            raise ConfigError(f"the import of the handler took more than {_IMPORT_LIMIT:g} seconds") from None
-        if outcome.status != "Completed":
-            raise ConfigError("\n".join(filter(None, (outcome.message, outcome.trace))))
-        build.deployment = deployment
+        deployed = await self._executor.deploy(build.deployment)
+        build.deployment, build.runtime_version = deployed.deployment, deployed.runtime_version
         build.status = "Ready"
 
     def _fail(self, build: Build, error: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiocdf.local.state.clouds import Cloud, Range
     from aiocdf.secret import Secret
 
-__all__ = ["Deployment", "check_handler", "discover", "read_deployment"]
+__all__ = ["Deployment", "check_handler", "discover", "files_below", "read_deployment"]
 
 _HANDLER = "handler.py"
 _ARGUMENTS = {"client", "data", "function_call_info", "secrets"}
@@ -50,6 +50,7 @@ class Deployment:
         extra_index_urls: More package indexes.
         takes_client: Whether `handle` takes `client`.
         python: The interpreter to run it with.
+        bundle: The name of its code on a cluster.
         description: What the function is for.
         owner: Who answers for it.
         metadata: Anything else that is to be known of it.
@@ -72,6 +73,7 @@ class Deployment:
     extra_index_urls: tuple[Secret, ...] = ()
     takes_client: bool = False
     python: str = sys.executable
+    bundle: str | None = None
     description: str | None = None
     owner: str | None = None
     metadata: Mapping[str, str] = attrs.field(factory=dict)
@@ -127,6 +129,11 @@ def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
         return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
     deployment = read_deployment(folder, external_id=function.external_id, settings=function.settings)
     return attrs.evolve(deployment, name=function.settings.get("name", function.external_id))
+
+
+def files_below(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder that can be part of the function. It blocks on the disk."""
+    return [path for path, *_ in _files(str(folder))]
 
 
 def _fingerprint(folder: Path) -> str:

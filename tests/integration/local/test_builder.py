@@ -10,17 +10,17 @@ import zipfile
 
 import pytest
 
-from aiocdf.local.runtime import builder as builder_module
-from aiocdf.local.runtime import environments, interpreters
+from aiocdf.local.runtime import environments, interpreters, machine
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.deployment import read_deployment
 from aiocdf.local.runtime.environments import Environments
+from aiocdf.local.runtime.machine import Machine
 from aiocdf.secret import Secret
 
 
 @pytest.fixture
 async def builder(stage, tmp_path):
-    builder = Builder(stage.pool, Environments(tmp_path / "environments"), logging.getLogger("aiocdf.local"))
+    builder = Builder(Machine(stage.pool, Environments(tmp_path / "environments")), logging.getLogger("aiocdf.local"))
     yield builder
     await builder.aclose()
 
@@ -102,7 +102,7 @@ async def test_change_is_built_and_the_old_build_is_given_up(stage, builder, tmp
 
 async def test_import_has_a_time_limit(stage, builder, monkeypatch):
     """An import that hangs does not deploy for ever."""
-    monkeypatch.setattr(builder_module, "_IMPORT_LIMIT", 0.3)
+    monkeypatch.setattr(machine, "_IMPORT_LIMIT", 0.3)
     stage.write("while True: pass\ndef handle(): pass")
 
     assert "more than 0.3 seconds" in (await builder.finished(stage.deployment())).error

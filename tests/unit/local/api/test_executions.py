@@ -24,7 +24,9 @@ from aiocdf.local.state.tokens import Tokens
 from aiocdf.secret import Secret
 
 DEPLOYMENT = Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
-FUNCTION = Function(id=7, created_time=0, deployment=DEPLOYMENT, build=Build(deployment=DEPLOYMENT, status="Ready"))
+FUNCTION = Function(
+    id=7, created_time=0, deployment=DEPLOYMENT, build=Build(asked=DEPLOYMENT, deployment=DEPLOYMENT, status="Ready")
+)
 
 
 class Pool:
@@ -64,7 +66,7 @@ async def executions(store, issuer, pool):
     executions = Executions(
         store=store,
         issuer=issuer,
-        pool=pool,
+        executor=pool,
         ids=Ids(),
         limits=Limits(calls_per_function=2, calls_per_project=2, log_bytes=25, response_bytes=4),
         base_url="http://127.0.0.1:1",

@@ -50,7 +50,7 @@ class Builds:
     """Builds nothing."""
 
     def begin(self, deployment):
-        return Build(deployment=deployment, status="Ready")
+        return Build(asked=deployment, deployment=deployment, status="Ready")
 
     def forget(self, path):
         pass
