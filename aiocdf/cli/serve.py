@@ -155,6 +155,7 @@ def _show(
     env_file: Path | None,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
+    console.out(f"Watch it, and call its functions, in a browser: {server.page_url}", highlight=False)
     console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
     console.print(
