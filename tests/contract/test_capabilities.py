@@ -60,6 +60,7 @@ OPEN = {
     "GET /page/detail.js",
     "GET /page/elements.js",
     "GET /page/events",
+    "GET /page/icon.svg",
     "GET /page/main.js",
     "GET /page/server.js",
     "GET /page/style.css",

@@ -23,7 +23,13 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-TYPES: Final = {"css": "text/css", "html": "text/html", "js": "text/javascript", "json": "application/json"}
+TYPES: Final = {
+    "css": "text/css",
+    "html": "text/html",
+    "js": "text/javascript",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+}
 
 
 def static_routes(folder: Traversable, names: Mapping[str, str]) -> Iterable[Route]:

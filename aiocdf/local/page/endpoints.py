@@ -39,7 +39,16 @@ FILES: Final = {
     PAGE_PATH: "index.html",
     **{
         f"{PAGE_PATH}/{name}": name
-        for name in ("style.css", "main.js", "server.js", "elements.js", "calls.js", "timeline.js", "detail.js")
+        for name in (
+            "style.css",
+            "icon.svg",
+            "main.js",
+            "server.js",
+            "elements.js",
+            "calls.js",
+            "timeline.js",
+            "detail.js",
+        )
     },
 }
 #: As whom functions run that are called from the page.
