@@ -62,6 +62,7 @@ function showLimits() {
 
 function measured(id) {
   const known = [...calls.values()].filter((call) => call.functionId === id);
+  if (!known.length) return "No recent calls";
   const times = known.filter((call) => !isLive(call)).map(took).sort((a, b) => a - b);
   const failed = known.filter((call) => call.state === "Failed" || call.state === "Timeout").length;
   const middle = times.length ? `, median ${duration(times[Math.floor(times.length / 2)])}, longest ${duration(times.at(-1))}` : "";

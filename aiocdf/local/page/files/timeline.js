@@ -6,10 +6,11 @@ import { byId, clock, element, setText } from "./elements.js";
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_LANES = 12;
 const GAP = 1;
+const NARROWEST = 4; // pixels
 
 function rectangle(kind, from, to, lane, height, label, chosen) {
   const bar = document.createElementNS(SVG, "rect");
-  const at = { x: `${from * 100}%`, width: `${Math.max(to - from, 0.002) * 100}%`, y: lane * height + GAP, height: height - 2 * GAP, rx: 2 };
+  const at = { x: from, width: Math.max(to - from, NARROWEST), y: lane * height + GAP, height: height - 2 * GAP, rx: 2 };
   for (const [name, value] of Object.entries(at)) bar.setAttribute(name, value);
   bar.setAttribute("class", chosen ? `${kind} chosen` : kind);
   const title = document.createElementNS(SVG, "title");
@@ -37,7 +38,8 @@ function bars(call, lane, height, place, now, chosen) {
 }
 
 function drawRow(svg, row, from, now, chosenId, choose) {
-  const place = (time) => Math.min(1, Math.max(0, (time - from) / (now - from)));
+  const width = svg.clientWidth;
+  const place = (time) => width * Math.min(1, Math.max(0, (time - from) / (now - from)));
   const ends = [];
   const placed = row.sort((a, b) => a.id - b.id).map((call) => [call, laneFor(call, ends, now)]);
   const height = ends.length > 4 ? 8 : 14;
