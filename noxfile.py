@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page"]
 
 
 def runs(python: Path) -> bool:
@@ -84,7 +84,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/providers"]
+    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/providers", "--ignore=tests/page"]
     if session.posargs:
         pytest(session, "pytest", *arguments)
         return
@@ -122,6 +122,15 @@ def providers(session: nox.Session) -> None:
     session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PROVIDER), external=True)
     install_wheel(session, "tests")
     pytest(session, "pytest", *(session.posargs or [str(PROVIDER)]))
+
+
+@nox.session(requires=["package"])
+def page(session: nox.Session) -> None:
+    """Use the page of the local server in a real browser."""
+    if not shutil.which("chromium"):
+        session.skip("the page is tested in Chromium: put chromium on the PATH")
+    install_wheel(session, "tests", "page")
+    pytest(session, "pytest", *(session.posargs or ["tests/page"]))
 
 
 def peer(session: nox.Session) -> str:

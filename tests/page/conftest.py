@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from aiocdf.local import serve
 
-CHROMIUM = os.environ.get("AIOCDF_CHROMIUM") or shutil.which("chromium")
+CHROMIUM = shutil.which("chromium")
 FUNCTIONS = {
     "double": 'def handle(data):\n    return {"value": 2 * data["x"]}\n',
     "boom": 'def handle(data):\n    print("about to fail")\n    return 1 / data["divisor"]\n',

@@ -7,10 +7,14 @@ too slow learns that it has missed something.
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+
+from aiocdf.local.state.records import PER_MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,25 @@ class CallChange:
 
     call: Call
     state: CallState
+
+    def shown(self) -> dict[str, Any]:
+        """Return this as JSON values. The id of a call has the time when it was accepted; its start can be later."""
+        call = self.call
+        return {
+            "id": call.id,
+            "functionId": call.function_id,
+            "state": self.state,
+            "accepted": min(call.id // PER_MILLISECOND, call.start_time),
+            "start": call.start_time,
+            "end": call.end_time,
+            "error": call.message,
+            "scheduleId": call.schedule_id,
+        }
+
+    @functools.cached_property
+    def json(self) -> str:
+        """The same as JSON text, which is made once for all readers."""
+        return json.dumps(self.shown())
 
 
 @attrs.define(eq=False)

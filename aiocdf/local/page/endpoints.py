@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,19 +11,20 @@ import attrs
 from aiohttp import web
 
 from aiocdf.local.api.calls import check_size, ready_function
+from aiocdf.local.api.feed import CallChange
 from aiocdf.local.http import fields
 from aiocdf.local.http.application import Route
 from aiocdf.local.http.problems import Problem
 from aiocdf.local.http.static_files import static_routes
 from aiocdf.local.identity.issuer import digest, random_secret
 from aiocdf.local.page.event_stream import streaming
-from aiocdf.local.state.records import ALL_CAPABILITIES, PER_MILLISECOND, Session, now_ms
+from aiocdf.local.state.records import ALL_CAPABILITIES, Session, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from aiocdf.local.api.executions import Executions
-    from aiocdf.local.api.feed import CallState, Feed, Reader
+    from aiocdf.local.api.feed import Feed, Reader
     from aiocdf.local.api.registry import FunctionRegistry
     from aiocdf.local.page.access import PageKey
     from aiocdf.local.page.event_stream import EventStream
@@ -108,7 +110,7 @@ class PageEndpoints:
         check_size(data, self.limits)
         function = await ready_function(self.registry, function_id)
         call = await self.executions.start(function, await self._nonce(), data)
-        return web.json_response(self._shown(call, self.executions.state(call)), status=201)
+        return web.json_response(self._change(call).shown(), status=201)
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """Send the log of a call as it grows, and how the call ended when it has."""
@@ -121,23 +123,23 @@ class PageEndpoints:
             if not self.feed.closed:
                 await self._send_lines(stream, (await self.store.log(call_id))[sent:])
                 for call in await self.store.calls(function_id, [call_id]):
-                    await stream.send("end", await self._ended(call))
+                    await stream.send("end", json.dumps(await self._ended(call)))
         return stream.response
 
-    async def _news(self, reader: Reader) -> AsyncIterator[tuple[str, Any]]:
-        """Yield the events that a reader has not had."""
+    async def _news(self, reader: Reader) -> AsyncIterator[tuple[str, str]]:
+        """Yield the events that a reader has not had, with their data as JSON text."""
         if reader.missed:
             reader.missed = False
             reader.overview = False
             recent = await self.store.recent_calls(RECENT_CALLS)
-            calls = [self._shown(call, self.executions.state(call)) for call in recent]
-            yield "snapshot", {"now": now_ms(), "calls": calls, **await self.overview.read()}
+            calls = [self._change(call).shown() for call in recent]
+            yield "snapshot", json.dumps({"now": now_ms(), "calls": calls, **await self.overview.read()})
         if reader.overview:
             reader.overview = False
-            yield "overview", await self.overview.read()
+            yield "overview", json.dumps(await self.overview.read())
         if reader.changes:
             changes, reader.changes = reader.changes, {}
-            yield "calls", [self._shown(change.call, change.state) for change in changes.values()]
+            yield "calls", f"[{','.join(change.json for change in changes.values())}]"
 
     async def _follow(self, call_id: int, stream: EventStream) -> int:
         """Send what a call prints while it runs, and return how many lines these are."""
@@ -154,7 +156,7 @@ class PageEndpoints:
     async def _send_lines(self, stream: EventStream, lines: Sequence[LogLine]) -> None:
         for start in range(0, len(lines), LINES_AT_ONCE):
             chosen = lines[start : start + LINES_AT_ONCE]
-            await stream.send("log", [attrs.asdict(line) for line in chosen])
+            await stream.send("log", json.dumps([attrs.asdict(line) for line in chosen]))
 
     async def _nonce(self) -> Secret:
         """Make a session, and return what binds it."""
@@ -177,18 +179,7 @@ class PageEndpoints:
         response = (await self.store.response(call.id) or b"").decode(errors="replace")
         cut = len(response) > MOST_SHOWN
         shown = {"response": response[:MOST_SHOWN], "responseCut": cut, "trace": call.trace}
-        return self._shown(call, self.executions.state(call)) | shown
+        return self._change(call).shown() | shown
 
-    @staticmethod
-    def _shown(call: Call, state: CallState) -> dict[str, Any]:
-        """Return a call as JSON values. Its id has the time when it was accepted; its start can be later."""
-        return {
-            "id": call.id,
-            "functionId": call.function_id,
-            "state": state,
-            "accepted": min(call.id // PER_MILLISECOND, call.start_time),
-            "start": call.start_time,
-            "end": call.end_time,
-            "error": call.message,
-            "scheduleId": call.schedule_id,
-        }
+    def _change(self, call: Call) -> CallChange:
+        return CallChange(call, self.executions.state(call))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from aiohttp import web
@@ -28,9 +27,9 @@ class EventStream:
 
     response: web.StreamResponse
 
-    async def send(self, event: str, data: Any) -> None:
-        """Send an event, and wait until the reader has room for the next."""
-        await self._write(f"event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode())
+    async def send(self, event: str, data: str) -> None:
+        """Send an event, whose data is one line, and wait until the reader has room for the next."""
+        await self._write(f"event: {event}\ndata: {data}\n\n".encode())
 
     async def wait(self, news: asyncio.Event) -> None:
         """Wait for news, and keep the connection alive meanwhile."""

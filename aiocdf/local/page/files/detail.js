@@ -22,9 +22,10 @@ export function showTimes(nameOf) {
 
 function showEnd(call) {
   learn([call]);
-  const failure = [call.error, call.trace].filter(Boolean).join("\n\n");
-  byId("detail-failure").hidden = !failure;
-  setText(byId("detail-error"), failure);
+  byId("detail-failure").hidden = !call.error;
+  setText(byId("detail-error"), call.error ?? "");
+  byId("detail-trace").hidden = !call.trace;
+  setText(byId("detail-trace"), call.trace ?? "");
   byId("detail-answer").hidden = call.state !== "Completed";
   setText(byId("detail-response"), (call.response || "") + (call.responseCut ? "\n… (the rest is not shown)" : ""));
 }
