@@ -116,7 +116,7 @@ async def test_markup_of_a_function_is_text(open_page):
     """What a function prints or raises is shown as text, and never becomes a part of the page."""
     page = await open_page()
     await call(page, "markup", {})
-    await page.get_by_label("Failure").get_by_text("<b>bold</b>").wait_for()
+    await page.get_by_label("Failure").get_by_text("ValueError: <b>bold</b>", exact=True).wait_for()
     assert "<img src=x" in await page.get_by_role("log").inner_text()
     assert 0 == await page.locator("img").count()
 
