@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 
 import pytest
 
@@ -65,6 +67,39 @@ async def test_edit_while_it_is_open(open_page, root):
     assert "line 1" in await broken.locator("summary").inner_text()
     (root / "broken" / "handler.py").write_text("def handle():\n    pass\n")
     await broken.get_by_text("Ready").wait_for()
+
+
+async def test_function_that_comes_and_goes(open_page, root):
+    """A function that is added gets its row, and one that is deleted loses it."""
+    page = await open_page()
+    names = page.locator("#timeline .name")
+    await page.locator("#functions li", has_text="gate").wait_for()
+    before = await names.all_inner_texts()
+    shutil.copytree(root / "double", root / "zebra")
+    await page.locator("#functions li", has_text="zebra").wait_for()
+    await page.locator("#timeline .name", has_text="zebra").wait_for()
+    assert [*before, "zebra"] == await names.all_inner_texts()
+    shutil.rmtree(root / "zebra")
+    await page.locator("#timeline .name", has_text="zebra").wait_for(state="detached")
+    assert before == await names.all_inner_texts()
+    assert "axis" == await page.evaluate("document.querySelector('#timeline').lastElementChild.className")
+
+
+async def test_slow_snapshot(browser, server):
+    """A page that is drawn before it knows anything shows everything once it does."""
+    page = await browser.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    async def later(route):
+        await asyncio.sleep(1.2)
+        await route.continue_()
+
+    await page.route("**/page/events", later)
+    await page.goto(server.page_url)
+    await page.locator("#timeline .name", has_text="gate").wait_for()
+    await asyncio.sleep(0.6)
+    assert [] == complaints
 
 
 async def test_what_cannot_be_called(open_page):

@@ -55,9 +55,10 @@ export function showTimeline(functions, seconds, chosenId, choose) {
   const from = now - seconds * 1000;
   const host = byId("timeline");
   const seen = [...calls.values()].filter((call) => (call.end ?? now) >= from);
-  while (host.children.length > functions.length * 2 + 1) host.lastChild.remove();
-  while (host.children.length < functions.length * 2) {
-    host.append(element("span", { class: "name" }), document.createElementNS(SVG, "svg"));
+  const axis = host.lastElementChild;
+  while (host.children.length > functions.length * 2 + 1) host.firstElementChild.remove();
+  while (host.children.length < functions.length * 2 + 1) {
+    axis.before(element("span", { class: "name" }), document.createElementNS(SVG, "svg"));
   }
   functions.forEach((each, place) => {
     const [name, svg] = [host.children[2 * place], host.children[2 * place + 1]];
@@ -65,7 +66,5 @@ export function showTimeline(functions, seconds, chosenId, choose) {
     name.title = each.name;
     drawRow(svg, seen.filter((call) => call.functionId === each.id), from, now, chosenId, choose);
   });
-  if (host.children.length === functions.length * 2) host.append(element("div", { class: "axis" }, element("span", {}), element("span", {})));
-  setText(host.lastChild.firstChild, clock(from));
-  setText(host.lastChild.lastChild, "now");
+  setText(axis.firstElementChild, clock(from));
 }
