@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "dask", "providers"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "dask", "providers", "page"]
 
 
 def runs(python: Path) -> bool:
@@ -84,7 +84,8 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    arguments = session.posargs or ["-n", "2", "--ignore=tests/sdk", "--ignore=tests/dask", "--ignore=tests/providers"]
+    others = ("sdk", "dask", "providers", "page")
+    arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
         pytest(session, "pytest", *arguments)
         return
@@ -129,6 +130,15 @@ def providers(session: nox.Session) -> None:
     session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PROVIDER), external=True)
     install_wheel(session, "tests")
     pytest(session, "pytest", *(session.posargs or [str(PROVIDER)]))
+
+
+@nox.session(requires=["package"])
+def page(session: nox.Session) -> None:
+    """Use the page of the local server in a real browser."""
+    if not shutil.which("chromium"):
+        session.skip("the page is tested in Chromium: put chromium on the PATH")
+    install_wheel(session, "tests", "page")
+    pytest(session, "pytest", *(session.posargs or ["tests/page"]))
 
 
 def peer(session: nox.Session) -> str:

@@ -164,6 +164,7 @@ def _show(
     job: ServeJob,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
+    console.out(f"Watch it, and call its functions, in a browser: {server.page_url}", highlight=False)
     console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
     where = "--processes changes that." if job.executor == LOCAL else f"They run on {job.executor}."

@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-from aiohttp import web
 
-from aiocdf.errors import ConfigError, InvalidArgument, WrongState
-from aiocdf.local.api.calls import CallEndpoints, ErrorShape
-from aiocdf.local.api.documents import DocumentEndpoints
-from aiocdf.local.api.executions import Executions
-from aiocdf.local.api.files import FileEndpoints
-from aiocdf.local.api.functions import FunctionEndpoints, MissingKey
-from aiocdf.local.api.module_schedules import load_module_schedules
-from aiocdf.local.api.registry import FunctionRegistry
-from aiocdf.local.api.scheduler import Scheduler
-from aiocdf.local.api.schedules import ScheduleEndpoints
-from aiocdf.local.api.sessions import SessionEndpoints
-from aiocdf.local.faults.middleware import FaultInjector
-from aiocdf.local.http.application import application
-from aiocdf.local.http.connections import Runner
-from aiocdf.local.http.hosts import AllowedHosts
+from aiocdf.errors import InvalidArgument, WrongState
+from aiocdf.local.assembly import Assembly
 from aiocdf.local.http.listening import listen
-from aiocdf.local.identity.discovery import DISCOVERY_PATH
+from aiocdf.local.identity.client_environment import client_environment, first_client
 from aiocdf.local.identity.issuer import Issuer
-from aiocdf.local.identity.oauth import TOKEN_PATH, authenticate_bearer, expire_bearer
-from aiocdf.local.identity.routes import provider_routes
+from aiocdf.local.page.access import PageKey
+from aiocdf.local.page.endpoints import PAGE_PATH
 from aiocdf.local.runtime.builder import Builder
 from aiocdf.local.runtime.catalogue import Catalogue
 from aiocdf.local.runtime.executors import LOCAL, make_executor
 from aiocdf.local.settings import ServerSettings
 from aiocdf.local.state.clouds import CloudName, cloud_of, limits_of
-from aiocdf.local.state.records import Ids, OAuthClient, User
-from aiocdf.local.state.store import Store, open_store
+from aiocdf.local.state.store import open_store
 from aiocdf.local.state.tokens import Tokens
 
 if TYPE_CHECKING:
     import logging
     import os
-    import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
 
-    from aiohttp.typedefs import Middleware
-
     from aiocdf.client import Client
+    from aiocdf.local.api.calls import ErrorShape
+    from aiocdf.local.api.executions import Executions
+    from aiocdf.local.api.functions import MissingKey
     from aiocdf.local.faults.fault import Faults
-    from aiocdf.local.http.application import Route
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.runtime.executor import Executor
     from aiocdf.local.settings import LoginFlow
     from aiocdf.local.state.limits import Limits
+    from aiocdf.local.state.records import OAuthClient, User
 
 __all__ = ["LocalServer", "serve"]
 
-# Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
-SHUTDOWN_SECONDS = 1.0
 # Builds that take longer, because they install requirements, go on while the server runs.
 _BUILD_PATIENCE = 2.0
 
@@ -132,6 +114,7 @@ class LocalServer:
     _executor: Executor = attrs.field(init=False, repr=False)
     _builder: Builder = attrs.field(init=False, repr=False)
     _catalogue: Catalogue = attrs.field(init=False, repr=False)
+    _page_key: PageKey = attrs.field(factory=PageKey, init=False, repr=False)
     _executions: Executions | None = attrs.field(default=None, init=False, repr=False)
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
@@ -187,7 +170,7 @@ class LocalServer:
             store = await stack.enter_async_context(
                 open_store(self._settings.state, fresh=self._settings.fresh, limits=self._settings.limits)
             )
-            await self._compose(listeners, store, stack)
+            self._executions = await self._assembly().start(listeners, store, stack)
             await self._builder.settle(_BUILD_PATIENCE)
             self._running = stack.pop_all()
 
@@ -202,6 +185,15 @@ class LocalServer:
         if self._running is None:
             raise WrongState("the server has no address before it is started: use it with `async with`")
         return self._url()
+
+    @property
+    def page_url(self) -> str:
+        """Where the page is that shows what the server does. Whoever has this address can call functions.
+
+        Raises:
+            WrongState: The server is not started.
+        """
+        return f"{self.url}{PAGE_PATH}#{self._page_key.key.reveal()}"
 
     @property
     def project(self) -> str:
@@ -255,25 +247,8 @@ class LocalServer:
             ConfigError: The server has no such client.
             WrongState: It is not started.
         """
-        client = self._first_client(public=login_flow != "client_credentials")
-        common = {
-            "CDF_URL": self.url,
-            "CDF_PROJECT": self.project,
-            "LOGIN_FLOW": login_flow,
-            "IDP_CLIENT_ID": client.client_id,
-        }
-        if client.client_secret is None:
-            return common | {
-                "PROVIDER": "other",
-                "IDP_DISCOVERY_URL": self.url + DISCOVERY_PATH,
-                "IDP_SCOPES": f"{self.url}/.default,offline_access",
-                "IDP_REDIRECT_URI": "http://127.0.0.1/callback",
-            }
-        return common | {
-            "IDP_TOKEN_URL": self.url + TOKEN_PATH,
-            "IDP_CLIENT_SECRET": client.client_secret.reveal(),
-            "IDP_SCOPES": f"{self.url}/.default",
-        }
+        client = first_client(self._settings.clients, public=login_flow != "client_credentials")
+        return client_environment(client, url=self.url, project=self.project, login_flow=login_flow)
 
     def client(self, **overrides: Any) -> Client:
         """Return a client of this server, acting as the first of `clients` that has a secret.
@@ -296,13 +271,6 @@ class LocalServer:
             )
         return Client(**settings)
 
-    def _first_client(self, *, public: bool) -> OAuthClient:
-        for client in self._settings.clients:
-            if client.public == public:
-                return client
-        kind = "without a secret, for users to sign in to" if public else "with a secret"
-        raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
-
     async def _check_root(self) -> None:
         root = self._settings.root
         if not await asyncio.to_thread(root.is_dir):
@@ -318,80 +286,14 @@ class LocalServer:
         host = own_address or loopback[host] if host in loopback else host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    def _injector(self, routes: Iterable[Route]) -> Middleware | None:
-        """Return what makes the faults happen that were asked for."""
-        if self._settings.faults is None:
-            return None
-        self._settings.faults.check_endpoints([(route.method, route.path) for route in routes])
-        expire = functools.partial(expire_bearer, issuer=self._issuer)
-        return FaultInjector(
-            self._settings.faults, f"/api/v1/projects/{self.project}", expire, self._settings.log
-        ).inject
-
-    def _routes(
-        self, store: Store, ids: Ids, registry: FunctionRegistry, executions: Executions, wake: Callable[[], None]
-    ) -> list[Route]:
-        settings, limits = self._settings, self._settings.limits
-        endpoints = (
-            DocumentEndpoints(),
-            SessionEndpoints(store, self._issuer, ids, limits),
-            FileEndpoints(store, ids, limits),
-            FunctionEndpoints(
-                registry=registry,
-                store=store,
-                ids=ids,
-                limits=limits,
-                cloud=cloud_of(settings.cloud),
-                missing_key=settings.missing_key,
-            ),
-            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=limits, on_change=wake),
-            CallEndpoints(
-                registry=registry,
-                executions=executions,
-                store=store,
-                limits=limits,
-                error_shape=settings.error_shape,
-            ),
-        )
-        provided = provider_routes(self._issuer, limits, project=self.project, url=self._url())
-        return [*provided, *(route for resource in endpoints for route in resource.routes())]
-
-    async def _compose(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> None:
-        """Build the server from its parts, each with its end pushed onto the stack."""
-        settings, cloud = self._settings, cloud_of(self._settings.cloud)
-        ids = Ids(await store.last_id())
-        registry = FunctionRegistry(catalogue=self._catalogue, store=store, builder=self._builder, cloud=cloud)
-        await registry.load()
-        await load_module_schedules(settings.root, registry=registry, store=store, ids=ids, log=settings.log)
-        self._executions = executions = Executions(
-            store=store,
+    def _assembly(self) -> Assembly:
+        return Assembly(
+            settings=self._settings,
+            url=self._url(),
+            functions_url=self._url(self._executor.own_address),
             issuer=self._issuer,
             executor=self._executor,
-            ids=ids,
-            limits=settings.limits,
-            base_url=self._url(self._executor.own_address),
-            project=self.project,
-            log=settings.log,
+            builder=self._builder,
+            catalogue=self._catalogue,
+            page_key=self._page_key,
         )
-        scheduler = Scheduler(store=store, registry=registry, executions=executions, log=settings.log)
-        routes = self._routes(store, ids, registry, executions, scheduler.wake)
-        app = application(
-            routes,
-            hosts=AllowedHosts(listens_at=settings.host, names=settings.allowed_hosts),
-            project=self.project,
-            authenticate=functools.partial(authenticate_bearer, issuer=self._issuer),
-            # Room for data that is at its limit, however it is spelt.
-            body_bytes=6 * settings.limits.data_bytes + 1_000_000,
-            faults=self._injector(routes),
-            log=settings.log,
-        )
-        runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
-        stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(executions.aclose)
-        stack.push_async_callback(scheduler.aclose)
-        scheduler.start()
-        await runner.setup()
-        for listener in listeners:
-            site = web.SockSite(runner, listener)
-            await site.start()
-            stack.push_async_callback(site.stop)

@@ -7,7 +7,7 @@ import re
 import aiohttp
 import pytest
 
-from aiocdf.local import serve, server
+from aiocdf.local import assembly, serve
 from aiocdf.local.state.records import ALL_CAPABILITIES
 
 #: Routes of the API by their capability. They are below the project.
@@ -54,6 +54,17 @@ OPEN = {
     "GET /oauth2/device",
     "GET /oauth2/jwks",
     "GET /openapi.json",
+    "GET /page",
+    "GET /page/calls.js",
+    "GET /page/calls/{functionId}/{callId}",
+    "GET /page/detail.js",
+    "GET /page/elements.js",
+    "GET /page/events",
+    "GET /page/icon.svg",
+    "GET /page/main.js",
+    "GET /page/server.js",
+    "GET /page/style.css",
+    "GET /page/timeline.js",
     "GET /reference",
     "GET /reference/script.js",
     "GET /reference/style.css",
@@ -63,6 +74,7 @@ OPEN = {
     "POST /oauth2/device_authorization",
     "POST /oauth2/revoke",
     "POST /oauth2/token",
+    "POST /page/calls",
     "PUT /storage/upload/{fileId}/{expires}/{signature}",
 }
 
@@ -70,13 +82,13 @@ OPEN = {
 @pytest.fixture
 async def watched(root, monkeypatch):
     """A server, and its routes."""
-    application, seen = server.application, []
+    application, seen = assembly.application, []
 
     def watching(routes, **settings):
         seen.extend(routes)
         return application(seen, **settings)
 
-    monkeypatch.setattr(server, "application", watching)
+    monkeypatch.setattr(assembly, "application", watching)
     async with serve(root) as running:
         yield running, seen
 
@@ -117,6 +129,9 @@ async def test_open_routes_take_no_token_in_its_place(watched):
     async with aiohttp.ClientSession() as session:
         for method, path in (
             ("GET", "/api/v1/token/inspect"),
+            ("GET", "/page/events"),
+            ("GET", "/page/calls/1/1"),
+            ("POST", "/page/calls"),
             ("GET", "/storage/download/1/9999999999/x"),
             ("PUT", "/storage/upload/1/9999999999/x"),
             ("POST", "/oauth2/token"),

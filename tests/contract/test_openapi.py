@@ -54,7 +54,7 @@ async def test_complete(root, monkeypatch):
         routes.extend(given)
         return application(routes, **options)
 
-    monkeypatch.setattr("aiocdf.local.server.application", kept)
+    monkeypatch.setattr("aiocdf.local.assembly.application", kept)
     async with serve(root):
         pass
     guarded = {f"{route.method.lower()} {route.path}": route.capability for route in routes if route.capability}

@@ -167,7 +167,7 @@ class Clock:
 def clock(monkeypatch):
     """The clock of the schedules of servers that are made from now on."""
     clock = Clock()
-    monkeypatch.setattr("aiocdf.local.server.Scheduler", clock.make)
+    monkeypatch.setattr("aiocdf.local.assembly.Scheduler", clock.make)
     return clock
 
 

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from aiocdf.local.api.executions import Executions
     from aiocdf.local.api.registry import FunctionRegistry
     from aiocdf.local.http.fields import Fields
+    from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.state.limits import Limits
     from aiocdf.local.state.records import Call
     from aiocdf.local.state.store import Store
 
-__all__ = ["CallEndpoints", "ErrorShape", "check_size"]
+__all__ = ["CallEndpoints", "ErrorShape", "check_size", "ready_function"]
 
 ErrorShape = Literal["object", "string"]
 
@@ -63,10 +64,7 @@ class CallEndpoints:
         nonce, data = Secret(body.text("nonce")), body.object("data").values
         if len(await request.read()) > self.limits.data_bytes:
             check_size(data, self.limits)
-        function = await self.registry.settled(await self.registry.function(function_id))
-        if (status := status_of(function)) != "Ready":
-            reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
-            raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}{reason}")
+        function = await ready_function(self.registry, function_id)
         call = await self.executions.start(function, nonce, data)
         return web.json_response(self._shown(call), status=201)
 
@@ -156,6 +154,15 @@ class CallEndpoints:
         if call.message is None or self.error_shape == "string":
             return call.message
         return {"message": call.message, "trace": call.trace or ""}
+
+
+async def ready_function(registry: FunctionRegistry, function_id: int) -> Function:
+    """Return a function that can be called, or answer 400 that says why it cannot."""
+    function = await registry.settled(await registry.function(function_id))
+    if (status := status_of(function)) != "Ready":
+        reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
+        raise Problem(400, f"Function {function_id} is not ready to be called: its status is {status}{reason}")
+    return function
 
 
 def check_size(data: Any, limits: Limits) -> None:

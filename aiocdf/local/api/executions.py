@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiocdf.local.api.feed import Feed
 from aiocdf.local.api.waiting import WaitingCalls
 from aiocdf.local.http.one_line import one_line
 from aiocdf.local.http.problems import Problem, TooManyCalls
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping, Sequence
 
+    from aiocdf.local.api.feed import CallState
     from aiocdf.local.identity.issuer import Issuer
     from aiocdf.local.runtime.catalogue import Function
     from aiocdf.local.runtime.executor import Executor
@@ -43,6 +46,7 @@ class CallLog:
     """The lines that a call has printed so far, up to a size."""
 
     _room: int
+    _on_line: Callable[[], None]
     lines: list[LogLine] = attrs.field(factory=list, init=False)
     _taken: int = attrs.field(default=0, init=False)
 
@@ -53,6 +57,7 @@ class CallLog:
             self.lines.append(LogLine(timestamp, message))
             if self._room <= 0:
                 self.lines.append(LogLine(timestamp, "the log of this call is too long: the rest is dropped"))
+            self._on_line()
 
     def take_new(self) -> list[LogLine]:
         """Return the lines that were not taken before."""
@@ -99,6 +104,7 @@ class Executions:
         base_url: Where functions reach the server.
         project: The project.
         log: Where starts and ends of calls are told.
+        feed: Where each change of a call is reported.
     """
 
     _store: Store
@@ -109,6 +115,7 @@ class Executions:
     _base_url: str
     _project: str
     _log: logging.Logger
+    _feed: Feed = attrs.field(factory=Feed)
     _running: Counter[int] = attrs.field(factory=Counter, init=False)
     _logs: dict[int, CallLog] = attrs.field(factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
@@ -153,11 +160,16 @@ class Executions:
         await self._store.add_call(call)
         failed = attrs.evolve(call, status="Failed", end_time=call.start_time, message=reason)
         await self._store.finish_call(failed, None, [LogLine(call.start_time, reason)])
+        self._feed.call_changed(failed, failed.status)
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
         """Return what a running call has printed so far; None if it does not run."""
         running = self._logs.get(call_id)
         return None if running is None else running.lines
+
+    def state(self, call: Call) -> CallState:
+        """Return the status of a call, or Queued if it has not begun to work."""
+        return "Queued" if call.id in self._waiting else call.status
 
     def end_waiting(self) -> int:
         """End the calls that have not begun as Failed, and return how many these are."""
@@ -196,9 +208,10 @@ class Executions:
     async def _begin(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Call:
         """Keep a call that was admitted, and run it in a task of its own."""
         await self._store.add_call(call)
-        self._logs[call.id] = CallLog(self._limits.log_bytes)
+        self._logs[call.id] = CallLog(self._limits.log_bytes, functools.partial(self._feed.log_grew, call.id))
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
         self._waiting.add(call.id, task)
+        self._feed.call_changed(call, "Queued")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._keeper is None:
@@ -234,6 +247,7 @@ class Executions:
         def begin() -> None:
             self._waiting.remove(call.id)
             progress.begin()
+            self._feed.call_changed(progress.call, "Running")
 
         try:
             outcome = await self._outcome(call, function, session, data, begin)
@@ -302,6 +316,8 @@ class Executions:
             self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
         finally:
             del self._logs[call.id]
+        self._feed.call_changed(ended, ended.status)
+        self._feed.log_grew(call.id)
         seconds = (now_ms() - call.start_time) / 1000
         reason = f": {one_line(ended.message)}" if ended.message else ""
         self._log.info(

@@ -28,6 +28,10 @@ class WaitingCalls:
     _ended: set[int] = attrs.field(factory=set, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
+    def __contains__(self, call_id: int) -> bool:
+        """Tell whether a call waits."""
+        return call_id in self._tasks
+
     def add(self, call_id: int, task: asyncio.Task[None]) -> None:
         """Note that a call waits."""
         self._tasks[call_id] = task

@@ -228,6 +228,10 @@ class Store:
         }
         return await self._select(CALLS, conditions, query.limit)
 
+    async def recent_calls(self, limit: int) -> list[Call]:
+        """Return the newest calls of all functions, newest first."""
+        return [self._calls.get(call.id, call) for call in await self._select(CALLS, {}, limit)]
+
     async def response(self, call_id: int) -> bytes | None:
         """Return what a finished call returned, as JSON text; None if it returned nothing."""
         rows = await self._rows("SELECT body FROM response WHERE call_id = ?", (call_id,))

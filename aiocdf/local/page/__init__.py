@@ -1,0 +1,1 @@
+"""The page on which people see what the local server does, and call its functions."""
