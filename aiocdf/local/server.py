@@ -374,6 +374,7 @@ class LocalServer:
             log=settings.log,
         )
         runner = Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
+        stack.push_async_callback(executions.aclose)  # ends also the calls that requests under way have started
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
         stack.push_async_callback(scheduler.aclose)
