@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "dask", "providers", "page"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page"]
 
 
 def runs(python: Path) -> bool:

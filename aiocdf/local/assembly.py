@@ -111,19 +111,16 @@ class Assembly:
                 cloud=cloud,
                 missing_key=self.settings.missing_key,
             ),
-            ScheduleEndpoints(registry=registry, store=store, ids=ids, limits=self.settings.limits, on_change=schedules_changed),
-            CallEndpoints(
-                registry=registry,
-                executions=executions,
-                store=store,
-                limits=self.settings.limits,
-                error_shape=self.settings.error_shape,
+            ScheduleEndpoints(
+                registry=registry, store=store, ids=ids, limits=self.settings.limits, on_change=schedules_changed
             ),
+            self._calls(registry, executions, store),
             page,
         )
         runner = Runner(
             self._application(route for each in endpoints for route in each.routes()), shutdown_timeout=SHUTDOWN_SECONDS
         )
+        stack.push_async_callback(executions.aclose)  # ends also the calls that requests under way have started
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
         stack.push_async_callback(scheduler.aclose)
@@ -135,6 +132,15 @@ class Assembly:
             await site.start()
             stack.push_async_callback(site.stop)
         return executions
+
+    def _calls(self, registry: FunctionRegistry, executions: Executions, store: Store) -> CallEndpoints:
+        return CallEndpoints(
+            registry=registry,
+            executions=executions,
+            store=store,
+            limits=self.settings.limits,
+            error_shape=self.settings.error_shape,
+        )
 
     def _application(self, routes: Iterable[Route]) -> web.Application:
         """Return what answers requests: at these routes, and those of the identity provider and of the documents."""
@@ -181,4 +187,6 @@ class Assembly:
             return None
         self.settings.faults.check_endpoints([(route.method, route.path) for route in routes])
         expire = functools.partial(expire_bearer, issuer=self.issuer)
-        return FaultInjector(self.settings.faults, f"/api/v1/projects/{self.settings.project}", expire, self.settings.log).inject
+        return FaultInjector(
+            self.settings.faults, f"/api/v1/projects/{self.settings.project}", expire, self.settings.log
+        ).inject

@@ -152,7 +152,7 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The address cannot be listened at, the state cannot be kept, or a fault is of no endpoint.
+            ConfigError: The server cannot listen at the address, the state cannot be kept, or a fault names an endpoint that does not exist.
             WrongState: The server was started before.
         """
         if self._running is not None:

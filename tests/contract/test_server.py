@@ -12,7 +12,7 @@ import pytest
 
 from aiocdf.errors import ConfigError, InvalidArgument, WrongState
 from aiocdf.local import OAuthClient, serve
-from aiocdf.local.state.store import open_store
+from aiocdf.local.state.store import Store, open_store
 
 
 async def test_environment(root):
@@ -147,6 +147,28 @@ async def test_close_with_running_calls(root, connect, tmp_path):
     async with open_store(tmp_path / "state") as store:
         (ended,) = await store.calls(call["functionId"], [call["id"]])
     assert ("Failed", "the local server was stopped") == (ended.status, ended.message)
+
+
+async def test_close_while_a_call_starts(root, connect, tmp_path, monkeypatch, caplog):
+    """A call that was being accepted when the server began to close is ended as one that ran."""
+    begun, add_call = asyncio.Event(), Store.add_call
+
+    async def slow(store, call):
+        await add_call(store, call)
+        begun.set()
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(Store, "add_call", slow)
+    async with serve(root, state=tmp_path / "state") as server:
+        api = await connect(server)
+        starting = asyncio.create_task(api.start("stuck"))
+        await begun.wait()
+        await server.aclose()
+    call = (await starting).body
+    async with open_store(tmp_path / "state") as store:
+        (ended,) = await store.calls(call["functionId"], [call["id"]])
+    assert ("Failed", "the local server was stopped") == (ended.status, ended.message)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_two_servers(root, connect):

@@ -146,7 +146,7 @@ def test_threads(monkeypatch) -> None:
     noting = Scan()
 
     def note(thread: int) -> None:
-        for number in range(3000):
+        for number in range(10_000):
             noting.note_secret(f"secret {thread} {number}")
 
     before = sys.getswitchinterval()

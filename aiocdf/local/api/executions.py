@@ -103,7 +103,7 @@ class Executions:
         limits: How many calls may run, and how much they may say.
         base_url: Where functions reach the server.
         project: The project.
-        log: Where starts and ends of calls are told.
+        log: Where starts and ends of calls are logged.
         feed: Where each change of a call is reported.
     """
 

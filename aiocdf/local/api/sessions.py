@@ -86,7 +86,7 @@ class SessionEndpoints:
         return web.json_response({"items": [_shown(session) for session in found]})
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """End sessions, and tell of them no more than the caller may know."""
+        """End sessions, and return what the caller may know about them."""
         found = await self._known((await fields.from_body(request)).items(fields.MAX_LIMIT))
         ids = [session.id for session in found]
         await self.store.revoke_sessions(ids)

@@ -41,7 +41,7 @@ class FaultInjector:
         faults: What can happen.
         base_path: The project's part of paths.
         expire: Called to end the access token of a request.
-        log: Where each fault is told in a line.
+        log: Where each fault is logged in a line.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class FaultInjector:
             return await handler(request)
         path = request.path.removeprefix(self._base_path)
         trouble = self._draw.trouble(request.method, path, time.monotonic() - self._began)
-        self._tell(request.method, path, trouble)
+        self._log_fault(request.method, path, trouble)
         if trouble.before:
             await asyncio.sleep(trouble.before)
         response = await self._answer(request, handler, trouble)
@@ -83,8 +83,8 @@ class FaultInjector:
             return _reset(request)
         return _error(trouble.status, fault.retry_after)
 
-    def _tell(self, method: str, path: str, trouble: Trouble) -> None:
-        """Log a fault; latency alone is told to those who debug, because a slow network makes every request late."""
+    def _log_fault(self, method: str, path: str, trouble: Trouble) -> None:
+        """Log a fault. Latency alone is logged at DEBUG, because a slow network makes every request late."""
         late = trouble.before + trouble.after
         if trouble.fault is not None:
             kind = str(trouble.status) if trouble.status else trouble.fault.kind

@@ -64,7 +64,7 @@ def application(
         authenticate: Called with each request that needs a capability.
         body_bytes: The largest request body to read, after decompression.
         faults: What goes wrong on purpose.
-        log: Where crashes of handlers are told.
+        log: Where crashes of handlers are logged.
     """
     middlewares = [answering(log), *([faults] if faults else []), hosts.check]
     app = web.Application(client_max_size=body_bytes, middlewares=middlewares)

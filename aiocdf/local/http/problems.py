@@ -17,6 +17,8 @@ __all__ = ["REQUEST_ID", "Problem", "TooManyCalls", "Unauthorized", "answering"]
 
 #: In each answer; clients put it into their errors.
 REQUEST_ID = "x-request-id"
+#: At a limit, and while the server stops: these are no mistakes of the caller.
+_LATER = frozenset({429, 503})
 #: What a device hears until its user has answered (RFC 8628, section 3.5).
 _USUAL = frozenset({"authorization_pending", "slow_down"})
 
@@ -94,8 +96,8 @@ def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse
 
 
 def _refused(problem: Problem, request: web.Request, log: logging.Logger) -> web.Response:
-    """Return the answer, and log it in one line, unless it is usual: at a limit, or while a device waits for its user."""
-    if problem.status >= 400 and problem.status != 429 and problem.error.get("error") not in _USUAL:
+    """Return the answer, and log it in one line, unless the caller only has to wait."""
+    if problem.status >= 400 and problem.status not in _LATER and problem.error.get("error") not in _USUAL:
         log.warning(
             "refused %s %s: %d %s", request.method, one_line(request.path), problem.status, one_line(str(problem))
         )

@@ -140,7 +140,7 @@ class ForkServer:
             return
         try:
             self._control.sendmsg([message], ancillary)
-        except OSError as error:  # full: thousands of messages that nobody reads
+        except OSError as error:  # full: the process does not read its messages
             self._lose(str(error))
 
     def _read(self) -> None:
@@ -173,7 +173,7 @@ class ForkServer:
         for future in (self._started, *self._forking, *self._ending.values()):
             if not future.done():
                 future.set_exception(NoStart(reason))
-                future.exception()  # whoever waits for it sees it; nobody else has to
+                future.exception()  # asyncio need not report it where nothing waits for it
         self._forking.clear()
         self._ending.clear()
 

@@ -16,7 +16,7 @@ __all__ = ["Invocation", "Outcome"]
 
 @attrs.frozen(kw_only=True)
 class Invocation:
-    """One call of a function, as its process is told.
+    """One call of a function, as its process gets it.
 
     Args:
         call_id: The call's id.

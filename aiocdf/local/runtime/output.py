@@ -22,8 +22,8 @@ _LONGEST_LINE = 64 * 1024
 class Output:
     """The read end of a child's stdout and stderr, read whenever there is something to read.
 
-    Lines go to one listener at a time, and to nobody between calls. The pipe is read all the same, lest a thread
-    that a function left behind block on a full one.
+    Lines go to one listener at a time; between calls they are dropped. The pipe is still read then, so that a thread
+    that a function left behind does not block on a full pipe.
 
     Args:
         descriptor: The read end of the pipe; closed by `close`.
@@ -34,12 +34,12 @@ class Output:
         self._descriptor = descriptor
         self._loop = asyncio.get_running_loop()
         self._rest = b""
-        self._on_log: OnLog = _nobody
+        self._on_log: OnLog = _drop
         self._loop.add_reader(descriptor, self._read)
 
     def listen(self, on_log: OnLog) -> None:
         """Give each line from now on to `on_log`, with its time in epoch milliseconds."""
-        self._read()  # what is there already belongs to nobody
+        self._read()  # what is there already belongs to no call
         self._rest = b""
         self._on_log = on_log
 
@@ -49,7 +49,7 @@ class Output:
         if self._rest:
             self._emit(self._rest)
         self._rest = b""
-        self._on_log = _nobody
+        self._on_log = _drop
 
     def close(self) -> None:
         """Stop reading and close the pipe."""
@@ -78,5 +78,5 @@ class Output:
             self._on_log(now, text[start : start + _LONGEST_LINE])
 
 
-def _nobody(timestamp: int, line: str) -> None:
+def _drop(timestamp: int, line: str) -> None:
     """Drop a line."""

@@ -73,7 +73,7 @@ class ToolkitSchedule:
 
 
 def module_folder(root: Path) -> Path | None:
-    """Return the folder with a module's functions: `functions` below the root, or the root; None if it is no module.
+    """Return the folder with a module's functions: `functions` below the root, or the root; None if it is not a module.
 
     Args:
         root: What is served.

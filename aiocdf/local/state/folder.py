@@ -25,7 +25,7 @@ LOCK = "lock"
 
 
 def state_folder(root: Path) -> Path:
-    """Return where the server of a folder of functions keeps its state, unless it is told another place.
+    """Return where the server of a folder of functions keeps its state, unless another place is given.
 
     It is below `$XDG_STATE_HOME`, or `~/.local/state`, and the same at each start.
     """

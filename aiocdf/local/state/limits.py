@@ -37,7 +37,7 @@ class Limits:
         code_seconds: How long after a sign-in its authorization code can be traded for tokens.
         device_seconds: How long after a device asked it can be allowed to act for a user.
         device_interval: Seconds that a device has to wait between two questions whether it may.
-        token_exchange: Whether sessions can be made with `tokenExchange`, for which not every identity provider has leave.
+        token_exchange: Whether sessions can be made with `tokenExchange`, which some identity providers do not permit.
     """
 
     calls_per_function: int = attrs.field(default=100, validator=_whole)

@@ -88,7 +88,7 @@ class OAuthClient:
         client_id: Its name.
         client_secret: Its secret; a random one if not given; None for a public client, which can keep no secret and
             gets tokens only in the name of a user who signs in.
-        capabilities: What its tokens allow at the most, as `acl:ACTION`; everything if not given.
+        capabilities: What its tokens allow at most, as `acl:ACTION`; everything if not given.
         scopes: What it may ask for; those of the API may also be spelt with the server's address and a slash in front.
         redirect_uris: Where a sign-in for it may end; an address on loopback without a port stands for all ports.
     """
@@ -119,7 +119,7 @@ class User:
     Args:
         name: What they sign in as.
         password: Their password; a random one if not given.
-        capabilities: What is allowed in their name at the most, as `acl:ACTION`; everything if not given.
+        capabilities: What is allowed in their name at most, as `acl:ACTION`; everything if not given.
     """
 
     name: str

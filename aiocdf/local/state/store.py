@@ -261,7 +261,7 @@ class Store:
                     await self._full.wait()
             self._unswept = 0
             self._full.clear()
-            with contextlib.suppress(sqlite3.Error):  # a full disk is told by whoever has something to write
+            with contextlib.suppress(sqlite3.Error):  # the next write reports a full disk
                 await self.sweep(now_ms())
 
     # What was made through the API

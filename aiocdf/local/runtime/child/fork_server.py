@@ -150,7 +150,7 @@ class ForkServer:
             return set(self.instances)
 
     def _close(self) -> None:
-        """End all instances and what they left behind, now that nobody asks for them."""
+        """End all instances and what they left behind: the server is gone."""
         for pid in self.instances:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
