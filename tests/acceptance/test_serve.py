@@ -117,6 +117,20 @@ def test_tells_address_and_functions(server):
     assert rows["[red]typo"][:2] == ["Failed:", "handler.py"]
 
 
+def test_tells_the_page(server):
+    """It prints the address of its page in one piece, and the key in it opens the page's events."""
+    (address,) = re.findall(r"http://\S+/page#\S+", server.screen())
+    url, _, key = address.partition("#")
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    for path, headers in (("/page", {}), ("/page/events", {"Authorization": f"Bearer {key}"})):
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.readline().strip() in {b"<!doctype html>", b"event: snapshot"}
+        connection.close()
+    assert key not in server.log()
+
+
 def test_tells_settings(server, module_shell):
     """It says where its state is, and the limits, as options would set them."""
     (state,) = (module_shell.folder.with_name(f"{module_shell.folder.name}-state") / "aiocdf" / "serve").iterdir()

@@ -8,6 +8,8 @@ import shutil
 
 import pytest
 
+from aiocdf.local import serve
+
 WIDTHS = {"phone": 360, "desk": 1440}
 
 
@@ -170,3 +172,15 @@ async def test_without_key(browser, server):
     await page.goto(f"{server.url}/page")
     await page.get_by_role("alert").get_by_text("aiocdf serve prints").wait_for()
     assert 0 == await page.locator("#functions li").count()
+
+
+async def test_server_that_starts_again(browser, root):
+    """The page says that it has lost the server, tries again, and says when the key is no longer the server's."""
+    page = await browser.new_page()
+    async with serve(root) as first:
+        port = int(first.url.rpartition(":")[2])
+        await page.goto(first.page_url)
+        await page.get_by_text("Live", exact=True).wait_for()
+    await page.get_by_text("Not connected: trying again").wait_for()
+    async with serve(root, port=port):
+        await page.get_by_role("alert").get_by_text("started again").wait_for()
