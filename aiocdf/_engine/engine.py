@@ -1,7 +1,6 @@
 """One client's calls: decides what is done next, and applies what comes back.
 
-Data goes down from here, to the submitter and the poller, and news comes back as their return values. Nothing below
-knows the engine.
+Data goes down from here, to the submitter and the poller, and news comes back as return values.
 """
 
 from __future__ import annotations
@@ -134,6 +133,7 @@ class Engine:
         self._resolving: dict[str, deque[CallRecord]] = {}
         self._workers, self._waking, self._closed = 0, False, False
         self._wake_timer = self._poll_timer = _NO_TIMER
+        self._polls_at: float | None = None
         self._loop_end = self._until_the_loop_ends()
 
     def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:
@@ -360,9 +360,10 @@ class Engine:
         """Set the one timer to the function that is due first."""
         due = None if self._closed else self._schedule.due_at()
         if self._poll_timer is not None:
-            if not self._poll_timer.cancelled() and self._poll_timer.when() == due:
+            if not self._poll_timer.cancelled() and self._polls_at == due:
                 return
             self._poll_timer.cancel()
+        self._polls_at = due
         self._poll_timer = None if due is None else self._tasks.at(due, self._poll_due)
 
     def _poll_due(self) -> None:
