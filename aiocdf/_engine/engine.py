@@ -114,8 +114,7 @@ class Engine:
             server_time=server_time,
             emit=emit,
         )
-        posts = AnswerTimes(settings.request_timeout)
-        known = Known(server_time, posts)
+        known = Known(server_time, posts := AnswerTimes(settings.request_timeout))
         self._doubts = self._open_doubts(calls, sessions, known, server_time)
         self._starting = Starting(
             gate=self._gate,
