@@ -83,7 +83,7 @@ class Sender:
         """
         attempt, garbled, most = 1, 0, attempts or self._retry.attempts
         while True:
-            if request.repeatable:
+            if request.repeatable and most > 1:
                 request = attrs.evolve(request, silence=_SILENCE * 2.0**attempt if attempt < most else None)
             try:
                 response = await self._send_authorized(request, attempt)

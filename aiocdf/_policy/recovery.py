@@ -11,7 +11,7 @@ which session, so a started call is found by its start time:
 - **One assignment.** Each submission that started has one call. A call is adopted only if it stands beside the same submission
   in every assignment that fits. Calls of other clients may be among the unknown ones, and need no submission.
 
-A call that did not start is sent again with the same nonce while that is fresh. A nonce is good for one call, so the
+A call that did not start is sent again with the same nonce, if that is fresh. A nonce is good for one call, so the
 old POST and the new one cannot both start it. Before that the session must be READY for some seconds after the POST
 failed, in which a POST that is still under way arrives: twice as long as POSTs take. Later, a new session is safe once the old nonce is surely dead.
 

@@ -111,9 +111,10 @@ class Spacing:
         self._seconds.append(now - sent_at)
         posts = self._posts[function]
         posts.answers = min(posts.answers + 1, _PROVEN)
-        others = [at for at in posts.sent if at != sent_at]
-        if not others or max(others) + self._longest() <= now:
-            posts.next_at = -math.inf
+        if posts.next_at > now:
+            others = [at for at in posts.sent if at != sent_at]
+            if not others or max(others) + self._longest() <= now:
+                posts.next_at = -math.inf
 
     def doubted(self, function: int) -> None:
         """Note that a POST is in doubt: until its session was looked at, it may have started its call."""

@@ -27,7 +27,7 @@ def changed_limits(limits: Limits, settings: Iterable[str]) -> Limits:
         settings: Changes such as `calls-per-function=10`.
 
     Raises:
-        ConfigError: There is no such limit, or it cannot have the value.
+        ConfigError: The limit is unknown, or the value is not valid.
     """
     changes: dict[str, Any] = {}
     for setting in settings:
@@ -54,7 +54,7 @@ def _option(name: str) -> str:
 
 
 def _value(text: str) -> object:
-    """Return what a text stands for: a number, true or false; any other text is no limit's value, and is refused later."""
+    """Return what a text stands for: a number, true or false. Any other text is returned as it is, and refused later."""
     for convert in (int, float, {"true": True, "false": False}.__getitem__):
         try:
             return convert(text)

@@ -90,7 +90,7 @@ class ServeJob:
         """Serve.
 
         Raises:
-            UsageError: There is no such folder, or no functions in it.
+            UsageError: The folder does not exist, or has no functions.
             ConfigError: The port is taken, an option has a wrong value, a file cannot be read or written, or the state
                 cannot be kept.
         """

@@ -75,7 +75,7 @@ def given_secret(source: str) -> Secret:
 
     Raises:
         InvalidArgument: The source is neither of the two.
-        ConfigError: There is no secret in it.
+        ConfigError: It holds no secret.
     """
     kind, _, name = source.partition(":")
     if kind not in {"env", "file"} or not name:

@@ -155,7 +155,7 @@ class Fields:
 
 
 async def from_body(request: web.Request) -> Fields:
-    """Return the request's JSON object, an empty one if there is no body."""
+    """Return the request's JSON object; without a body, an empty one."""
     try:
         # Given bytes, `json` would also read UTF-16 and UTF-32.
         text = (await request.read()).decode() if request.body_exists else "{}"

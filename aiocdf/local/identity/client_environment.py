@@ -20,7 +20,7 @@ def first_client(clients: Iterable[OAuthClient], *, public: bool) -> OAuthClient
     """Return the first client that has a secret, or if `public` the first that has none.
 
     Raises:
-        ConfigError: There is no such client.
+        ConfigError: The server has no such client.
     """
     for client in clients:
         if client.public == public:

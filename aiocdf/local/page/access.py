@@ -1,7 +1,7 @@
 """Who may use the page: whoever knows the key in the address that the server prints.
 
 The key is the part of the address behind `#`, which browsers do not send. The page's script sends it as a bearer token.
-There is no cookie: a browser would send it to other servers of this computer too, and with requests that other pages make.
+It does not use a cookie: a browser would send that to other servers of this computer too, and with requests that other pages make.
 """
 
 from __future__ import annotations

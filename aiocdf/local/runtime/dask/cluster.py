@@ -205,7 +205,7 @@ class DaskCluster:
             call.end(Outcome(status="Failed", message=str(error)))
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take what a worker tells of a call."""
+        """Apply a worker's report about a call."""
         message = event[1]
         call = self._calls.get(message.get("call", ""))
         if call is None:
@@ -218,7 +218,7 @@ class DaskCluster:
             call.on_log(timestamp, line)
 
     def _notice(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take what the scheduler tells of its workers."""
+        """Apply the scheduler's report about its workers."""
         message = event[1]
         if message.get("action") == "remove-worker":
             for call in list(self._calls.values()):

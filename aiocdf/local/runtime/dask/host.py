@@ -77,7 +77,7 @@ class Host(WorkerPlugin):
         await self._machine.aclose()
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """End the work on a task that is no longer wanted, which Dask itself does not do."""
+        """End the work on a task that was cancelled; Dask itself lets it run on."""
         if start == "executing" and finish == "released" and key in self._work:
             self._work[key].cancel()
 
