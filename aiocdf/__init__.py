@@ -13,6 +13,7 @@ Without an account, `aiocdf serve DIR` runs the functions below a folder and spe
 
 from __future__ import annotations
 
+from aiocdf._listing import Listing
 from aiocdf.auth import (
     AccessToken,
     AuthorizationCode,
@@ -71,6 +72,7 @@ from aiocdf.models import (
     FunctionError,
     FunctionLimits,
     FunctionStatus,
+    ItemList,
     LogEntry,
     Pause,
     Session,
@@ -131,7 +133,9 @@ __all__ = [
     "FunctionStatus",
     "InvalidArgument",
     "InvalidType",
+    "ItemList",
     "KeyringTokenStore",
+    "Listing",
     "LogEntry",
     "LoginRequired",
     "MemoryTokenStore",
