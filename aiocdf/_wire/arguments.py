@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiocdf.models.functions import Function
 
-__all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+__all__ = ["CallSpec", "check_call", "check_limit", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
 
 
 @attrs.frozen(kw_only=True)
@@ -87,13 +87,27 @@ def check_max_pending(max_pending: object) -> int | None:
         InvalidType: It is no whole number.
         InvalidArgument: It is below 1.
     """
-    if max_pending is None:
+    return _check_count(max_pending, "max_pending")
+
+
+def check_limit(limit: object) -> int | None:
+    """Return *limit* if it can be a number of items.
+
+    Raises:
+        InvalidType: It is not a whole number.
+        InvalidArgument: It is below 1.
+    """
+    return _check_count(limit, "limit")
+
+
+def _check_count(count: object, name: str) -> int | None:
+    if count is None:
         return None
-    if isinstance(max_pending, bool) or not isinstance(max_pending, int):
-        raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
-    if max_pending < 1:
-        raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
-    return max_pending
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise InvalidType(f"{name} is {count!r}; it must be a whole number, or None")
+    if count < 1:
+        raise InvalidArgument(f"{name} is {count}; it must be at least 1")
+    return count
 
 
 def check_call(
