@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aiocdf._listing import Listing
     from aiocdf.auth import (
         AccessToken,
         AuthorizationCode,
@@ -138,6 +139,7 @@ __all__ = [
     "InvalidType",
     "ItemList",
     "KeyringTokenStore",
+    "Listing",
     "LogEntry",
     "LoginRequired",
     "MemoryTokenStore",
@@ -173,7 +175,7 @@ __all__ = [
 ]
 
 # The modules that define the public names. Those that import fast come first.
-_HOMES = ("errors", "models", "secret", "config", "telemetry", "handle", "bound_function", "auth", "client")
+_HOMES = ("errors", "models", "secret", "config", "telemetry", "_listing", "handle", "bound_function", "auth", "client")
 
 
 def __getattr__(name: str) -> Any:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from aiocdf.cli import serve_options as option  # noqa: TC001 - typer reads the annotations
-from aiocdf.cli.grouped_help import GroupedCommand
-from aiocdf.cli.signals import run_until_signal
+from aiocdf.cli.base.grouped_help import GroupedCommand
+from aiocdf.cli.base.signals import run_until_signal
+from aiocdf.cli.server import options as option  # noqa: TC001 - typer reads the annotations
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def serve(
     Ctrl-C ends it.
     """
     # Help and errors in options need not wait for the server to be imported.
-    from aiocdf.cli.serve import ServeJob
+    from aiocdf.cli.server.serve import ServeJob
 
     job = ServeJob(
         folder=folder,

@@ -14,7 +14,7 @@ import attrs
 from rich.table import Table
 
 from aiocdf import _clock
-from aiocdf.cli.console import open_console, shown_progress
+from aiocdf.cli.base.console import open_console, shown_progress
 from aiocdf.errors import CallFailed
 from aiocdf.local import serve
 from aiocdf.telemetry import CallEnded

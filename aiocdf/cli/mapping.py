@@ -14,7 +14,7 @@ from rich.table import Table
 
 from aiocdf import batch
 from aiocdf.batch import InputStatus
-from aiocdf.cli.console import open_console
+from aiocdf.cli.base.console import open_console
 from aiocdf.client import Client
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 

@@ -10,7 +10,7 @@ from aiocdf._environment import read_environment
 from aiocdf._from_env import connection_settings
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
-from aiocdf.cli.console import open_console
+from aiocdf.cli.base.console import open_console
 from aiocdf.cli.identity import show_identity
 from aiocdf.client import Client
 from aiocdf.errors import InvalidArgument

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import attrs
 from rich.table import Table
 
-from aiocdf.cli.console import open_console
-from aiocdf.cli.env_file import env_file as kept_env_file
-from aiocdf.cli.limits import changed_limits, shown_limits
-from aiocdf.cli.server_secrets import ServerSecrets, given_secret, kept_secrets
+from aiocdf.cli.base.console import open_console
+from aiocdf.cli.server.env_file import env_file as kept_env_file
+from aiocdf.cli.server.limits import changed_limits, shown_limits
+from aiocdf.cli.server.secrets import ServerSecrets, given_secret, kept_secrets
 from aiocdf.local import LocalServer, OAuthClient, User
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.http.listening import is_free

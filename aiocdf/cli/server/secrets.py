@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from aiocdf.cli.env_file import replace_private
+from aiocdf.cli.server.env_file import replace_private
 from aiocdf.errors import ConfigError, InvalidArgument
 from aiocdf.secret import Secret, safe_to_show
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from aiocdf.cli.console import shown_progress
+from aiocdf.cli.base.console import shown_progress
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from aiocdf.cli.signals import run_until_signal
+from aiocdf.cli.base.signals import run_until_signal
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

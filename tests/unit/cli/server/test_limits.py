@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocdf.cli.limits import changed_limits, shown_limits
+from aiocdf.cli.server.limits import changed_limits, shown_limits
 from aiocdf.errors import ConfigError
 from aiocdf.local import Limits
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from aiocdf.cli.server_secrets import FILE, ServerSecrets, given_secret, kept_secrets
+from aiocdf.cli.server.secrets import FILE, ServerSecrets, given_secret, kept_secrets
 from aiocdf.errors import ConfigError, InvalidArgument
 
 
