@@ -10,6 +10,7 @@ from aiocdf._environment import read_environment
 from aiocdf._from_env import connection_settings
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
+from aiocdf.cli.base.connection import connection
 from aiocdf.cli.base.console import open_console
 from aiocdf.cli.identity import show_identity
 from aiocdf.client import Client
@@ -60,18 +61,21 @@ async def run_logout() -> None:
     open_console().print(f"Nobody is signed in to project {environment.project} at {environment.base_url} now.")
 
 
-async def run_whoami() -> None:
-    """Show as whom programs act; nobody is asked to sign in.
+async def run_whoami(*, local: bool, url: str | None) -> None:
+    """Show as whom programs act, without a new sign-in.
+
+    Args:
+        local: As of `open_client`.
+        url: As of `open_client`.
 
     Raises:
-        ConfigError: The environment does not say how to sign in.
-        AuthError: Nobody is signed in, or the identity provider refuses.
+        ConfigError: The environment does not say how to sign in, or there is no such local server.
+        AuthError: No user is signed in, or the identity provider refuses.
     """
-    environment = read_environment()
-    credentials = credentials_from(environment)
-    if isinstance(credentials, UserCredentials):
-        credentials = attrs.evolve(credentials, ask_user=False)
-    async with _client(environment, credentials) as client:
+    arguments = connection(local=local, url=url)
+    if isinstance(arguments["credentials"], UserCredentials):
+        arguments["credentials"] = attrs.evolve(arguments["credentials"], ask_user=False)
+    async with Client(**arguments) as client:
         await show_identity(open_console(), client)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,12 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# Wider than any table.
+_PIPE_WIDTH = 10_000
+
 __all__ = ["open_console", "shown_progress"]
 
 
-def open_console() -> Console:
-    """Return a console on stdout that takes text as it is: a name such as `[red]` is no markup."""
-    return Console(markup=False, emoji=False, highlight=False)
+def open_console(*, stderr: bool = False) -> Console:
+    """Return a console on stdout, or stderr, that writes text as it is: it does not read a name such as `[red]` as markup.
+
+    In a pipe its lines are as long as they are, so that other programs find a row on one line.
+    """
+    console = Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 @contextlib.contextmanager

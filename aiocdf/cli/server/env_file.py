@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiocdf.cli.base.private_file import replace_private
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-__all__ = ["env_file", "replace_private"]
+__all__ = ["env_file"]
 
 
 @contextlib.contextmanager
@@ -42,18 +41,6 @@ def env_file(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _remove(path, text)
-
-
-def replace_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. One that is there is replaced at once, never half."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise
 
 
 def _remove(path: Path, text: str) -> None:

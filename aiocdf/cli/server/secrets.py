@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf.cli.server.env_file import replace_private
-from aiocdf.errors import ConfigError, InvalidArgument
+from aiocdf.cli.base.private_file import read_private, replace_private
+from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret, safe_to_show
 
-__all__ = ["ServerSecrets", "given_secret", "kept_secrets"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ServerSecrets", "kept_secrets"]
 
 FILE = "secrets.json"
 
@@ -54,43 +55,6 @@ def kept_secrets(folder: Path) -> ServerSecrets:
     New ones also replace a file that other users can read or have written: they know those secrets.
     """
     with contextlib.suppress(OSError, TypeError, ValueError):
-        return _read(folder / FILE)
+        client_secret, password = map(Secret, json.loads(read_private(folder / FILE)))
+        return ServerSecrets(client_secret, password)
     return ServerSecrets()
-
-
-def _read(path: Path) -> ServerSecrets:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
-        status = os.fstat(file.fileno())
-        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid():
-            raise PermissionError
-        client_secret, password = map(Secret, json.load(file))
-    return ServerSecrets(client_secret, password)
-
-
-def given_secret(source: str) -> Secret:
-    """Return the secret that `--client-secret` names. It is not on the command line, because other users can see that.
-
-    Args:
-        source: `env:NAME` or `file:PATH`.
-
-    Raises:
-        InvalidArgument: The source is neither of the two.
-        ConfigError: It holds no secret.
-    """
-    kind, _, name = source.partition(":")
-    if kind not in {"env", "file"} or not name:
-        # The text is not repeated: it may be the secret.
-        raise InvalidArgument(
-            "--client-secret must be env:NAME or file:PATH, which say where the secret is; "
-            "other users can see the arguments of a command"
-        )
-    if kind == "env":
-        text = os.environ.get(name, "")
-    else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the client secret from {name!r}: {error}") from None
-    if not text.strip():
-        raise ConfigError(f"there is no client secret in {source}")
-    return Secret(text.strip())

@@ -15,9 +15,11 @@ import attrs
 from rich.table import Table
 
 from aiocdf.cli.base.console import open_console
+from aiocdf.cli.base.running_servers import RunningServer, announced
+from aiocdf.cli.base.secret_source import given_secret
 from aiocdf.cli.server.env_file import env_file as kept_env_file
 from aiocdf.cli.server.limits import changed_limits, shown_limits
-from aiocdf.cli.server.secrets import ServerSecrets, given_secret, kept_secrets
+from aiocdf.cli.server.secrets import ServerSecrets, kept_secrets
 from aiocdf.local import LocalServer, OAuthClient, User
 from aiocdf.local.faults.file import read_faults
 from aiocdf.local.http.listening import is_free
@@ -97,7 +99,7 @@ class ServeJob:
         logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("aiocdf.local").setLevel(logging.INFO)
         state = self.state if self.state is not None else await asyncio.to_thread(state_folder, self.folder)
-        given = None if self.client_secret is None else await asyncio.to_thread(given_secret, self.client_secret)
+        given = await asyncio.to_thread(_given, self.client_secret)
         own = ServerSecrets() if self.fresh else await asyncio.to_thread(kept_secrets, state)
         settings = self._settings(
             state, own, given, None if self.faults is None else await asyncio.to_thread(read_faults, self.faults)
@@ -106,7 +108,10 @@ class ServeJob:
             # Not earlier: now the folder belongs to this server.
             await asyncio.to_thread(own.keep, state)
             environment = server.environment(self.login_flow)
-            with kept_env_file(self.env_file, environment) if self.env_file else contextlib.nullcontext():
+            with contextlib.ExitStack() as files:
+                if self.env_file:
+                    files.enter_context(kept_env_file(self.env_file, environment))
+                files.enter_context(announced(RunningServer.of(self.folder, server.environment())))
                 # Ctrl-\\ in a terminal. Without this, the signal would end the process with a core dump.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
                 if self.open_to_others:
@@ -140,6 +145,10 @@ class ServeJob:
             rerun_lost=self.rerun_lost,
             log=None,
         )
+
+
+def _given(source: str | None) -> Secret | None:
+    return None if source is None else given_secret(source, option="--client-secret")
 
 
 def _end_waiting_calls(server: LocalServer) -> None:
