@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aiocdf.cli import call, calls, login
-from aiocdf.cli.base.command import command, run_to_end
+from aiocdf.cli import call, calls, functions, init, login, schedules
 from aiocdf.cli.base.help import Commands
 from aiocdf.cli.map import app as map_app
 from aiocdf.cli.server.command import app as server_app
@@ -46,20 +45,11 @@ def main(
     """Take the options that stand before the command."""
 
 
-@command(app, "demo", section="Start")
-def demo(
-    *,
-    calls: Annotated[int, typer.Option(metavar="N", help="How many calls to fan out.", min=1, max=100_000)] = 300,
-) -> None:
-    """Show what aiocdf does, in some seconds, with a server of its own."""
-    # Help must not wait for the server to be imported.
-    from aiocdf.cli.demo import run_demo
-
-    run_to_end(run_demo(calls))
-
-
+app.add_typer(init.app)
 app.add_typer(server_app)
 app.add_typer(call.app)
 app.add_typer(map_app)
 app.add_typer(calls.app, name="calls", rich_help_panel="Calls")
+app.add_typer(functions.app, name="functions", rich_help_panel="Functions")
+app.add_typer(schedules.app, name="schedules", rich_help_panel="Functions")
 app.add_typer(login.app)

@@ -27,7 +27,9 @@ app = typer.Typer(help="Look at calls, and wait for them.", cls=Commands, no_arg
 
 Status = Annotated[
     Literal["Running", "Completed", "Failed", "Timeout"] | None,
-    typer.Option(help="Show only calls with this status.", show_default=False, case_sensitive=False),
+    typer.Option(
+        metavar="STATUS", help="Show only those that are Running, Completed, Failed or Timeout.", case_sensitive=False
+    ),
 ]
 ScheduleId = Annotated[int | None, typer.Option("--schedule", metavar="ID", help="Show only calls of this schedule.")]
 

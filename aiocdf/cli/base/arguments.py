@@ -23,7 +23,10 @@ Limit = Annotated[int | None, typer.Option(metavar="N", help="Show at most N.  [
 OutputForm = Annotated[
     Literal["table", "json", "jsonl"],
     typer.Option(
-        "--output", "-o", help="A table for people; or JSON for programs: one document, or an object on each line."
+        "--output",
+        "-o",
+        metavar="FORM",
+        help="table; or for programs json, one document, or jsonl, an object on each line.",
     ),
 ]
 Wait = Annotated[

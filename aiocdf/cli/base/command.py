@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from aiocdf.cli.base.confirm import Yes, confirm
 from aiocdf.cli.base.failures import shown_failures
 from aiocdf.cli.base.help import Command
 from aiocdf.cli.base.signals import run_until_signal
@@ -60,22 +61,30 @@ def command(
 
 
 def client_command(
-    app: typer.Typer, name: str, *, examples: str = "", section: str | None = None
+    app: typer.Typer, name: str, *, examples: str = "", section: str | None = None, deletes: bool = False
 ) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], Callable[..., Coroutine[Any, Any, None]]]:
     """Return a decorator that makes a command of a coroutine function, which gets an open client as `client`.
 
-    The client is of the environment, or of the local server that `--local` or `--url` names. The arguments are as of
-    `command`.
+    The client is of the environment, or of the local server that `--local` or `--url` names.
+
+    Args:
+        app: As of `command`.
+        name: As of `command`.
+        examples: As of `command`.
+        section: As of `command`.
+        deletes: Ask before it runs, unless `--yes` is given.
     """
 
     def register(work: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-        def run(*, local: bool, url: str | None, **given: Any) -> None:
+        def run(*, local: bool, url: str | None, yes: bool = True, **given: Any) -> None:
+            confirm(yes=yes)
             # Help must not wait for the client to be imported.
             from aiocdf.cli.base.connection import open_client
 
             run_to_end(_with_client(open_client(local=local, url=url), work, given))
 
-        _declare(run, like=work, local=Local, url=Url)
+        options = {"yes": Yes} if deletes else {}
+        _declare(run, like=work, **options, local=Local, url=Url)
         command(app, name, examples=examples, section=section)(run)
         return work
 

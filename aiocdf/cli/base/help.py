@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 __all__ = ["Command", "Commands"]
 
 # What typer writes after the name of an argument: the Python type.
-_TYPE = re.compile(r" <\w+>$")
+_TYPE = re.compile(r" <[^>]+>$")
 
 
 class Command(TyperCommand):

@@ -41,41 +41,43 @@ async def show_items(items: AsyncIterable[Any], columns: Columns, form: str) -> 
         console.print(_table(found, columns) if found else "There are none.")
 
 
-def show_one(item: Any, form: str, *, hidden: Iterable[str] = ()) -> None:
+def show_one(item: Any, form: str, **more: Any) -> None:
     """Write one attrs value: as a table of its fields, or as JSON.
 
     Args:
-        item: The value.
+        item: The value. The table leaves out fields without a value.
         form: `table`, `json` or `jsonl`.
-        hidden: Fields that the table leaves out; it also leaves out those without a value.
+        more: What belongs to it, but is not a field.
     """
     console = open_console()
+    fields = plain(item) | more
     if form != "table":
-        write_json(console, plain(item), indent=None if form == "jsonl" else 2)
+        write_json(console, fields, indent=None if form == "jsonl" else 2)
         return
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for field in attrs.fields(type(item)):
-        value = getattr(item, field.name)
-        if field.name not in {"extra", *hidden} and value not in (None, {}, ()):
-            table.add_row(field.name.replace("_", " "), cell(value))
+    for name, value in fields.items():
+        if value not in (None, {}, []):
+            table.add_row(name.replace("_", " "), cell(value))
     console.print(table)
 
 
-def plain(value: Any) -> Any:
-    """Return an attrs value as JSON can hold it, by the names of its fields; times are ISO 8601 text."""
-    return attrs.asdict(
-        value,
-        filter=lambda field, _: field.name != "extra",
-        value_serializer=lambda _, __, inner: inner.isoformat() if isinstance(inner, datetime) else inner,
-    )
+def plain(item: Any) -> dict[str, Any]:
+    """Return the fields of an attrs value, those of values in it too."""
+    return attrs.asdict(item, filter=lambda field, _: field.name != "extra")
 
 
 def write_json(console: Console, value: Any, *, indent: int | None = 2) -> None:
-    """Write a JSON value as it is: no colours, no wrapped lines."""
-    console.file.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    """Write a value as JSON: no colours, no wrapped lines, times as ISO 8601 text."""
+    console.file.write(json.dumps(value, indent=indent, ensure_ascii=False, default=_text) + "\n")
     console.file.flush()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def cell(value: object) -> str:
@@ -89,11 +91,9 @@ def cell(value: object) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:g}"
-        case _ if attrs.has(type(value)):
-            return ", ".join(f"{name.replace('_', ' ')} {cell(inner)}" for name, inner in plain(value).items())
         case dict():
-            return ", ".join(f"{name}={cell(inner)}" for name, inner in value.items())
-        case tuple() | list():
+            return ", ".join(f"{name}: {cell(inner)}" for name, inner in value.items())
+        case list():
             return ", ".join(map(cell, value))
         case _:
             return str(value)

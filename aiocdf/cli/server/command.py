@@ -1,10 +1,12 @@
-"""`aiocdf serve`, as the shell sees it."""
+"""`aiocdf serve` and `aiocdf demo`, as the shell sees them."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from aiocdf.cli.base.command import command
+from aiocdf.cli.base.command import command, run_to_end
 from aiocdf.cli.base.signals import run_until_signal
 from aiocdf.cli.server import options as option  # noqa: TC001 - typer reads the annotations
 
@@ -70,3 +72,15 @@ def serve(
         rerun_lost=rerun_lost,
     )
     run_until_signal(job.run())
+
+
+@command(app, "demo", section="Start")
+def demo(
+    *,
+    calls: Annotated[int, typer.Option(metavar="N", help="How many calls to fan out.", min=1, max=100_000)] = 300,
+) -> None:
+    """Show what aiocdf does, in some seconds, with a server of its own."""
+    # Help must not wait for the server to be imported.
+    from aiocdf.cli.demo import run_demo
+
+    run_to_end(run_demo(calls))
