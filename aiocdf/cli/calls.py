@@ -93,11 +93,11 @@ async def logs(
 
 @client_command(app, "response", examples="aiocdf calls response double 123 | jq .")
 async def response(client: Client, function: FunctionName, call: CallId) -> None:
-    """Print what a completed call returned, as JSON."""
+    """Print what a call returned, as JSON; wait for its end if it still runs."""
     from aiocdf.cli.base.console import open_console
     from aiocdf.cli.base.output import write_json
 
-    write_json(open_console(), await client.calls.response(function, call))
+    write_json(open_console(), await client.attach(function, call).response())
 
 
 @client_command(app, "wait", examples="aiocdf calls wait double 123 --timeout 60")

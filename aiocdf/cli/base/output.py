@@ -38,7 +38,7 @@ async def show_items(items: AsyncIterable[Any], columns: Columns, form: str) -> 
     if form == "json":
         write_json(console, [plain(item) for item in found])
     else:
-        console.print(_table(found, columns) if found else "There are none.")
+        _print(console, _table(found, columns) if found else "There are none.")
 
 
 def show_one(item: Any, form: str, **more: Any) -> None:
@@ -58,9 +58,9 @@ def show_one(item: Any, form: str, **more: Any) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields.items():
-        if value not in (None, {}, []):
+        if value not in (None, {}, [], ()):
             table.add_row(name.replace("_", " "), cell(value))
-    console.print(table)
+    _print(console, table)
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -92,11 +92,18 @@ def cell(value: object) -> str:
         case float():
             return f"{value:g}"
         case dict():
-            return ", ".join(f"{name}: {cell(inner)}" for name, inner in value.items())
-        case list():
+            return "\n".join(f"{name}: {cell(inner).strip()}" for name, inner in value.items() if inner is not None)
+        case list() | tuple():
             return ", ".join(map(cell, value))
         case _:
             return str(value)
+
+
+def _print(console: Console, shown: Table | str) -> None:
+    """Write without the spaces with which rich fills lines."""
+    with console.capture() as written:
+        console.print(shown)
+    console.file.writelines(f"{line.rstrip()}\n" for line in written.get().splitlines())
 
 
 def _table(items: Iterable[Any], columns: Columns) -> Table:
