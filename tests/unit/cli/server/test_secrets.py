@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from aiocdf.cli.server.secrets import FILE, ServerSecrets, given_secret, kept_secrets
-from aiocdf.errors import ConfigError, InvalidArgument
+from aiocdf.cli.server.secrets import FILE, ServerSecrets, kept_secrets
+from aiocdf.errors import ConfigError
 
 
 def texts(known: ServerSecrets) -> tuple[str, str]:
@@ -56,29 +56,3 @@ def test_folder_that_cannot_be_written(tmp_path):
     """A folder in which no file can be written is an error that names the file."""
     with pytest.raises(ConfigError, match=FILE):
         ServerSecrets().keep(tmp_path / "nowhere")
-
-
-def test_secret_of_a_variable_and_of_a_file(tmp_path, monkeypatch):
-    """The client secret comes from where the option says, without the end of the line."""
-    monkeypatch.setenv("MY_SECRET", "from-a-variable")
-    (tmp_path / "secret").write_text("from-a-file\n")
-
-    assert given_secret("env:MY_SECRET").reveal() == "from-a-variable"
-    assert given_secret(f"file:{tmp_path / 'secret'}").reveal() == "from-a-file"
-
-
-@pytest.mark.parametrize("source", ["hunter2-hunter2", "env:", "file", "env", "pass:hunter2"])
-def test_secret_on_the_command_line(source):
-    """A secret in place of its source is refused, and not repeated."""
-    with pytest.raises(InvalidArgument, match="env:NAME or file:PATH") as refused:
-        given_secret(source)
-    assert "hunter2" not in str(refused.value)
-
-
-def test_no_secret_there(tmp_path, monkeypatch):
-    """A variable that is not set and a file without text hold no secret."""
-    monkeypatch.delenv("MY_SECRET", raising=False)
-    (tmp_path / "empty").write_text("\n")
-    for source in ("env:MY_SECRET", f"file:{tmp_path / 'empty'}", f"file:{tmp_path / 'nowhere'}"):
-        with pytest.raises(ConfigError, match="client secret"):
-            given_secret(source)
