@@ -19,12 +19,11 @@ from aiocdf.models.calls import CallStatus, FunctionCall
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aiocdf._engine.service import Service
     from aiocdf._policy.schedule import Schedule
     from aiocdf._policy.servertime import ServerTime
     from aiocdf._policy.watch import Followed, Loss, Watch
     from aiocdf.config import Settings
-    from aiocdf.resources.calls import Calls
-    from aiocdf.resources.functions import Functions
 
 __all__ = ["PollReport", "Poller"]
 
@@ -57,8 +56,7 @@ class Poller:
     """Polls functions, and reads the answers.
 
     Args:
-        calls: The resource.
-        functions: Asked for the time limit of functions when a call runs long.
+        service: Asked for the state of calls, and for the time limit of functions when a call runs long.
         schedule: What is followed, and what answers say of it.
         settings: How patient it is.
         server_time: What is known of the service's clock.
@@ -67,14 +65,12 @@ class Poller:
     def __init__(
         self,
         *,
-        calls: Calls,
-        functions: Functions,
+        service: Service,
         schedule: Schedule,
         settings: Settings,
         server_time: ServerTime,
     ) -> None:
-        self._calls = calls
-        self._functions = functions
+        self._service = service
         self._schedule = schedule
         self._settings = settings
         self._server_time = server_time
@@ -112,7 +108,7 @@ class Poller:
         """Send one poll and read its answer."""
         self.polls += 1
         try:
-            items, response = await self._calls.poll(watch.function_id, ids, within=self._answers.limit())
+            items, response = await self._service.poll(watch.function_id, ids, within=self._answers.limit())
         except AiocdfError as error:
             if isinstance(error, TransportTimeout):
                 self._answers.unanswered()
@@ -210,7 +206,7 @@ class Poller:
         """Ask for one of the calls by itself: where that works, the refusals say nothing of the calls."""
         call_id = next(iter(report.lost))
         try:
-            call = await self._calls.retrieve(watch.function_id, call_id, attempts=1)
+            call = await self._service.call(watch.function_id, call_id)
         except AiocdfError as error:
             if _refuses(error):
                 return
@@ -223,7 +219,7 @@ class Poller:
     async def _ask_limit(self) -> None:
         """Learn how long functions may run; without an answer the usual limit stands."""
         try:
-            minutes = (await self._functions.limits(attempts=1)).timeout_minutes
+            minutes = (await self._service.limits()).timeout_minutes
         except AiocdfError as error:
             _log.info("the functions' time limit could not be read, so %.0f s stand: %s", _USUAL_LIMIT, error)
         else:

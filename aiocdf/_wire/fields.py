@@ -13,20 +13,7 @@ from aiocdf.errors import InvalidArgument, InvalidType
 if TYPE_CHECKING:
     from re import Pattern
 
-__all__ = ["TextMap", "check_amount", "check_text"]
-
-
-def check_text(value: object, field: str, most: int, *, least: int = 1) -> None:
-    """Check a text.
-
-    Raises:
-        InvalidType: It is not text.
-        InvalidArgument: It is too long or too short.
-    """
-    if not isinstance(value, str):
-        raise InvalidType(f"{field} must be text, not {type(value).__name__}")
-    if not least <= len(value) <= most:
-        raise InvalidArgument(f"{field} has {len(value)} characters; it must have {least} to {most}")
+__all__ = ["TextMap", "check_amount"]
 
 
 def check_amount(value: object, field: str) -> None:

@@ -8,8 +8,9 @@ from urllib.parse import urljoin, urlsplit
 import attrs
 from attrs.validators import optional
 
+from aiocdf._wire.arguments import check_text
 from aiocdf._wire.converter import camel
-from aiocdf._wire.fields import TextMap, check_text
+from aiocdf._wire.fields import TextMap
 from aiocdf._wire.http import StorageRequest
 from aiocdf._wire.identifiers import check_id
 from aiocdf.config import is_loopback
@@ -30,7 +31,7 @@ _LEAST_SECONDS, _BYTES_A_SECOND = 60.0, 100_000
 
 
 def _text(most: int) -> Any:
-    return optional(lambda _, field, value: check_text(value, field.name, most))
+    return optional(lambda _, field, value: check_text(value, field.name, longest=most))
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +43,7 @@ class FileSpec:
         InvalidArgument: A field breaks a constraint of the service.
     """
 
-    name: str = attrs.field(validator=lambda _, field, value: check_text(value, field.name, 256))
+    name: str = attrs.field(validator=lambda _, field, value: check_text(value, field.name, longest=256))
     external_id: str | None = attrs.field(default=None, validator=_text(255))
     mime_type: str | None = attrs.field(default=None, validator=_text(256))
     data_set_id: int | None = attrs.field(

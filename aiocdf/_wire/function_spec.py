@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs.validators import optional
 
+from aiocdf._wire.arguments import check_text
 from aiocdf._wire.converter import camel
-from aiocdf._wire.fields import TextMap, check_amount, check_text
+from aiocdf._wire.fields import TextMap, check_amount
 from aiocdf.errors import InvalidArgument, InvalidType
 from aiocdf.models.functions import FunctionStatus
 from aiocdf.secret import Secret, safe_to_show
@@ -41,7 +42,7 @@ _COMPARED = ("name", "external_id", "description", "owner", "metadata", "env_var
 
 def _text(most: int) -> Any:
     """Make the validator of a text with at least one character."""
-    return lambda _, field, value: check_text(value, field.name, most)
+    return lambda _, field, value: check_text(value, field.name, longest=most)
 
 
 def _texts(rule: TextMap) -> Any:
@@ -131,7 +132,7 @@ class FunctionSpec:
 
     @function_path.validator
     def _check_function_path(self, _: object, value: str) -> None:
-        check_text(value, "function_path", 500)
+        check_text(value, "function_path", longest=500)
         if not value.endswith(".py") or "\\" in value or not {"", ".", ".."}.isdisjoint(value.split("/")):
             raise InvalidArgument(
                 f"function_path is {value!r}; it must be the path of a Python file below the folder, with slashes"

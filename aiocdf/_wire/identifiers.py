@@ -10,7 +10,16 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.models.files import File
 from aiocdf.models.functions import Function
 
-__all__ = ["check_file", "check_files", "check_function", "check_functions", "check_id", "identifier", "parse_ref"]
+__all__ = [
+    "check_file",
+    "check_files",
+    "check_function",
+    "check_functions",
+    "check_id",
+    "check_ids",
+    "identifier",
+    "parse_ref",
+]
 
 _LARGEST_ID = 2**53 - 1
 _LONGEST_EXTERNAL_ID = 255
@@ -92,6 +101,18 @@ def check_id(number: object, what: str) -> int:
     if not 0 < number <= _LARGEST_ID:
         raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
     return number
+
+
+def check_ids(numbers: object, what: str) -> list[int]:
+    """Return *numbers* as a list, if all of them can be ids of *what*.
+
+    Raises:
+        InvalidType: They are not several whole numbers.
+        InvalidArgument: One is out of the service's range.
+    """
+    if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
+        raise InvalidType(f"several {what} ids are expected, not {type(numbers).__name__}: write [id] for one")
+    return [check_id(number, what) for number in numbers]
 
 
 def parse_ref(token: str) -> CallRef:

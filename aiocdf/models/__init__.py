@@ -9,6 +9,7 @@ from aiocdf.models.files import File
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionsStatus, FunctionStatus, Range
 from aiocdf.models.html import ItemList
 from aiocdf.models.kept_schedule import KeptSchedule
+from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session, SessionStatus, SessionType
 from aiocdf.models.stats import Pause, Stats
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
@@ -23,6 +24,7 @@ __all__ = [
     "FunctionCall",
     "FunctionError",
     "FunctionLimits",
+    "FunctionSchedule",
     "FunctionStatus",
     "FunctionsStatus",
     "ItemList",

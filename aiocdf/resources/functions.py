@@ -15,12 +15,12 @@ from aiocdf._wire.function_spec import HANDLER, METADATA
 from aiocdf._wire.identifiers import check_function, check_functions, check_id
 from aiocdf.models.functions import Function, FunctionStatus
 from aiocdf.models.html import ItemList
-from aiocdf.resources.code_files import CodeFiles
-from aiocdf.resources.deployment import Deployment
-from aiocdf.resources.function_options import read_options
-from aiocdf.resources.function_requests import FunctionRequests
-from aiocdf.resources.kept_schedules import KeptSchedules
-from aiocdf.resources.readiness import until_ready
+from aiocdf.resources.deploying.code_files import CodeFiles
+from aiocdf.resources.deploying.deployment import Deployment
+from aiocdf.resources.deploying.kept_schedules import KeptSchedules
+from aiocdf.resources.deploying.options import read_options
+from aiocdf.resources.deploying.readiness import until_ready
+from aiocdf.resources.deploying.requests import FunctionRequests
 from aiocdf.secret import hide_arguments
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from aiocdf._wire.pages import Page
     from aiocdf.models.code_package import CodePackage
     from aiocdf.models.functions import FunctionLimits, FunctionsStatus
+    from aiocdf.resources.deploying.options import FunctionOptions
     from aiocdf.resources.files import Files
-    from aiocdf.resources.function_options import FunctionOptions
     from aiocdf.resources.schedules import Schedules
 
 __all__ = ["Functions"]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from aiocdf._wire import deployments
 from aiocdf.errors import AiocdfError, ApiError, ConnectError, InvalidArgument, ServerError, TransportError
-from aiocdf.resources.readiness import until_ready
+from aiocdf.resources.deploying.readiness import until_ready
 
 if TYPE_CHECKING:
     from aiocdf.models.code_package import CodePackage
     from aiocdf.models.functions import Function
     from aiocdf.models.kept_schedule import KeptSchedule
-    from aiocdf.resources.code_files import CodeFiles
-    from aiocdf.resources.function_options import NewFunction
-    from aiocdf.resources.function_requests import FunctionRequests
-    from aiocdf.resources.kept_schedules import KeptSchedules
+    from aiocdf.resources.deploying.code_files import CodeFiles
+    from aiocdf.resources.deploying.kept_schedules import KeptSchedules
+    from aiocdf.resources.deploying.options import NewFunction
+    from aiocdf.resources.deploying.requests import FunctionRequests
 
 __all__ = ["Deployment"]
 

@@ -9,8 +9,8 @@ from aiocdf.errors import AiocdfError
 
 if TYPE_CHECKING:
     from aiocdf.models.code_package import CodePackage
+    from aiocdf.resources.deploying.requests import FunctionRequests
     from aiocdf.resources.files import Files
-    from aiocdf.resources.function_requests import FunctionRequests
 
 __all__ = ["CodeFiles"]
 

@@ -10,7 +10,7 @@ from aiocdf.models.functions import FunctionStatus
 
 if TYPE_CHECKING:
     from aiocdf.models.functions import Function
-    from aiocdf.resources.function_requests import FunctionRequests
+    from aiocdf.resources.deploying.requests import FunctionRequests
 
 __all__ = ["until_ready"]
 
