@@ -15,7 +15,7 @@ from aiocdf._reader import Reader
 from aiocdf._wire.json import api_headers
 from aiocdf.auth import BearerToken, TokenSource, lasting_grant, session_requests
 from aiocdf.config import cluster_of
-from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens
+from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,7 @@ class Resources:
     """The service's resources, for requests one by one."""
 
     functions: Functions
+    files: Files
     calls: Calls
     schedules: Schedules
     sessions: Sessions
@@ -135,10 +136,13 @@ def _resources(
 
     sessions = Sessions(sender, url, grants=grants)
     lasting = partial(sessions.create, grant=lasting_grant(credentials, settings.session_grant))
+    files = Files(sender, url)
+    schedules = Schedules(sender, url, resolve=engine.resolve, encode=encode, new_session=lasting)
     return Resources(
-        functions=Functions(sender, url),
+        functions=Functions(sender, url, files=files, schedules=schedules),
+        files=files,
         calls=Calls(sender, url, resolve=engine.resolve, reader=reader),
-        schedules=Schedules(sender, url, resolve=engine.resolve, encode=encode, new_session=lasting),
+        schedules=schedules,
         sessions=sessions,
         tokens=Tokens(sender, base_url),
     )

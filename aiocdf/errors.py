@@ -29,6 +29,7 @@ AiocdfError
 │   ├── CallLost                we stopped following it before its end was seen
 │   │   └── WaitExpired         ... because the caller's own `timeout` passed (also a TimeoutError)
 │   └── SubmissionUncertain     the POST may or may not have started it
+├── ReplacementFailed           a function was deleted, and what followed failed
 └── ClientClosed                the client was closed while, or before, this was asked
 
 Warnings: SecretInDataWarning (a UserWarning).
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
+    from aiocdf.models.functions import Function
+    from aiocdf.models.kept_schedule import KeptSchedule
 
 __all__ = [
     "AiocdfError",
@@ -67,6 +70,7 @@ __all__ = [
     "PermissionDenied",
     "ProtocolError",
     "RateLimited",
+    "ReplacementFailed",
     "SecretInDataWarning",
     "ServerError",
     "SubmissionUncertain",
@@ -307,6 +311,27 @@ class SubmissionUncertain(CallError):
     def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
         super().__init__(message)
         self.candidates = tuple(candidates)
+
+
+class ReplacementFailed(AiocdfError):
+    """A function was deleted to be replaced, and the one in its place or some of its schedules were not created.
+
+    The cause is the error's `__cause__`.
+
+    Args:
+        message: What was done, what failed, and what to do next.
+        deleted: The function that was deleted.
+        created: The function in its place; None if it was not created.
+        schedules: The schedules that were not created again, each with its data.
+    """
+
+    def __init__(
+        self, message: str, *, deleted: Function, created: Function | None, schedules: Sequence[KeptSchedule]
+    ) -> None:
+        super().__init__(message)
+        self.deleted = deleted
+        self.created = created
+        self.schedules = tuple(schedules)
 
 
 class ClientClosed(AiocdfError):

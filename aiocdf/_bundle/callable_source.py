@@ -85,7 +85,8 @@ def _global_names(source: str) -> Iterator[str]:
     defined = {symbol.get_name() for symbol in waiting[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     while waiting:
         table = waiting.pop()
-        waiting += table.get_children()
+        # Python 3.14 has tables for annotations, which are not evaluated here.
+        waiting += [child for child in table.get_children() if child.get_type() != "annotation"]
         for symbol in table.get_symbols():
             outside = symbol.is_global() or table.get_type() == "module"
             if outside and symbol.is_referenced() and symbol.get_name() not in defined | _MODULE_NAMES:

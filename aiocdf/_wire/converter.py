@@ -16,6 +16,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from aiocdf.errors import DecodeError
 from aiocdf.models.calls import FunctionCall, LogEntry
+from aiocdf.models.files import File
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
 from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session
@@ -139,6 +140,7 @@ def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
 
 _MODELS = (
     Range,
+    File,
     Function,
     FunctionLimits,
     FunctionCall,
