@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,6 +11,7 @@ from aiocdf.cli.base.arguments import (
     FunctionName,
     Limit,
     OutputForm,
+    Wait,
     function_name,
 )
 from aiocdf.cli.base.command import client_command
@@ -36,6 +38,24 @@ Functions = Annotated[
     list[Any],
     typer.Argument(metavar="FUNCTION", help="Their external or numeric ids.", parser=function_name),
 ]
+
+
+def _text(help_text: str) -> Any:
+    return typer.Option(metavar="TEXT", help=help_text, show_default=False)
+
+
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SOURCE",
+        help="A secret of the function; SOURCE is env:VARIABLE or file:PATH. Can be given again.",
+        show_default=False,
+    ),
+]
+_DEPLOY = """\
+aiocdf functions deploy hello
+aiocdf functions deploy hello --secret api-key=env:API_KEY
+aiocdf functions deploy hello --local --external-id hello-2"""
 
 
 @client_command(
@@ -79,3 +99,33 @@ async def limits(client: Client, *, output: OutputForm = "table") -> None:
     from aiocdf.cli.base.output import show_one
 
     show_one(await client.functions.limits(), output)
+
+
+@client_command(app, "deploy", examples=_DEPLOY)
+async def deploy(
+    client: Client,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The code, and perhaps a function.toml.")],
+    *,
+    external_id: Annotated[str | None, _text("The external id.  [default: the folder's name]")] = None,
+    name: Annotated[str | None, _text("The name.  [default: as in function.toml, or the external id]")] = None,
+    secret: Secrets = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the function is Ready.")] = False,
+    within: Wait = None,
+    output: OutputForm = "table",
+) -> None:
+    """Upload the code in FOLDER as a function, and wait until it can be called.
+
+    The settings are those of function.toml. A function with the same external id is replaced, and its schedules are
+    kept; nothing is uploaded if it has this code and these settings already.
+    """
+    from aiocdf.cli.deploying import DeployJob
+
+    await DeployJob(
+        folder=folder,
+        name=name,
+        external_id=external_id,
+        secrets=secret or (),
+        wait=not no_wait,
+        within=within,
+        form=output,
+    ).run(client)

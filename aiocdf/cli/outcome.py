@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
-import attrs
-
-from aiocdf.cli.base.console import open_console
+from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import plain, show_items, write_json
 from aiocdf.errors import WaitExpired
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from rich.console import Console
 
@@ -66,7 +63,7 @@ async def show_logs(entries: AsyncIterator[LogEntry], form: str) -> None:
 async def _until_end(handle: CallHandle, notes: Console, *, within: float | None, follow: bool) -> FunctionCall:
     try:
         async with asyncio.timeout(within):
-            with _waiting(notes, handle):
+            with shown_state(notes, lambda: f"{handle.status}, {handle.elapsed:.0f} s"):
                 if follow:
                     async for entry in handle.logs(follow=True):
                         notes.out(_line(entry), highlight=False)
@@ -87,23 +84,3 @@ def _next(handle: CallHandle) -> str:
     if handle.call_id is None:
         return "The service has not accepted the call yet; it may never start."
     return f"The call runs on. To wait for it: aiocdf calls wait {handle.function_id} {handle.call_id}"
-
-
-@contextlib.contextmanager
-def _waiting(notes: Console, handle: CallHandle) -> Iterator[None]:
-    """On a terminal, show below the logs where the call stands."""
-    if not notes.is_terminal or notes.is_dumb_terminal:
-        yield
-        return
-    with notes.status(_Standing(handle)):
-        yield
-
-
-@attrs.frozen
-class _Standing:
-    """Where a call stands, as text that is new each time it is drawn."""
-
-    handle: CallHandle
-
-    def __rich__(self) -> str:
-        return f"{self.handle.status}, {self.handle.elapsed:.0f} s"

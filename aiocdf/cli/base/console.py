@@ -6,8 +6,10 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 # Wider than any table.
 _PIPE_WIDTH = 10_000
 
-__all__ = ["open_console", "shown_progress"]
+__all__ = ["open_console", "shown_progress", "shown_state"]
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -56,3 +58,23 @@ def _quarters(console: Console, total: int) -> Callable[[], None]:
             console.print(f"{done} of {total} calls done")
 
     return one_more
+
+
+@contextlib.contextmanager
+def shown_state(console: Console, text: Callable[[], str]) -> Iterator[None]:
+    """On a terminal that can move its cursor, show what *text* returns, anew as time passes; elsewhere show nothing."""
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield
+        return
+    with console.status(_Drawn(text)):
+        yield
+
+
+@attrs.frozen
+class _Drawn:
+    """A text that is new each time it is drawn."""
+
+    text: Callable[[], str]
+
+    def __rich__(self) -> Text:
+        return Text(self.text())

@@ -16,7 +16,8 @@ app = typer.Typer()
 
 _EXAMPLES = """\
 aiocdf serve functions
-aiocdf serve functions --env-file local.env --limit calls-per-function=10"""
+aiocdf serve functions --env-file local.env
+aiocdf serve functions --limit calls-per-function=10"""
 
 
 @command(app, "serve", examples=_EXAMPLES, section="Start")
