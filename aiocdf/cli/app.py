@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -31,6 +30,9 @@ def run() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        # Help must not wait for this to be imported.
+        from importlib.metadata import version
+
         typer.echo(f"aiocdf {version('aiocdf')}")
         raise typer.Exit
 
