@@ -88,6 +88,7 @@ from aiocdf.models import (
     TokenInspection,
     TokenProject,
 )
+from aiocdf.resources.deploying.options import FunctionOptions
 from aiocdf.secret import Secret
 from aiocdf.telemetry import (
     CallAccepted,
@@ -138,6 +139,7 @@ __all__ = [
     "FunctionError",
     "FunctionLimits",
     "FunctionNotReady",
+    "FunctionOptions",
     "FunctionSchedule",
     "FunctionStatus",
     "FunctionsStatus",

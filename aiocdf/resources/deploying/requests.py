@@ -38,10 +38,11 @@ class FunctionRequests:
         """Create a function of an uploaded file. The request is sent once, unless nothing of it left."""
         name, body = f"create function {item['name']!r}", {"items": [item]}
         request = json_request(name, "POST", self._url, body, repeatable=False, capability=_WRITE)
-        found = read_items(request, await self._sender.send(request), Function)
-        if len(found) != 1:
-            raise DecodeError(f"{name}: the answer has {len(found)} functions", path="$.items")
-        return found[0]
+        return _only(name, read_items(request, await self._sender.send(request), Function))
+
+    async def one(self, key: int | str) -> Function:
+        """Return a function by its id or external id."""
+        return _only(f"look up function {key}", await self.by_ids([key]))
 
     async def by_ids(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[Function]:
         """Return functions by their ids or external ids, at most ten."""
@@ -92,6 +93,12 @@ class FunctionRequests:
     async def _read_status(self, request: Request) -> FunctionsStatus:
         answer = read_json(request, await self._sender.send(request))
         return FunctionsStatus(member(request, answer, "status", str))
+
+
+def _only(name: str, found: Sequence[Function]) -> Function:
+    if len(found) != 1:
+        raise DecodeError(f"{name}: the answer has {len(found)} functions", path="$.items")
+    return found[0]
 
 
 def _named(keys: Sequence[int | str], *, ignore_unknown: bool) -> dict[str, Any]:
