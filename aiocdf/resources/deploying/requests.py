@@ -61,7 +61,7 @@ class FunctionRequests:
         request = json_request("list functions", "POST", f"{self._url}/list", body, capability=_READ)
         return read_page(request, await self._sender.send(request), Function)
 
-    async def delete(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> tuple[()]:
+    async def delete(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[None]:
         """Delete functions, at most ten."""
         request = json_request(
             f"delete function {', '.join(map(str, keys))}",
@@ -73,7 +73,7 @@ class FunctionRequests:
             capability=_WRITE,
         )
         await self._sender.send(request)
-        return ()
+        return []
 
     async def limits(self) -> FunctionLimits:
         """Return what the project's cloud allows a function."""
@@ -87,7 +87,7 @@ class FunctionRequests:
 
     async def activate(self) -> FunctionsStatus:
         """Request that the project can have functions."""
-        request = json_request("activate functions", "POST", f"{self._url}/status", {}, capability=_WRITE)
+        request = json_request("activate functions", "POST", f"{self._url}/status", capability=_WRITE)
         return await self._read_status(request)
 
     async def _read_status(self, request: Request) -> FunctionsStatus:

@@ -22,7 +22,13 @@ BASE = "https://cdf.test/api/v1/projects/acme/files"
 def test_what_the_service_takes(fields) -> None:
     """Values at the documented limits are taken."""
     assert FileSpec(**({"name": "f"} | fields)).body().keys() == {
-        "externalId" if key == "external_id" else "mimeType" if key == "mime_type" else "dataSetId" if "_" in key else key
+        "externalId"
+        if key == "external_id"
+        else "mimeType"
+        if key == "mime_type"
+        else "dataSetId"
+        if "_" in key
+        else key
         for key in {"name": "f"} | fields
     }
 
@@ -76,7 +82,9 @@ def test_address_of_a_transfer(given, sent) -> None:
     assert storage_request("upload file 1", "PUT", Secret(given), base_url=BASE, content=b"a").url == sent
 
 
-@pytest.mark.parametrize("given", ["http://storage.test/hush-hush", "ftp://storage.test/hush-hush", "file:///hush-hush"])
+@pytest.mark.parametrize(
+    "given", ["http://storage.test/hush-hush", "ftp://storage.test/hush-hush", "file:///hush-hush"]
+)
 def test_address_in_the_open(given) -> None:
     """A content is not sent where others could read it on the way; the error does not show the address."""
     with pytest.raises(DecodeError, match="upload file 1") as caught:

@@ -11,7 +11,9 @@ from aiocdf.models import Function, FunctionLimits, FunctionStatus, Range
 from aiocdf.secret import Secret
 
 LIMITS = FunctionLimits(
-    cpu_cores=Range(min=0.1, max=3, default=1), memory_gb=Range(min=0.1, max=5, default=1.5), runtimes=("py311", "py312")
+    cpu_cores=Range(min=0.1, max=3, default=1),
+    memory_gb=Range(min=0.1, max=5, default=1.5),
+    runtimes=("py311", "py312"),
 )
 DEPLOYED = Function(
     id=1,
@@ -136,7 +138,9 @@ def test_secrets_do_not_show(fields) -> None:
 
 def test_item() -> None:
     """A request has what was given, under the service's names; secrets stay wrapped until they are sent."""
-    given = spec(external_id="e", secrets={"k": "v"}, env_vars={"A": "b"}, index_url="https://pypi.test", description="")
+    given = spec(
+        external_id="e", secrets={"k": "v"}, env_vars={"A": "b"}, index_url="https://pypi.test", description=""
+    )
 
     assert given.item(5) == {
         "name": "f",
