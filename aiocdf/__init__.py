@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         TokenInspection,
         TokenProject,
     )
+    from aiocdf.resources.deploying.options import FunctionOptions
     from aiocdf.secret import Secret
     from aiocdf.telemetry import (
         CallAccepted,
@@ -142,6 +143,7 @@ __all__ = [
     "FunctionError",
     "FunctionLimits",
     "FunctionNotReady",
+    "FunctionOptions",
     "FunctionSchedule",
     "FunctionStatus",
     "FunctionsStatus",

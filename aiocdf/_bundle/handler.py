@@ -34,9 +34,9 @@ def check_handler(source: bytes, path: str) -> None:
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        raise InvalidArgument(f"{path}, line {error.lineno}: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{path} cannot be read as Python: {error}") from None
+        raise InvalidArgument(f"{path}, line {error.lineno or 1}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InvalidArgument(f"{path} cannot be read as Python: {type(error).__name__} {error}") from None
     found = [node for node in _statements(tree.body) if _binds_handle(node)]
     if not found:
         raise InvalidArgument(

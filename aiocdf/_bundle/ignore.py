@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -10,6 +10,8 @@ from aiocdf.errors import ConfigError, InvalidArgument
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["IGNORE_FILES", "Ignore", "read_ignore"]
 
@@ -22,15 +24,11 @@ _SKIPPED = frozenset({"__pycache__", ".git", ".venv"})
 _SKIPPED_AT_TOP = frozenset({*IGNORE_FILES, "function.toml", "function.yaml"})
 
 
-class _Spec(Protocol):
-    def match_file(self, file: Any) -> bool: ...
-
-
 @attrs.frozen
 class Ignore:
     """Decides what is skipped: caches, version control, environments, and what the ignore file names."""
 
-    _spec: _Spec | None = None
+    _spec: GitIgnoreSpec | None = None
 
     def skips(self, path: str, *, is_folder: bool) -> bool:
         """Say whether a file or folder is skipped.
@@ -58,12 +56,12 @@ def read_ignore(folder: Path) -> Ignore:
     return Ignore()
 
 
-def _spec(path: Path) -> _Spec:
+def _spec(path: Path) -> GitIgnoreSpec:
     try:
         from pathspec import GitIgnoreSpec  # of an extra
     except ImportError:
         raise ConfigError(f"pathspec is needed to read {path}: pip install 'aiocdf[deploy]'") from None
     try:
-        return GitIgnoreSpec.from_lines(path.read_text().splitlines())
+        return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())
     except ValueError as error:  # also for bytes that are not UTF-8
         raise InvalidArgument(f"{path} cannot be read as an ignore file: {error}") from None

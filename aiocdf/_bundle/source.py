@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aiocdf._bundle.archive import pack
-from aiocdf._bundle.callable_source import read_callable
-from aiocdf._bundle.folder import read_folder
-from aiocdf._bundle.handler import check_handler
 from aiocdf.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
@@ -60,6 +56,12 @@ class CodeSource:
         return await asyncio.to_thread(self._pack, function_path)
 
     def _pack(self, function_path: str) -> CodePackage:
+        # These take milliseconds to import, and most programs deploy nothing.
+        from aiocdf._bundle.archive import pack
+        from aiocdf._bundle.callable_source import read_callable
+        from aiocdf._bundle.folder import read_folder
+        from aiocdf._bundle.handler import check_handler
+
         if self.folder is not None:
             files = read_folder(Path(self.folder))
         else:

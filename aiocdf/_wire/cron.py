@@ -36,7 +36,7 @@ def check_cron(expression: object) -> str:
 
 
 def next_times(expression: str, after: datetime, count: int) -> list[datetime]:
-    """Return the next times that an expression means; fewer than *count* where there are no more.
+    """Return the next times that an expression means.
 
     Args:
         expression: A cron expression.

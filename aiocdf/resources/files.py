@@ -20,7 +20,7 @@ from aiocdf.models.html import ItemList
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aiocdf._http.sender import Sender
     from aiocdf._wire.http import Request, Response
@@ -212,7 +212,7 @@ class Files:
         )
         return read_items(request, await self._sender.send(request), File)
 
-    async def _delete(self, keys: Iterable[int | str], *, ignore_unknown: bool) -> Iterable[None]:
+    async def _delete(self, keys: Iterable[int | str], *, ignore_unknown: bool) -> Sequence[None]:
         request = json_request(
             f"delete file {', '.join(map(str, keys))}",
             "POST",
@@ -223,7 +223,7 @@ class Files:
             capability=_WRITE,
         )
         await self._sender.send(request)
-        return ()
+        return []
 
     async def _arrived(self, file: File) -> File:
         """Wait until the service has the content of a file."""

@@ -65,8 +65,9 @@ class Functions:
 
         Args:
             name: 1 to 140 characters; several functions may have the same name.
-            options: The code, as just one of `folder`, `handle` and `file_id`, and what the function is given: see
-                `FunctionOptions`.
+            options: The code, as just one of `folder`, `handle` and `file_id`; and what else the function has:
+                `external_id`, `description`, `owner`, `secrets`, `env_vars`, `metadata`, `cpu`, `memory`, `runtime`,
+                `function_path`, `requirements`, `index_url`, `extra_index_urls`, `data_set_id`. See `FunctionOptions`.
 
         Raises:
             UsageError: An argument is not valid, or the code cannot be deployed; nothing was sent.
@@ -113,8 +114,7 @@ class Functions:
         Raises:
             NotFound: The project has no such function.
         """
-        (found,) = await self.retrieve_many([function])
-        return found
+        return await self._requests.one(check_function(function))
 
     async def retrieve_many(
         self, functions: Iterable[int | str | Function], *, ignore_unknown: bool = False

@@ -195,7 +195,7 @@ class Schedules:
 
         Args:
             schedule: A schedule, or a cron expression.
-            count: Times to return; there are fewer if the expression means no more.
+            count: Times to return.
 
         Raises:
             ConfigError: The package cronsim is not installed: the extra `deploy` brings it.

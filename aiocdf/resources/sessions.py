@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
 
 from aiocdf._chunks import in_chunks, in_order
@@ -13,6 +13,7 @@ from aiocdf._wire.identifiers import check_id, check_ids
 from aiocdf._wire.json import json_request, read_items, read_json
 from aiocdf._wire.new_session import new_session_request, read_new_session
 from aiocdf._wire.pages import read_page
+from aiocdf.config import SessionGrant
 from aiocdf.errors import BadRequest, InvalidArgument, InvalidType
 from aiocdf.models.html import ItemList
 from aiocdf.models.sessions import Session, SessionStatus
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from aiocdf._http.sender import Sender
     from aiocdf._wire.pages import Page
-    from aiocdf.config import SessionGrant
 
 __all__ = ["Sessions"]
 
@@ -76,6 +76,8 @@ class Sessions:
         secret = client_secret = None if client_secret is None else Secret(client_secret)
         if not isinstance(client_id, str | None):
             raise InvalidType(f"client_id must be text, not {type(client_id).__name__}")
+        if grant not in {None, *get_args(SessionGrant)}:
+            raise InvalidArgument(f"grant is {grant!r}; it must be one of {', '.join(get_args(SessionGrant))}")
         if (client_id is None) != (secret is None) or None not in (client_id, grant):
             raise InvalidArgument("give client_id and client_secret together, and without grant")
         if client_id is not None:

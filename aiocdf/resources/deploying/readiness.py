@@ -34,7 +34,7 @@ async def until_ready(functions: FunctionRequests, key: int | str, seconds: floa
     """
     began_at, gap = _clock.monotonic(), _FIRST
     while True:
-        (function,) = await functions.by_ids([key])
+        function = await functions.one(key)
         if function.status is FunctionStatus.Ready:
             return function
         if function.status not in {FunctionStatus.Queued, FunctionStatus.Deploying}:

@@ -38,10 +38,11 @@ class FunctionRequests:
         """Create a function of an uploaded file. The request is sent once, unless nothing of it left."""
         name, body = f"create function {item['name']!r}", {"items": [item]}
         request = json_request(name, "POST", self._url, body, repeatable=False, capability=_WRITE)
-        found = read_items(request, await self._sender.send(request), Function)
-        if len(found) != 1:
-            raise DecodeError(f"{name}: the answer has {len(found)} functions", path="$.items")
-        return found[0]
+        return _only(name, read_items(request, await self._sender.send(request), Function))
+
+    async def one(self, key: int | str) -> Function:
+        """Return a function by its id or external id."""
+        return _only(f"look up function {key}", await self.by_ids([key]))
 
     async def by_ids(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[Function]:
         """Return functions by their ids or external ids, at most ten."""
@@ -60,7 +61,7 @@ class FunctionRequests:
         request = json_request("list functions", "POST", f"{self._url}/list", body, capability=_READ)
         return read_page(request, await self._sender.send(request), Function)
 
-    async def delete(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> tuple[()]:
+    async def delete(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[None]:
         """Delete functions, at most ten."""
         request = json_request(
             f"delete function {', '.join(map(str, keys))}",
@@ -72,7 +73,7 @@ class FunctionRequests:
             capability=_WRITE,
         )
         await self._sender.send(request)
-        return ()
+        return []
 
     async def limits(self) -> FunctionLimits:
         """Return what the project's cloud allows a function."""
@@ -86,12 +87,18 @@ class FunctionRequests:
 
     async def activate(self) -> FunctionsStatus:
         """Request that the project can have functions."""
-        request = json_request("activate functions", "POST", f"{self._url}/status", {}, capability=_WRITE)
+        request = json_request("activate functions", "POST", f"{self._url}/status", capability=_WRITE)
         return await self._read_status(request)
 
     async def _read_status(self, request: Request) -> FunctionsStatus:
         answer = read_json(request, await self._sender.send(request))
         return FunctionsStatus(member(request, answer, "status", str))
+
+
+def _only(name: str, found: Sequence[Function]) -> Function:
+    if len(found) != 1:
+        raise DecodeError(f"{name}: the answer has {len(found)} functions", path="$.items")
+    return found[0]
 
 
 def _named(keys: Sequence[int | str], *, ignore_unknown: bool) -> dict[str, Any]:
