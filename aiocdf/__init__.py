@@ -189,7 +189,19 @@ __all__ = [
 ]
 
 # The modules that define the public names. Those that import fast come first.
-_HOMES = ("errors", "models", "secret", "config", "telemetry", "_listing", "handle", "bound_function", "auth", "client")
+_HOMES = (
+    "errors",
+    "models",
+    "secret",
+    "config",
+    "telemetry",
+    "_listing",
+    "handle",
+    "bound_function",
+    "auth",
+    "client",
+    "resources.deploying.options",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -54,8 +54,8 @@ Secrets = Annotated[
 ]
 _DEPLOY = """\
 aiocdf functions deploy hello
-aiocdf functions deploy hello --secret api-key=env:API_KEY
-aiocdf functions deploy hello --local --external-id hello-2"""
+aiocdf functions deploy hello --secret key=env:API_KEY
+aiocdf functions deploy hello --local -o json"""
 
 
 @client_command(

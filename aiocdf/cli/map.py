@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -25,22 +25,28 @@ def _file(metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, help=text, show_default=False)
 
 
+Function = Annotated[str | None, typer.Argument(metavar="FUNCTION", help="Its id or external id.", show_default=False)]
+Inputs = Annotated[
+    Path | None,
+    typer.Argument(metavar="INPUTS", help="JSON objects, one a line, or CSV with a header.", show_default=False),
+]
+Form = Annotated[
+    Literal["jsonl", "csv"] | None,
+    typer.Option("--format", help="How INPUTS is written.  [default: by its suffix]", show_default=False),
+]
+MaxPending = Annotated[
+    int | None, typer.Option(metavar="N", help="At most so many inputs under way at once.", min=1, show_default=False)
+]
+
+
 @command(app, "map", examples=_EXAMPLES, section="Calls")
 def map_(
-    function: Annotated[
-        str | None, typer.Argument(metavar="FUNCTION", help="Its id or external id.", show_default=False)
-    ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Argument(metavar="INPUTS", help="JSON objects, one a line, or CSV with a header.", show_default=False),
-    ] = None,
+    function: Function = None,
+    inputs: Inputs = None,
     *,
     out: Annotated[Path | None, _file("FILE", "Where the results go, a line of JSON each.")] = None,
     journal: Annotated[Path | None, _file("FILE", "Where the journal is.  [default: beside --out]")] = None,
-    form: Annotated[
-        Literal["jsonl", "csv"] | None,
-        typer.Option("--format", help="How INPUTS is written.  [default: by its suffix]", show_default=False),
-    ] = None,
+    form: Form = None,
     key: Annotated[str | None, _file("FIELD", "The field that is an input's key.  [default: its line number]")] = None,
     ordered: Annotated[bool, typer.Option("--ordered", help="Write the results in the order of the inputs.")] = False,
     retry_failed: Annotated[
@@ -49,10 +55,7 @@ def map_(
     retry_uncertain: Annotated[
         bool, typer.Option("--retry-uncertain", help="Submit again what may have started: it may then run twice.")
     ] = False,
-    max_pending: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="At most so many inputs under way at once.", min=1, show_default=False),
-    ] = None,
+    max_pending: MaxPending = None,
     local: Local = False,
     url: Url = None,
     status: Annotated[Path | None, _file("JOURNAL", "Show where the map of a journal stands, and end.")] = None,
@@ -60,7 +63,7 @@ def map_(
     """Call FUNCTION with each input, and write the results. It survives a crash: run the same command again.
 
     Ctrl-C lets running calls finish and starts no more; a second one stops at once. In both cases the same command goes
-    on from there. Exit status: 0 if every input completed, 1 if some did not, 2 for wrong usage, 130 after Ctrl-C.
+    on from there. Exit code: 0 if every input completed, 1 if some did not, 130 after Ctrl-C.
     """
     # Help must not wait for the map to be imported.
     try:

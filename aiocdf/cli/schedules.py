@@ -29,8 +29,8 @@ ScheduleData = Annotated[
     typer.Option("--data", metavar="DATA", help="A JSON object for each call; or @FILE; or -, for stdin."),
 ]
 _CREATE = """\
-aiocdf schedules create hourly '0 * * * *' --function double \\
-  --data '{"x": 21}'"""
+aiocdf schedules create hourly '0 * * * *' \\
+  --function double --data '{"x": 21}'"""
 
 
 @client_command(app, "list", examples="aiocdf schedules list --function double")
