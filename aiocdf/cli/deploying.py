@@ -76,7 +76,7 @@ class DeployJob:
             function = await client.functions.create_or_replace(
                 name, external_id=external_id, folder=self.folder, **options
             )
-        notes.print(_what_happened(function, before), soft_wrap=True)
+        notes.print(_what_happened(function, before))
         show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
 
     def _options(self) -> dict[str, Any]:

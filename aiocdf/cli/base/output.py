@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Columns", "cell", "plain", "show_items", "show_one", "write_json"]
 
 
+# Columns that a narrow terminal leaves to a text at least: those of a day.
+_DAY = 10
+_FAILED = {"Failed", "Timeout"}
+
+
 async def show_items(items: AsyncIterable[Any], columns: Columns, form: str) -> None:
     """Write items as a table, as one JSON array, or as a JSON object on each line, as they come.
 
@@ -107,11 +112,12 @@ def _print(console: Console, shown: Table | str) -> None:
 
 
 def _table(items: Iterable[Any], columns: Columns) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in columns:
-        # A number or a time is read in one piece; names and messages go on in the next line.
-        whole = heading.endswith("id") or heading in {"status", "seconds"}
-        table.add_column(heading, overflow="fold", no_wrap=whole, justify="right" if heading == "seconds" else "left")
+        # A narrow terminal breaks names and messages, and a time between day and hour, but not a number.
+        whole = heading in {"id", "status", "seconds"}
+        table.add_column(heading, overflow="fold", no_wrap=whole, min_width=None if whole else _DAY)
     for item in items:
-        table.add_row(*(cell(value(item)) for value in columns.values()))
+        cells = [cell(value(item)) for value in columns.values()]
+        table.add_row(*cells, style="red" if _FAILED & set(cells) else None)
     return table

@@ -47,7 +47,7 @@ async def test_table_is_plain_in_a_pipe(capsys):
 
     heading, row = capsys.readouterr().out.splitlines()
     assert heading.split() == ["id", "error"]
-    assert row == "12   [red] is not a colour"
+    assert row == "12  [red] is not a colour"
 
 
 async def test_no_items(capsys):
