@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -15,17 +16,18 @@ from aiocdf._wire.http import StorageRequest
 from aiocdf._wire.identifiers import check_id
 from aiocdf.config import is_loopback
 from aiocdf.errors import DecodeError, InvalidArgument, InvalidType
+from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from aiocdf.secret import Secret
 
 __all__ = ["FileSpec", "check_content", "storage_request"]
 
 METADATA = TextMap(most=256, key_length=128, value_length=10_240, total_bytes=10_240)
 #: Bytes that one upload takes.
 MAX_CONTENT = 5_000_000_000
+# Characters; shorter parts of an address are words.
+_SHORTEST_KEY = 12
 # Seconds that a transfer may take, and more for each byte: 100 kB/s is a slow line.
 _LEAST_SECONDS, _BYTES_A_SECOND = 60.0, 100_000
 
@@ -108,8 +110,15 @@ def storage_request(
         headers=headers,
         body=content,
         timeout=_LEAST_SECONDS + len(content or b"") / _BYTES_A_SECOND,
-        secrets=(url,),
+        secrets=_keys(address),
     )
+
+
+def _keys(address: str) -> tuple[Secret, ...]:
+    """Return the parts of an address that may give access: not the host, and not numbers, which are ids and times."""
+    parts = urlsplit(address)
+    words = re.split(r"[/?&=]", f"{parts.path}?{parts.query}")
+    return tuple(Secret(word) for word in words if not word.isdigit() and len(word) >= _SHORTEST_KEY)
 
 
 def _usable(address: str) -> str | None:

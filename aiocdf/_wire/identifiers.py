@@ -76,7 +76,7 @@ def _several(given: Any, kind: type[Any], what: str) -> Iterable[Any]:
     """Return one as a list of one."""
     if isinstance(given, int | str | kind):
         return [given]
-    if not isinstance(given, Iterable):
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise InvalidType(
             f"{what} must be one id, external id or {kind.__name__}, or several, not {type(given).__name__}"
         )

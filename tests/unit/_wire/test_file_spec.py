@@ -93,6 +93,14 @@ def test_address_in_the_open(given) -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_keys_of_an_address() -> None:
+    """What gives access in an address is removed from errors; host and ids stay, for they say what went wrong."""
+    url = "https://storage.test/files/1234567890123456/4f5e6a7b8c9d0e1f2a3b?expires=1764202800000&signature=x_y-z0123456789"
+    request = storage_request("download", "GET", Secret(url), base_url=BASE)
+
+    assert [secret.reveal() for secret in request.secrets] == ["4f5e6a7b8c9d0e1f2a3b", "x_y-z0123456789"]
+
+
 def test_transfer_has_time_for_its_size() -> None:
     """A large content has more time to arrive; the address does not show in the request's repr."""
     small, large = (
