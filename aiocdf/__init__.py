@@ -203,17 +203,18 @@ _HOMES = (
     "resources.deploying.options",
 )
 
+if not TYPE_CHECKING:  # type checkers would take any name for a public one
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when a program first uses it: the start of `aiocdf --help` needs none of them."""
-    if name in _HOMES:
-        return import_module(f"{__name__}.{name}")
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
-    value = next(getattr(home, name) for home in homes if name in home.__all__)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        """Import a public name when a program first uses it: the start of `aiocdf --help` needs none of them."""
+        if name in _HOMES:
+            return import_module(f"{__name__}.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
+        value = next(getattr(home, name) for home in homes if name in home.__all__)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -52,6 +52,21 @@ def test_public_names_exist_and_are_documented() -> None:
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
 
 
+def test_only_public_names_are_shown() -> None:
+    """`dir(aiocdf)` has the public names and nothing else; another name is an AttributeError."""
+    assert sorted(dir(aiocdf)) == sorted(aiocdf.__all__)
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = aiocdf.nothing_of_the_kind
+
+
+def test_import_of_the_package_loads_no_library() -> None:
+    """`import aiocdf` takes no longer than Python itself: names are imported as a program uses them."""
+    source = (
+        "import sys, aiocdf; print(*{'aiohttp', 'attrs', 'cattrs'} & sys.modules.keys()); aiocdf.errors; aiocdf.Client"
+    )
+    assert subprocess.check_output([sys.executable, "-c", source], text=True) == "\n"
+
+
 def test_exceptions_are_drawn_under_their_parents() -> None:
     """The tree in the docstring of errors.py has each exception once, below the class it derives from."""
     drawn = {name: parent for name, (parent, _) in _tree().items()}

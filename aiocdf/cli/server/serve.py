@@ -178,8 +178,9 @@ def _show(
     console.print(_table(server.functions()))
     where = "--processes changes that." if job.executor == LOCAL else f"They run on {job.executor}."
     console.print(f"\nFunction instances that run at once: {server.processes}; further calls wait. {where}")
+    console.print("\nTo call them from another shell, add --local, as in: aiocdf functions list --local")
     console.print(
-        "\nTo call them, set these variables in another shell: aiocdf.Client.from_env() and other clients read them."
+        "To call them from programs, set these variables there: aiocdf.Client.from_env() and other clients read them."
     )
     console.print(f"{_secret_of(environment, server)}\n")
     for name, value in environment.items():
