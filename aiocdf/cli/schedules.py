@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from aiocdf.cli.base.arguments import Limit, OutputForm, function_name
 from aiocdf.cli.base.command import client_command
 from aiocdf.cli.base.help import Commands
 from aiocdf.cli.call import read_data
+from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiocdf.client import Client
@@ -58,7 +59,12 @@ async def show(client: Client, schedule: ScheduleId, *, output: OutputForm = "ta
     from aiocdf.cli.base.output import show_one
 
     found, data = await asyncio.gather(client.schedules.retrieve(schedule), client.schedules.input_data(schedule))
-    show_one(found, output, data=data, next_runs=list(client.schedules.next_runs(found)))
+    more: dict[str, Any] = {"data": data}
+    try:
+        more["next_runs"] = client.schedules.next_runs(found)
+    except ConfigError as error:  # an extra is missing, which is no reason to hide the rest
+        typer.echo(f"Without the next runs: {error}", err=True)
+    show_one(found, output, **more)
 
 
 @client_command(app, "create", examples=_CREATE)

@@ -46,19 +46,19 @@ async def run_logout() -> None:
 
     Raises:
         ConfigError: The environment does not say which.
-        InvalidArgument: By what the environment says, nobody signs in.
-        AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+        InvalidArgument: By what the environment says, no user signs in.
+        AuthError: The provider did not confirm it; here, the sign-in is over nevertheless.
     """
     environment = read_environment()
     credentials = credentials_from(environment)
     if not isinstance(credentials, UserCredentials):
         raise InvalidArgument(
-            f"with LOGIN_FLOW {environment.login_flow!r} nobody signs in, so that there is nothing to end: it is for"
-            " interactive and device_code"
+            f"with LOGIN_FLOW {environment.login_flow!r} there is no sign-in of a user to end: only interactive and"
+            " device_code have one"
         )
     async with _client(environment, credentials) as client:
         await client.logout()
-    open_console().print(f"Nobody is signed in to project {environment.project} at {environment.base_url} now.")
+    open_console().print(f"No user is signed in to project {environment.project} at {environment.base_url} now.")
 
 
 async def run_whoami(*, local: bool, url: str | None) -> None:
