@@ -33,6 +33,8 @@ _CHUNK = 1000
 _USUAL_LIMIT = 15 * 60.0
 _ASK_LIMIT_AFTER = 60.0
 _WARN_AFTER = 10.0
+# Pages of a list of calls that are read while polls wait, and seconds until the answer to each must be there.
+_PAGES, _LIST_TIMEOUT = 3, 4.0
 # Seconds that polls stay away at most at the service's request: calls end meanwhile.
 _LONGEST_PAUSE = 600.0
 
@@ -201,6 +203,18 @@ class Poller:
             ended = {call.id for call, _ in report.seen if call.ended}
             overrun = watch.overrun(now, limit)
             report.lost = {call_id: loss for call_id, loss in overrun.items() if call_id not in ended} | report.lost
+        if watch.unheard:
+            await self._search(watch, report)
+
+    async def _search(self, watch: Watch, report: PollReport) -> None:
+        """Look for calls that no answer has described in the list of calls; without a whole list they are polled on."""
+        ids, watch.unheard = watch.unheard, []
+        try:
+            listed, _ = await self._service.started(watch.function_id, pages=_PAGES, within=_LIST_TIMEOUT)
+        except AiocdfError as error:
+            _log.info("the calls of function %s could not all be listed: %s", watch.function_id, error)
+        else:
+            report.lost |= watch.unlisted(ids, {call.id for call in listed})
 
     async def _verify(self, watch: Watch, report: PollReport) -> None:
         """Ask for one of the calls by itself: where that works, the refusals say nothing of the calls."""

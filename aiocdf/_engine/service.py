@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 _READ = "functionsAcl:READ"
-# Calls on a page of a list, and pages that are read.
-_PAGE, _MOST_PAGES = 1000, 20
+# Calls on a page of a list.
+_PAGE = 1000
 
 
 class Service:
@@ -100,23 +100,32 @@ class Service:
         return member(request, read_json(request, response), "items", list), response
 
     async def started(
-        self, function_id: int, earliest: float, latest: float, *, within: float | None = None
+        self,
+        function_id: int,
+        earliest: float = 0.0,
+        latest: float | None = None,
+        *,
+        pages: int = 20,
+        within: float | None = None,
     ) -> tuple[list[FunctionCall], Response]:
         """Return the calls of a function that started in a span of time.
 
         Args:
             function_id: The function's id.
             earliest: By the service's clock, in seconds since 1970.
-            latest: Likewise.
+            latest: Likewise; None for no bound.
+            pages: Pages of 1,000 calls to read at most.
             within: Seconds until the answer to a request must be there; None for the setting.
 
         Raises:
             DecodeError: There are too many pages to read.
         """
-        span = {"min": max(0, int(earliest * 1000)), "max": math.ceil(latest * 1000)}
+        span = {"min": max(0, int(earliest * 1000))}
+        if latest is not None:
+            span["max"] = math.ceil(latest * 1000)
         found: list[FunctionCall] = []
         cursor: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
+        for _ in range(pages):
             request = json_request(
                 f"list calls of function {function_id}",
                 "POST",
@@ -131,7 +140,7 @@ class Service:
             if page.cursor is None:
                 return found, response
             cursor = {"cursor": page.cursor}
-        raise DecodeError(f"{request.name}: more than {_MOST_PAGES} pages of calls", path="$.nextCursor")
+        raise DecodeError(f"{request.name}: more than {pages} pages of calls", path="$.nextCursor")
 
     async def function(self, function: int | str, *, attempts: int | None = 1) -> Function:
         """Return a function by its id or external id.

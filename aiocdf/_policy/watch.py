@@ -3,6 +3,7 @@
 A call is given up when it can no longer be expected that its end will be seen:
 
 - answers have left it out for `LOST_AFTER` seconds, or said of it what cannot be read;
+- no answer has ever described it, and the list of the function's calls does not have it either;
 - the service has refused for as long to tell of any call of the function;
 - no poll had an answer that can be used for as long as the caller has patience, or the error is one that does not pass;
 - it has outrun the functions' time limit.
@@ -30,6 +31,8 @@ __all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
 
 #: Seconds of answers without a call after which it is given up.
 LOST_AFTER = 30.0
+# Seconds of answers without a call that none has ever described, after which it is looked for in the list of calls.
+_SEARCH_AFTER = 0.5
 # Seconds between two answers that count as watched at most: what lies between may be an outage.
 _LONGEST_COUNTED = 10.0
 # Seconds between two polls without an answer that count as silence at most.
@@ -78,6 +81,8 @@ class Watch:
     failures: int = 0
     #: Seconds for which every answer was a refusal; None while the service describes calls.
     refused: float | None = None
+    #: Calls that no answer has described, to be looked for in the list of the function's calls.
+    unheard: list[int] = attrs.field(factory=list)
     #: Since when no poll has had an answer.
     silent_since: float | None = None
     #: When the last poll without an answer was over.
@@ -103,12 +108,19 @@ class Watch:
             call = self.calls.get(call_id)
             if call is None:
                 continue
-            call.missing = 0.0 if call.missing is None else call.missing + passed
+            before, call.missing = call.missing, 0.0 if call.missing is None else call.missing + passed
+            if (before or 0.0) < _SEARCH_AFTER <= call.missing and not call.seen and call_id not in unread:
+                self.unheard.append(call_id)
             if call.missing >= LOST_AFTER:
                 error = unread.get(call_id)
                 reason = _UNKNOWN if error is None else f"its state could not be read: {error}"
                 losses[call_id] = Loss(reason, error, known=error is not None)
         return losses
+
+    def unlisted(self, ids: Iterable[int], listed: Collection[int]) -> dict[int, Loss]:
+        """Return the calls to give up, of which no answer has said anything: those that are not *listed* either."""
+        calls = {call_id: self.calls.get(call_id) for call_id in ids if call_id not in listed}
+        return {call_id: Loss(_UNKNOWN, known=False) for call_id, call in calls.items() if call and not call.seen}
 
     def refuse(self, ids: Collection[int], error: ApiError, now: float) -> dict[int, Loss]:
         """Note an answer that refused to tell; return the calls to give up. It may name those that it does not know."""

@@ -104,14 +104,14 @@ def check_id(number: object, what: str) -> int:
 
 
 def check_ids(numbers: object, what: str) -> list[int]:
-    """Return *numbers* as a list, if all of them can be ids of *what*.
+    """Return *numbers*, one id of *what* or several, as a list.
 
     Raises:
-        InvalidType: They are not several whole numbers.
+        InvalidType: They are not whole numbers.
         InvalidArgument: One is out of the service's range.
     """
     if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
-        raise InvalidType(f"several {what} ids are expected, not {type(numbers).__name__}: write [id] for one")
+        return [check_id(numbers, what)]
     return [check_id(number, what) for number in numbers]
 
 

@@ -173,8 +173,6 @@ class Schedules:
         Raises:
             NotFound: The service does not know one of them.
         """
-        if isinstance(schedule_ids, int):
-            schedule_ids = [check_id(schedule_ids, "schedule")]
         await in_chunks(check_ids(schedule_ids, "schedule"), _MOST_BY_IDS, self._delete)
 
     async def input_data(self, schedule_id: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aiocdf._chunks import in_chunks, in_order
 from aiocdf._listing import Listing
 from aiocdf._wire.arguments import secret_fault
 from aiocdf._wire.filters import known_status
-from aiocdf._wire.identifiers import check_id, check_ids
+from aiocdf._wire.identifiers import check_ids
 from aiocdf._wire.json import json_request, read_items, read_json
 from aiocdf._wire.new_session import new_session_request, read_new_session
 from aiocdf._wire.pages import read_page
@@ -141,8 +141,6 @@ class Sessions:
         Raises:
             NotFound: The service does not know one of them.
         """
-        if isinstance(session_ids, int):
-            session_ids = [check_id(session_ids, "session")]
         await in_chunks(check_ids(session_ids, "session"), _MOST_BY_IDS, self._revoke)
 
     async def _create(self, item: Mapping[str, Any]) -> Session:

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import json
+import math
 import re
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
@@ -264,7 +265,7 @@ class Service:
         function = int(seen.url.split("/")[-3])
         span = seen.body["filter"]["startTime"]
         wires = [call.wire for call in self.calls.values() if call.function == function]
-        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span["max"]))
+        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span.get("max", math.inf)))
 
     def _retrieve(self, seen: Seen) -> Answer:
         number = int(seen.url.rpartition("/")[2])

@@ -9,6 +9,7 @@ from aiocdf.local import serve
 
 FUNCTIONS = {
     "double": "def handle(data):\n    print('doubling')\n    return {'value': 2 * data['x']}\n",
+    "triple": "def handle(data):\n    return 3 * data['x']\n",
     "fails": "def handle(data):\n    raise ValueError('no')\n",
     "count": "import time\ndef handle(data):\n    for n in range(3):\n        print(n)\n        time.sleep(0.5)\n",
 }
