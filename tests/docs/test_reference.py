@@ -21,19 +21,28 @@ REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 CODE = re.compile(r"`([^`\n]+)`")
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| `(?P<default>[^`]+)` \|", re.MULTILINE)
 MODELS = [
+    "CodePackage",
+    "File",
     "Function",
     "FunctionCall",
     "FunctionError",
     "FunctionLimits",
     "FunctionSchedule",
+    "KeptSchedule",
     "LogEntry",
     "Pause",
     "Session",
     "Stats",
     "TokenInspection",
 ]
-ENUMERATIONS = [aiocdf.CallStatus, aiocdf.FunctionStatus, aiocdf.SessionStatus, aiocdf.SessionType]
-RESOURCES = [resources.Calls, resources.Functions, resources.Schedules, resources.Sessions, resources.Tokens]
+ENUMERATIONS = [
+    aiocdf.CallStatus,
+    aiocdf.FunctionsStatus,
+    aiocdf.FunctionStatus,
+    aiocdf.SessionStatus,
+    aiocdf.SessionType,
+]
+RESOURCES = [getattr(resources, name) for name in resources.__all__]
 
 
 def _section(heading: str) -> str:

@@ -156,8 +156,9 @@ async def test_folder_that_cannot_be_deployed(client, functions, code):
 
 async def test_refused(client, functions, code):
     """When the service refuses a function, the code that was uploaded for it is deleted, but not that of another."""
+    secrets = {"secrets": {"api-key": "hush-hush"}, "index_url": "https://me:quiet-now@pypi.test/simple"}
     with pytest.raises(Conflict):
-        await functions.create("f", folder=code, external_id="double")
+        await functions.create("f", folder=code, external_id="double", **secrets)
     assert await client.files.list() == []
     made = await functions.create("f", folder=code)
     with pytest.raises(Conflict):
@@ -296,7 +297,7 @@ async def test_list(functions, code):
         {"name": "f", "created_time": (now - minute, now + minute)},
     ):
         assert [each.id for each in await functions.list(**conditions)] == [made.id], conditions
-    assert await functions.list(created_time=(None, now - minute)) == []
+    assert await functions.list(created_time=(now + minute, None)) == []
     await functions.wait_until_ready(made)
     assert made.id in [each.id async for each in functions.list(status="Ready")]
     assert await functions.list(status=FunctionStatus.Failed) == []
