@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aiocdf.cli.base.arguments import FunctionName, Wait  # noqa: TC001 - typer reads the annotations
 from aiocdf.cli.base.command import client_command
+from aiocdf.cli.base.data import data_of, data_of_file
 from aiocdf.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -28,11 +25,19 @@ echo '{"x": 21}' | aiocdf call double - | jq .
 aiocdf call double --local '{"x": 21}' --json"""
 
 Data = Annotated[
-    str | None,
-    typer.Argument(metavar="DATA", help="A JSON object; or @FILE, a file with one; or -, for stdin."),
+    Any,
+    typer.Argument(
+        metavar="DATA",
+        help="A JSON object; or @FILE, a file with one; or -, for stdin.",
+        parser=data_of,
+        show_default=False,
+    ),
 ]
 DataFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Read the data from this file. - is stdin.", show_default=False)
+    Any,
+    typer.Option(
+        metavar="FILE", help="Read the data from this file. - is stdin.", parser=data_of_file, show_default=False
+    ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what the function prints, on stderr.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Print the call's id once it is accepted, and end.")]
@@ -60,45 +65,10 @@ async def call(
     # Help must not wait for rich to be imported.
     from aiocdf.cli.outcome import show_accepted, show_outcome
 
-    handle = client.call(function, await asyncio.to_thread(read_data, data, data_file))
+    if data is not None and data_file is not None:
+        raise InvalidArgument("give either DATA or --data-file")
+    handle = client.call(function, data if data_file is None else data_file)
     if no_wait:
         await show_accepted(handle, as_json=as_json)
     else:
         await show_outcome(handle, within=within, follow=follow, as_json=as_json)
-
-
-def read_data(text: str | None, file: Path | None) -> Any:
-    """Return the data of a call.
-
-    Args:
-        text: JSON text; or `@` and the path of a file, or `-` for stdin; None for no data.
-        file: The path of a file in place of *text*, or `-` for stdin.
-
-    Raises:
-        InvalidArgument: Both are given, the file cannot be read, or it does not hold JSON.
-    """
-    if file is not None and text is not None:
-        raise InvalidArgument("give either DATA or --data-file")
-    if file is None and text is not None and text.startswith("@"):
-        file = Path(text[1:])
-    if text == "-" or file == Path("-"):
-        return _parsed(sys.stdin.read(), "stdin")
-    if file is not None:
-        return _parsed(_text_of(file), repr(str(file)))
-    return None if text is None else _parsed(text, "DATA")
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"cannot read the data from {str(file)!r}: {error}") from None
-
-
-def _parsed(text: str, source: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidArgument(
-            f"{source} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None

@@ -88,7 +88,7 @@ async def show(client: Client, function: FunctionName, *, output: OutputForm = "
 
 @client_command(app, "delete", examples="aiocdf functions delete double --yes", deletes=True)
 async def delete(client: Client, functions: Functions) -> None:
-    """Delete functions, with their calls and schedules."""
+    """Delete functions with their schedules; calls that run go on, and the files with the code stay."""
     await client.functions.delete(functions)
     typer.echo(f"Deleted {', '.join(map(str, functions))}.")
 

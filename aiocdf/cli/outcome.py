@@ -69,7 +69,7 @@ async def _until_end(handle: CallHandle, notes: Console, *, within: float | None
                         notes.out(_line(entry), highlight=False)
                 return await handle.wait()
     except TimeoutError:
-        raise WaitExpired(f"it did not end within {within:g} s. {_next(handle)}") from None
+        raise WaitExpired(f"the call did not end within {within:g} s. {_next(handle)}") from None
     except asyncio.CancelledError:
         notes.print(f"Stopped waiting. {_next(handle)}", soft_wrap=True)
         raise

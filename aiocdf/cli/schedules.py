@@ -9,8 +9,8 @@ import typer
 
 from aiocdf.cli.base.arguments import Limit, OutputForm, function_name
 from aiocdf.cli.base.command import client_command
+from aiocdf.cli.base.data import data_of
 from aiocdf.cli.base.help import Commands
-from aiocdf.cli.call import read_data
 from aiocdf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +26,14 @@ OfFunction = Annotated[
 ScheduleId = Annotated[int, typer.Argument(metavar="SCHEDULE", help="Its id.", show_default=False)]
 ScheduleIds = Annotated[list[int], typer.Argument(metavar="SCHEDULE", help="Their ids.", show_default=False)]
 ScheduleData = Annotated[
-    str | None,
-    typer.Option("--data", metavar="DATA", help="A JSON object for each call; or @FILE; or -, for stdin."),
+    Any,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="A JSON object for each call; or @FILE; or -, for stdin.",
+        parser=data_of,
+        show_default=False,
+    ),
 ]
 _CREATE = """\
 aiocdf schedules create hourly '0 * * * *' \\
@@ -88,9 +94,8 @@ async def create(
     """Have the service call a function again and again."""
     from aiocdf.cli.base.output import show_one
 
-    given = await asyncio.to_thread(read_data, data, None)
     created = await client.schedules.create(
-        name, cron, function=function_name(function), data=given, description=description
+        name, cron, function=function_name(function), data=data, description=description
     )
     show_one(created, output)
 

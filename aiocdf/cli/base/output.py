@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Columns = Mapping[str, Callable[[Any], object]]
 
-__all__ = ["Columns", "cell", "plain", "show_items", "show_one", "write_json"]
+__all__ = ["cell", "plain", "show_items", "show_one", "write_json"]
 
 
 # Columns that a narrow terminal leaves to a text at least: those of a day.

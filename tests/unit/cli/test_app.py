@@ -70,6 +70,8 @@ def test_commands_have_examples():
     [
         ["call"],
         ["call", "double", "{}", "--timeout", "-1"],
+        ["call", "double", "{x: 1}"],
+        ["call", "double", "--data-file", "nowhere.json"],
         ["calls", "list", "double", "--output", "xml"],
         ["calls", "list", "double", "--status", "Gone"],
         ["calls", "show", "double", "one"],
