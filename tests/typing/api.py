@@ -63,7 +63,12 @@ def scored(data: dict[str, float]) -> float:
 
 async def deployments(client: aiocdf.Client, folder: Path) -> None:
     """Functions are made of folders, callables or files; the options can be passed on."""
-    options: aiocdf.FunctionOptions = {"folder": folder, "secrets": {"key": aiocdf.Secret("hush")}, "cpu": 1, "runtime": "py312"}
+    options: aiocdf.FunctionOptions = {
+        "folder": folder,
+        "secrets": {"key": aiocdf.Secret("hush")},
+        "cpu": 1,
+        "runtime": "py312",
+    }
     assert_type(await client.functions.create("f", **options), aiocdf.Function)
     assert_type(await client.functions.create("f", folder="f", requirements=None), aiocdf.Function)
     assert_type(await client.functions.create_or_replace("f", handle=scored, external_id="f"), aiocdf.Function)
