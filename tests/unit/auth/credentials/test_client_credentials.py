@@ -142,7 +142,7 @@ def test_session_item() -> None:
     [
         ({"token_url": "http://idp.test/token"}, "token_url http://idp.test/token is plain http"),
         ({"token_url": "http://localhost:80@evil.test/token"}, "token_url http://evil.test/token has a user name"),
-        ({"token_url": None}, "token_url is no absolute URL"),
+        ({"token_url": None}, "token_url is not an absolute URL"),
         ({"client_id": ""}, "client_id is empty"),
         ({"client_id": None}, "client_id is empty or not text"),
         ({"client_secret": ""}, "client_secret of client 'app' is empty"),
@@ -154,7 +154,7 @@ def test_session_item() -> None:
         ({"auth_method": []}, "auth_method must be one of"),
         ({"token_url": "https://me:s3cr3t@idp.test"}, "token_url https://idp.test has a user name"),
         ({"token_url": "https://idp.test/t?code=s3cr3t#x"}, "token_url https://idp.test/t has a fragment"),
-        ({"token_url": "s3cr3t"}, "token_url is no absolute URL"),
+        ({"token_url": "s3cr3t"}, "token_url is not an absolute URL"),
         ({"scopes": 5}, "scopes must be"),
         ({"scopes": b"s3cr3t"}, "scopes must be"),
         ({"scopes": ["a", None]}, "scopes must be"),
