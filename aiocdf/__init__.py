@@ -74,6 +74,7 @@ from aiocdf.models import (
     FunctionCall,
     FunctionError,
     FunctionLimits,
+    FunctionOptions,
     FunctionSchedule,
     FunctionsStatus,
     FunctionStatus,
@@ -88,7 +89,6 @@ from aiocdf.models import (
     TokenInspection,
     TokenProject,
 )
-from aiocdf.resources.deploying.options import FunctionOptions
 from aiocdf.secret import Secret
 from aiocdf.telemetry import (
     CallAccepted,
