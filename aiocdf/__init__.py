@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         FunctionCall,
         FunctionError,
         FunctionLimits,
+        FunctionOptions,
         FunctionSchedule,
         FunctionsStatus,
         FunctionStatus,
@@ -92,7 +93,6 @@ if TYPE_CHECKING:
         TokenInspection,
         TokenProject,
     )
-    from aiocdf.resources.deploying.options import FunctionOptions
     from aiocdf.secret import Secret
     from aiocdf.telemetry import (
         CallAccepted,
@@ -200,7 +200,6 @@ _HOMES = (
     "bound_function",
     "auth",
     "client",
-    "resources.deploying.options",
 )
 
 if not TYPE_CHECKING:  # type checkers would take any name for a public one

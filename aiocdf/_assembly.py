@@ -11,11 +11,9 @@ import attrs
 
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import AiohttpTransport
-from aiocdf._reader import Reader
 from aiocdf._wire.json import api_headers
 from aiocdf.auth import BearerToken, TokenSource, lasting_grant, session_requests
 from aiocdf.config import cluster_of
-from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +22,10 @@ if TYPE_CHECKING:
 
     from aiocdf._engine import Engine
     from aiocdf._http.transport import Transport
+    from aiocdf._reader import Reader
     from aiocdf.auth import Credentials
     from aiocdf.config import SessionGrant, Settings
+    from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
     from aiocdf.telemetry import Event
 
 __all__ = ["Opened", "open_project"]
@@ -92,6 +92,7 @@ async def open_project(
     # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
     from aiocdf._engine import Engine
     from aiocdf._engine.service import Service
+    from aiocdf._reader import Reader
 
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
@@ -131,6 +132,15 @@ def _resources(
     settings: Settings,
     encode: Callable[[object], tuple[bytes, Any]],
 ) -> Resources:
+    from aiocdf.resources import (
+        Calls,
+        Files,
+        Functions,
+        Schedules,
+        Sessions,
+        Tokens,
+    )  # with the engine, as late as that
+
     def grants(chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
         return session_requests(credentials, chosen or settings.session_grant)
 

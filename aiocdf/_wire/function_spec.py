@@ -35,7 +35,7 @@ SECRETS = TextMap(
     key_rule="keys have 1 to 15 lower-case letters, digits and dashes, and `token` is reserved",
     pair_bytes=25_000,
 )
-_RUNTIME = re.compile(r"py3\d{1,2}")
+_RUNTIMES = re.compile(r"py3\d{1,2}")
 # What both a spec and the service's own description say, under one name.
 _COMPARED = ("name", "external_id", "description", "owner", "metadata", "env_vars")
 
@@ -51,6 +51,19 @@ def _texts(rule: TextMap) -> Any:
 
 def _amount(_: object, field: attrs.Attribute[float], value: object) -> None:
     check_amount(value, field.name)
+
+
+def _runtime(_: object, __: attrs.Attribute[str], value: object) -> None:
+    if not (isinstance(value, str) and _RUNTIMES.fullmatch(value)):
+        raise InvalidArgument(f"runtime is {value!r}; it must be text such as 'py312'")
+
+
+def _function_path(_: object, __: attrs.Attribute[str], value: object) -> None:
+    path = check_text(value, "function_path", longest=500)
+    if not path.endswith(".py") or "\\" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise InvalidArgument(
+            f"function_path is {path!r}; it must be the path of a Python file below the folder, with slashes"
+        )
 
 
 def _none_for_empty(value: str | None) -> str | None:
@@ -120,23 +133,10 @@ class FunctionSpec:
     cpu: float | None = attrs.field(default=None, validator=optional(_amount))
     #: Gigabytes.
     memory: float | None = attrs.field(default=None, validator=optional(_amount))
-    runtime: str | None = attrs.field(default=None)
-    function_path: str = attrs.field(default=HANDLER)
+    runtime: str | None = attrs.field(default=None, validator=optional(_runtime))
+    function_path: str = attrs.field(default=HANDLER, validator=_function_path)
     index_url: Secret | None = attrs.field(default=None, converter=_address_or_none)
     extra_index_urls: tuple[Secret, ...] = attrs.field(default=None, converter=_addresses)
-
-    @runtime.validator
-    def _check_runtime(self, _: object, value: object) -> None:
-        if value is not None and not (isinstance(value, str) and _RUNTIME.fullmatch(value)):
-            raise InvalidArgument(f"runtime is {value!r}; it must be text such as 'py312'")
-
-    @function_path.validator
-    def _check_function_path(self, _: object, value: str) -> None:
-        check_text(value, "function_path", longest=500)
-        if not value.endswith(".py") or "\\" in value or not {"", ".", ".."}.isdisjoint(value.split("/")):
-            raise InvalidArgument(
-                f"function_path is {value!r}; it must be the path of a Python file below the folder, with slashes"
-            )
 
     def check_limits(self, limits: FunctionLimits) -> None:
         """Check what the project's cloud allows.

@@ -6,6 +6,7 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
 from aiocdf.models.code_package import CodePackage
 from aiocdf.models.files import File
+from aiocdf.models.function_options import FunctionOptions
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionsStatus, FunctionStatus, Range
 from aiocdf.models.html import ItemList
 from aiocdf.models.kept_schedule import KeptSchedule
@@ -24,6 +25,7 @@ __all__ = [
     "FunctionCall",
     "FunctionError",
     "FunctionLimits",
+    "FunctionOptions",
     "FunctionSchedule",
     "FunctionStatus",
     "FunctionsStatus",

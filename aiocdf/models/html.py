@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from typing import Any, TypeVar
 
 import attrs
@@ -70,4 +69,6 @@ def _table(rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(text: str, kind: str = "td") -> str:
+    from html import escape  # takes its time to import, for notebooks alone
+
     return f'<{kind} style="text-align: left">{escape(text)}</{kind}>'

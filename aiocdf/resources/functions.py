@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from aiocdf._http.sender import Sender
     from aiocdf._wire.pages import Page
     from aiocdf.models.code_package import CodePackage
+    from aiocdf.models.function_options import FunctionOptions
     from aiocdf.models.functions import FunctionLimits, FunctionsStatus
-    from aiocdf.resources.deploying.options import FunctionOptions
     from aiocdf.resources.files import Files
     from aiocdf.resources.schedules import Schedules
 
