@@ -72,7 +72,7 @@ class DeployJob:
         notes.print(_contents(await client.functions.package(self.folder, function_path=path)))
         before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
         name = self.name or options.pop("name", external_id)
-        with shown_state(notes, lambda: "Uploading"):
+        async with shown_state(notes, lambda: "Uploading"):
             function = await client.functions.create_or_replace(
                 name, external_id=external_id, folder=self.folder, **options
             )
@@ -90,7 +90,7 @@ class DeployJob:
     async def _ready(self, client: Client, function: Function, notes: Console) -> Function:
         """Show the status until the function is Ready."""
         began_at, gap = _clock.monotonic(), _FIRST_LOOK
-        with shown_state(notes, lambda: f"{function.status}, {_clock.monotonic() - began_at:.0f} s"):
+        async with shown_state(notes, lambda: f"{function.status}, {_clock.monotonic() - began_at:.0f} s"):
             try:
                 async with asyncio.timeout(self.within):
                     while function.status in {FunctionStatus.Queued, FunctionStatus.Deploying}:

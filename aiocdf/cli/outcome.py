@@ -63,7 +63,7 @@ async def show_logs(entries: AsyncIterator[LogEntry], form: str) -> None:
 async def _until_end(handle: CallHandle, notes: Console, *, within: float | None, follow: bool) -> FunctionCall:
     try:
         async with asyncio.timeout(within):
-            with shown_state(notes, lambda: f"{handle.status}, {handle.elapsed:.0f} s"):
+            async with shown_state(notes, lambda: f"{handle.status}, {handle.elapsed:.0f} s"):
                 if follow:
                     async for entry in handle.logs(follow=True):
                         notes.out(_line(entry), highlight=False)

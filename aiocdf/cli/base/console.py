@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING
 
-import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from aiocdf import _clock
 
-# Wider than any table.
-_PIPE_WIDTH = 10_000
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from rich.status import Status
 
 __all__ = ["open_console", "shown_progress", "shown_state"]
+
+# Characters: more than any table has.
+_PIPE_WIDTH = 10_000
+# Seconds between two texts of a state.
+_UPDATE_EVERY = 0.2
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -60,21 +66,23 @@ def _quarters(console: Console, total: int) -> Callable[[], None]:
     return one_more
 
 
-@contextlib.contextmanager
-def shown_state(console: Console, text: Callable[[], str]) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def shown_state(console: Console, text: Callable[[], str]) -> AsyncIterator[None]:
     """On a terminal that can move its cursor, show what *text* returns, anew as time passes; elsewhere show nothing."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield
         return
-    with console.status(_Drawn(text)):
-        yield
+    with console.status(Text(text())) as status:
+        # Not in the thread that draws: what *text* reads belongs to the event loop.
+        updates = asyncio.create_task(_update(status, text))
+        try:
+            yield
+        finally:
+            updates.cancel()
+            await asyncio.wait([updates])
 
 
-@attrs.frozen
-class _Drawn:
-    """A text that is new each time it is drawn."""
-
-    text: Callable[[], str]
-
-    def __rich__(self) -> Text:
-        return Text(self.text())
+async def _update(status: Status, text: Callable[[], str]) -> None:
+    while True:
+        await _clock.sleep(_UPDATE_EVERY)
+        status.update(Text(text()))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
 from rich.console import Console
 
-from aiocdf.cli.base.console import shown_progress
+from aiocdf.cli.base.console import shown_progress, shown_state
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,23 @@ def test_dumb_terminal_gets_lines(monkeypatch):
         one_more()
 
     assert console.file.getvalue() == "1 of 1 calls done\n"
+
+
+@pytest.mark.looptime
+async def test_state_is_new_as_time_passes(monkeypatch):
+    """A terminal shows how a wait goes on; what it shows is read in the event loop, to which it belongs."""
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(file=io.StringIO(), force_terminal=True)
+    began = asyncio.get_running_loop().time()
+    async with shown_state(console, lambda: f"{asyncio.get_running_loop().time() - began:.0f} s"):
+        await asyncio.sleep(3.1)
+
+    assert "3 s" in console.file.getvalue()
+
+
+async def test_state_is_not_shown_in_a_pipe():
+    """What is not a terminal gets nothing."""
+    console = Console(file=io.StringIO())
+    async with shown_state(console, lambda: "waiting"):
+        pass
+    assert console.file.getvalue() == ""
