@@ -184,7 +184,7 @@ async def test_new_code_cannot_be_built(failing, code):
 async def test_cancelled(failing, code, caplog):
     """A replacement that is cancelled while schedules are missing says which ones in the log."""
     await deployed(failing, code)
-    (code / "handler.py").write_text("import time\ntime.sleep(1)\ndef handle(): ...\n")
+    (code / "handler.py").write_text("import time\ntime.sleep(0.4)\ndef handle(): ...\n")
     replacing = asyncio.create_task(failing.functions.create_or_replace("g", folder=code, external_id="g"))
     while "Deploying" not in {each.status for each in await failing.functions.list(name="g")}:
         await asyncio.sleep(0.01)

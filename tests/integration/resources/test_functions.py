@@ -178,7 +178,7 @@ async def test_failed_deployment(functions, code):
 
 async def test_wait_expires(functions, code):
     """A wait with a timeout ends in time, and the deployment continues."""
-    (code / "handler.py").write_text("import time\ntime.sleep(1)\ndef handle(): ...\n")
+    (code / "handler.py").write_text("import time\ntime.sleep(0.4)\ndef handle(): ...\n")
     made = await functions.create("f", folder=code)
     with pytest.raises(WaitExpired):
         await functions.wait_until_ready(made, timeout=0.01)
