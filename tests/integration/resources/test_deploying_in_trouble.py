@@ -139,6 +139,16 @@ async def test_deletion_is_refused(failing, transport, code):
     assert len(await failing.schedules.list()) == 2
 
 
+async def test_deletion_is_in_doubt(failing, transport, code):
+    """When no answer says whether the old function was deleted, the error has all that it takes to go on."""
+    made = await deployed(failing, code)
+    transport.fault("POST /functions/delete", LOST, LOST, LOST)
+    with pytest.raises(ReplacementFailed) as caught:
+        await failing.functions.create_or_replace("g", folder=code, external_id="g")
+    assert (caught.value.deleted.id, caught.value.created) == (made.id, None)
+    assert len(caught.value.schedules) == 2
+
+
 async def test_creation_is_refused(failing, transport, code):
     """When the new function is refused, the error has all that it takes to go on: the function and its schedules."""
     made = await deployed(failing, code)
