@@ -45,7 +45,7 @@ class Failing(AiohttpTransport):
         words = f"{request.method} {re.split(r'[?]|(?<=upload)/', path)[0]}"
         outcome = self._faults[words].pop(0) if self._faults[words] else None
         if isinstance(outcome, int):
-            body = json.dumps({"error": {"code": outcome, "message": "so be it"}}).encode()
+            body = json.dumps({"error": {"code": outcome, "message": "refused"}}).encode()
             return Response(status=outcome, headers={}, body=body, sent_at=0.0, received_at=0.0)
         response = await super().send(request)
         if outcome is LOST:
