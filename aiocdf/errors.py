@@ -314,7 +314,7 @@ class SubmissionUncertain(CallError):
 
 
 class ReplacementFailed(AiocdfError):
-    """A function was deleted to be replaced, and the one in its place or some of its schedules were not created.
+    """A function was deleted to be replaced, or may have been, and the one in its place or its schedules were not created.
 
     The cause is the error's `__cause__`.
 

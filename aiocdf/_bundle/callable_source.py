@@ -37,26 +37,26 @@ def read_callable(handle: object, requirements: Iterable[str] | None) -> dict[st
         InvalidArgument: It is a lambda, a method or a closure, its source cannot be read, or it uses names of the
             module that it is defined in.
     """
-    if not isinstance(handle, FunctionType):
-        raise InvalidType(f"handle must be a function that is written with `def`, not {_kind(handle)}")
-    name = handle.__name__
-    if name == "<lambda>":
-        raise InvalidArgument("handle is a lambda, whose source cannot be taken out: write it with `def`")
-    if handle.__closure__:
-        raise InvalidArgument(
-            f"handle {name} uses {', '.join(handle.__code__.co_freevars)} of the function around it, which would be "
-            "missing at the service: pass it in data"
-        )
-    source = _source(handle, name)
-    if missing := sorted(set(_global_names(source)) - {name}):
-        raise InvalidArgument(
-            f"handle {name} uses {', '.join(missing)} from outside of it, and only its own source is deployed: "
-            "import or define that in the function, or deploy a folder"
-        )
-    lines = check_requirements(requirements_in(inspect.getdoc(handle)) if requirements is None else requirements)
+    function = _plain_function(handle)
+    name, source = function.__name__, _source(function)
+    lines = check_requirements(requirements_in(inspect.getdoc(function)) if requirements is None else requirements)
     named = source if name == "handle" else f"{source}\n\nhandle = {name}\n"
     files = {"handler.py": named.encode()}
     return files | ({"requirements.txt": "".join(f"{line}\n" for line in lines).encode()} if lines else {})
+
+
+def _plain_function(handle: object) -> FunctionType:
+    """Return *handle* if it is a function that needs nothing of the code around it."""
+    if not isinstance(handle, FunctionType):
+        raise InvalidType(f"handle must be a function that is written with `def`, not {_kind(handle)}")
+    if handle.__name__ == "<lambda>":
+        raise InvalidArgument("handle is a lambda, whose source is not a module: write it with `def`")
+    if outer := sorted({*handle.__code__.co_freevars} - {handle.__name__}):
+        raise InvalidArgument(
+            f"handle {handle.__name__} uses {', '.join(outer)} of the function around it, which would be missing at the "
+            "service: pass it in data"
+        )
+    return handle
 
 
 def _kind(handle: object) -> str:
@@ -65,21 +65,33 @@ def _kind(handle: object) -> str:
     return f"a {type(handle).__name__}"
 
 
-def _source(handle: FunctionType, name: str) -> str:
-    """Return the source of a function as a module."""
-    try:
-        source = _HEAD + textwrap.dedent(inspect.getsource(handle))
-        compile(source, "handler.py", "exec", dont_inherit=True)
-    except (OSError, TypeError):
+def _source(function: FunctionType) -> str:
+    """Return the source of a function as a module that defines all names that it uses."""
+    name, source = function.__name__, _module(function)
+    if missing := sorted(set(_undefined_names(source)) - {name}):
         raise InvalidArgument(
-            f"the source of handle {name} cannot be read: define it in a file or a notebook, or deploy a folder"
-        ) from None
-    except SyntaxError:
-        raise InvalidArgument(f"handle {name} cannot be taken out of the code around it: deploy a folder") from None
+            f"handle {name} uses {', '.join(missing)} from outside of it, and only its own source is deployed: "
+            "import or define that in the function, or deploy a folder"
+        )
     return source
 
 
-def _global_names(source: str) -> Iterator[str]:
+def _module(function: FunctionType) -> str:
+    """Return the source of a function as a module."""
+    name = function.__name__
+    try:
+        source = _HEAD + textwrap.dedent(inspect.getsource(function))
+        compile(source, "handler.py", "exec", dont_inherit=True)
+    except (OSError, TypeError):
+        raise InvalidArgument(
+            f"handle {name} has no source to read: define it in a file or a notebook, or deploy a folder"
+        ) from None
+    except SyntaxError:
+        raise InvalidArgument(f"the source of handle {name} is not valid on its own: deploy a folder") from None
+    return source
+
+
+def _undefined_names(source: str) -> Iterator[str]:
     """Yield the names that a module uses without defining them."""
     waiting = [symtable.symtable(source, "handler.py", "exec")]
     defined = {symbol.get_name() for symbol in waiting[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from aiocdf.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from os import PathLike
     from typing import Any
 
     from aiocdf.models.code_package import CodePackage
@@ -28,7 +28,7 @@ class CodeSource:
         UsageError: Not just one of the three is given, or one of the wrong type.
     """
 
-    folder: str | PathLike[str] | None = None
+    folder: str | os.PathLike[str] | None = None
     handle: Callable[..., Any] | None = None
     file_id: int | None = None
     #: For *handle*; None for what its docstring says.
@@ -40,7 +40,7 @@ class CodeSource:
             raise InvalidArgument(f"give one of folder, handle and file_id, not {' and '.join(given) or 'none'}")
         if self.requirements is not None and self.handle is None:
             raise InvalidArgument("requirements go with handle; a folder has a requirements.txt")
-        if self.folder is not None and not isinstance(self.folder, str | Path):
+        if self.folder is not None and not isinstance(self.folder, str | os.PathLike):
             raise InvalidType(f"folder must be a path, not {type(self.folder).__name__}")
 
     async def pack(self, function_path: str) -> CodePackage:

@@ -40,11 +40,11 @@ def late(key: int | str, function: Function, seconds: float) -> WaitExpired:
 def not_replaced(
     old: Function, new: Function | None, schedules: Sequence[KeptSchedule], error: AiocdfError
 ) -> ReplacementFailed:
-    """Return the error of a function that was deleted, and not replaced with all its schedules."""
+    """Return the error of a function that was deleted or may have been, and not replaced with all its schedules."""
     name = which(old.external_id or old.id, old)
     if new is None:
-        done = f"{name} was deleted, and the function in its place was not created"
-        todo = "Correct the cause and create the function again"
+        done = f"{name} was deleted, or may have been, and the function in its place was not created"
+        todo = "Look whether it is there, correct the cause, and create the function again"
     else:
         done = f"{name} was replaced by function {new.id}, but not all its schedules were created again"
         todo = "Wait until the function is Ready"

@@ -16,7 +16,7 @@ class CodePackage(HtmlTable):
     """The code of a function as a zip file; the same files give the same bytes on every computer of one kind."""
 
     #: Bytes of each file, by its path in the zip file.
-    files: Mapping[str, int]
+    files: Mapping[str, int] = attrs.field(repr=lambda files: f"<{len(files)} files>")
     #: SHA-256 of the paths and contents, in hexadecimal: it depends on nothing else.
     digest: str
     #: The zip file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from aiocdf.errors import AiocdfError, ApiError, ConnectError, InvalidArgument, 
 from aiocdf.resources.deploying.readiness import until_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from aiocdf.models.code_package import CodePackage
     from aiocdf.models.functions import Function
     from aiocdf.models.kept_schedule import KeptSchedule
@@ -54,7 +57,7 @@ class Deployment:
         schedules are read before, and created again once the new function is `Ready`.
 
         Raises:
-            ReplacementFailed: The function was deleted, and what followed failed.
+            ReplacementFailed: The function was deleted, or may have been, and something failed.
             AiocdfError: The function is as it was.
         """
         if new.spec.external_id is None:
@@ -67,99 +70,96 @@ class Deployment:
         spec = new.spec
         if spec.cpu is not None or spec.memory is not None or spec.runtime is not None:
             spec.check_limits(await self._functions.limits())
-        return await self._create(new, code, await self._find(code) or await self._upload(new, code))
+        file_id = await self._files.find(code) or await self._files.upload(code, spec.name, new.data_set_id)
+        return await self._create(new, code, file_id)
 
     async def _replace(self, old: Function, new: NewFunction, code: CodePackage | int) -> Function:
         limits = await self._functions.limits()
         new.spec.check_limits(limits)
-        file_id = await self._find(code)
+        file_id = await self._files.find(code)
         if file_id is not None and file_id == old.file_id and new.spec.matches(old, limits):
             return old
         schedules = await self._schedules.read(old)
-        file_id = file_id or await self._upload(new, code)
-        await self._delete(old, code, file_id)
-        created = await self._swap(old, new, code, file_id, schedules)
-        if (
-            old.file_id is not None
-            and old.file_id != file_id
-            and (left := await self._files.remove_unused(old.file_id))
-        ):
-            _log.warning("%s", left)
+        file_id = file_id or await self._files.upload(code, new.spec.name, new.data_set_id)
+        with _logging_if_cancelled(old, schedules):
+            await self._delete(old, code, file_id, schedules)
+            created = await self._create_in_place(old, new, code, file_id, schedules)
+        if old.file_id != file_id:
+            await self._files.discard_old(old.file_id)
         return created
-
-    async def _swap(
-        self, old: Function, new: NewFunction, code: CodePackage | int, file_id: int, schedules: list[KeptSchedule]
-    ) -> Function:
-        """Create the function that follows a deleted one, with its schedules."""
-        created: Function | None = None
-        try:
-            created = await self._create_or_find(new, code, file_id)
-            await self._create_schedules(schedules, created)
-        except AiocdfError as error:
-            raise deployments.not_replaced(old, created, schedules, error) from error
-        except asyncio.CancelledError:
-            _log.warning(
-                "the replacement of function %s was cancelled after function %d was deleted; function created: %s; "
-                "schedules not created: %s",
-                old.external_id,
-                old.id,
-                created and created.id,
-                [schedule.name for schedule in schedules],
-            )
-            raise
-        return created
-
-    async def _find(self, code: CodePackage | int) -> int | None:
-        """Return the file that has this code already."""
-        return code if isinstance(code, int) else await self._files.find(code)
-
-    async def _upload(self, new: NewFunction, code: CodePackage | int) -> int:
-        return code if isinstance(code, int) else await self._files.upload(code, new.spec.name, new.data_set_id)
 
     async def _create(self, new: NewFunction, code: CodePackage | int, file_id: int) -> Function:
         """Create a function of a file; code for a function that the service refused is deleted."""
         try:
             return await self._functions.create(new.spec.item(file_id))
         except AiocdfError as error:
-            if not _may_exist(error):
-                await self._clean_up(code, file_id, error)
+            if not _is_doubtful(error):
+                await self._files.discard(code, file_id, error)
             raise
 
+    async def _delete(
+        self, old: Function, code: CodePackage | int, file_id: int, schedules: Sequence[KeptSchedule]
+    ) -> None:
+        """Delete the function that is replaced; if the service refuses that, everything is as it was."""
+        try:
+            await self._functions.delete([old.id], ignore_unknown=True)
+        except AiocdfError as error:
+            if _is_doubtful(error):
+                raise deployments.not_replaced(old, None, schedules, error) from error
+            await self._files.discard(code, file_id, error)
+            raise
+
+    async def _create_in_place(
+        self, old: Function, new: NewFunction, code: CodePackage | int, file_id: int, schedules: list[KeptSchedule]
+    ) -> Function:
+        """Create the function in the place of a deleted one, and its schedules, which leave the list one by one."""
+        created: Function | None = None
+        try:
+            created = await self._create_or_find(new, code, file_id)
+            await self._create_schedules(schedules, created)
+        except AiocdfError as error:
+            raise deployments.not_replaced(old, created, schedules, error) from error
+        return created
+
     async def _create_or_find(self, new: NewFunction, code: CodePackage | int, file_id: int) -> Function:
-        """Create a function whose external id was free; if the answer gets lost, look for it."""
+        """Create a function whose external id is free; if the answer gets lost, look for it."""
         try:
             return await self._create(new, code, file_id)
         except AiocdfError as error:
-            if not _may_exist(error) or new.spec.external_id is None:
+            if not _is_doubtful(error) or new.spec.external_id is None:
                 raise
             found = await self._functions.by_ids([new.spec.external_id], ignore_unknown=True)
             if not found or found[0].file_id != file_id:
                 raise
             return found[0]
 
-    async def _delete(self, old: Function, code: CodePackage | int, file_id: int) -> None:
-        try:
-            await self._functions.delete([old.id], ignore_unknown=True)
-        except AiocdfError as error:
-            await self._clean_up(code, file_id, error)
-            raise
-
     async def _create_schedules(self, schedules: list[KeptSchedule], function: Function) -> None:
-        """Create schedules, and remove each from the list; the service takes them only for a function that is `Ready`."""
+        """Create schedules, which the service accepts only for a function that is `Ready`."""
         if schedules:
             await until_ready(self._functions, function.id, None)
         while schedules:
             await self._schedules.create(schedules[0], function)
             del schedules[0]
 
-    async def _clean_up(self, code: CodePackage | int, file_id: int, error: AiocdfError) -> None:
-        """Delete code that was uploaded for nothing, and note in the error if that fails."""
-        if not isinstance(code, int) and (left := await self._files.remove_unused(file_id)):
-            error.add_note(left)
+
+@contextlib.contextmanager
+def _logging_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> Iterator[None]:
+    """Name in the log what may be missing if a replacement is cancelled."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        names = [schedule.name for schedule in schedules]
+        _log.warning(
+            "the replacement of function %s was cancelled: function %d may be deleted, and schedules %s missing",
+            old.external_id,
+            old.id,
+            names,
+        )
+        raise
 
 
-def _may_exist(error: AiocdfError) -> bool:
-    """Return whether a request that failed may have created the function."""
+def _is_doubtful(error: AiocdfError) -> bool:
+    """Return whether the service may have done what a failed request asked for."""
     if isinstance(error, ApiError):
         return isinstance(error, ServerError)
     return isinstance(error, TransportError) and not isinstance(error, ConnectError)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiocdf._chunks import in_chunks
 from aiocdf.models.kept_schedule import KeptSchedule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from aiocdf.models.functions import Function
-    from aiocdf.models.schedules import FunctionSchedule
     from aiocdf.resources.schedules import Schedules
 
 __all__ = ["KeptSchedules"]
@@ -26,7 +29,12 @@ class KeptSchedules:
 
     async def read(self, function: Function) -> list[KeptSchedule]:
         """Return the schedules of a function, with their data."""
-        return [await self._kept(schedule) async for schedule in self._schedules.list(function=function)]
+        schedules = await self._schedules.list(function=function)
+        data = await in_chunks([schedule.id for schedule in schedules], 1, self._data)
+        return [
+            KeptSchedule(name=each.name, cron=each.cron_expression, description=each.description, data=given)
+            for each, given in zip(schedules, data, strict=True)
+        ]
 
     async def create(self, schedule: KeptSchedule, function: Function) -> None:
         """Create a schedule for a function, which must be `Ready`."""
@@ -38,10 +46,5 @@ class KeptSchedules:
             description=schedule.description,
         )
 
-    async def _kept(self, schedule: FunctionSchedule) -> KeptSchedule:
-        return KeptSchedule(
-            name=schedule.name,
-            cron=schedule.cron_expression,
-            description=schedule.description,
-            data=await self._schedules.input_data(schedule.id),
-        )
+    async def _data(self, schedule_ids: Sequence[int]) -> list[dict[str, Any]]:
+        return [await self._schedules.input_data(number) for number in schedule_ids]

@@ -16,7 +16,7 @@ __all__ = ["until_ready"]
 
 # Seconds between two looks, to begin with and at most, and by how much they grow. Deployments take minutes on the
 # service, and a second or less on a local server.
-_FIRST, _SLOWEST, _GROWTH = 0.25, 15.0, 1.5
+_FIRST, _SLOWEST, _GROWTH = 0.1, 15.0, 1.5
 
 
 async def until_ready(functions: FunctionRequests, key: int | str, seconds: float | None) -> Function:

@@ -45,7 +45,7 @@ class Failing(AiohttpTransport):
         words = f"{request.method} {re.split(r'[?]|(?<=upload)/', path)[0]}"
         outcome = self._faults[words].pop(0) if self._faults[words] else None
         if isinstance(outcome, int):
-            body = json.dumps({"error": {"code": outcome, "message": "so be it"}}).encode()
+            body = json.dumps({"error": {"code": outcome, "message": "refused"}}).encode()
             return Response(status=outcome, headers={}, body=body, sent_at=0.0, received_at=0.0)
         response = await super().send(request)
         if outcome is LOST:
@@ -139,6 +139,16 @@ async def test_deletion_is_refused(failing, transport, code):
     assert len(await failing.schedules.list()) == 2
 
 
+async def test_deletion_is_in_doubt(failing, transport, code):
+    """When no answer says whether the old function was deleted, the error has all that it takes to go on."""
+    made = await deployed(failing, code)
+    transport.fault("POST /functions/delete", LOST, LOST, LOST)
+    with pytest.raises(ReplacementFailed) as caught:
+        await failing.functions.create_or_replace("g", folder=code, external_id="g")
+    assert (caught.value.deleted.id, caught.value.created) == (made.id, None)
+    assert len(caught.value.schedules) == 2
+
+
 async def test_creation_is_refused(failing, transport, code):
     """When the new function is refused, the error has all that it takes to go on: the function and its schedules."""
     made = await deployed(failing, code)
@@ -184,7 +194,7 @@ async def test_new_code_cannot_be_built(failing, code):
 async def test_cancelled(failing, code, caplog):
     """A replacement that is cancelled while schedules are missing says which ones in the log."""
     await deployed(failing, code)
-    (code / "handler.py").write_text("import time\ntime.sleep(1)\ndef handle(): ...\n")
+    (code / "handler.py").write_text("import time\ntime.sleep(0.4)\ndef handle(): ...\n")
     replacing = asyncio.create_task(failing.functions.create_or_replace("g", folder=code, external_id="g"))
     while "Deploying" not in {each.status for each in await failing.functions.list(name="g")}:
         await asyncio.sleep(0.01)

@@ -102,7 +102,7 @@ async def test_delete(files):
 
 @pytest.mark.parametrize("file", ["", 0, 3.5, None])
 async def test_bad_file(files, file):
-    """What cannot be a file is refused."""
+    """What does not name a file raises."""
     for act in (files.retrieve, files.download, files.delete):
         with pytest.raises((InvalidArgument, InvalidType)):
             await act(file)

@@ -178,7 +178,7 @@ async def test_failed_deployment(functions, code):
 
 async def test_wait_expires(functions, code):
     """A wait with a timeout ends in time, and the deployment continues."""
-    (code / "handler.py").write_text("import time\ntime.sleep(1)\ndef handle(): ...\n")
+    (code / "handler.py").write_text("import time\ntime.sleep(0.4)\ndef handle(): ...\n")
     made = await functions.create("f", folder=code)
     with pytest.raises(WaitExpired):
         await functions.wait_until_ready(made, timeout=0.01)
@@ -186,7 +186,7 @@ async def test_wait_expires(functions, code):
 
 
 async def test_wait_for_nothing(functions):
-    """A function that does not exist cannot be waited for."""
+    """A wait for a function that does not exist ends at once."""
     with pytest.raises(NotFound):
         await functions.wait_until_ready("nothing")
 
@@ -274,7 +274,7 @@ async def test_retrieve_many(functions):
 
 @pytest.mark.parametrize("names", [3.5, [None], [""], ["a" * 256], [0], b"double"])
 async def test_bad_functions(functions, names):
-    """What cannot be a function is refused."""
+    """What does not name a function raises."""
     with pytest.raises((InvalidArgument, InvalidType)):
         await functions.retrieve_many(names)
     with pytest.raises((InvalidArgument, InvalidType)):
@@ -308,7 +308,7 @@ async def test_list(functions, code):
     "conditions", [{"status": "Gone"}, {"file_id": "x"}, {"metadata": {"k": 1}}, {"limit": 0}, {"created_time": 3}]
 )
 async def test_bad_conditions(functions, conditions):
-    """A condition that cannot be is refused at once, before the list is read."""
+    """A condition that is not valid raises at once, before the list is read."""
     with pytest.raises((InvalidArgument, InvalidType)):
         functions.list(**conditions)
 

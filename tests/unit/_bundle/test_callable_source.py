@@ -67,7 +67,11 @@ def test_function_of_another_name() -> None:
     def double(data):
         return 2 * data
 
+    def countdown(data):
+        return data and countdown(data - 1)
+
     assert run(read_callable(double, None))(2) == 4
+    assert run(read_callable(countdown, None))(3) == 0
     assert run(read_callable(recursive, None))({"n": 3}) == 0
 
 
@@ -121,7 +125,7 @@ def test_without_source() -> None:
     names = {}
     exec("def handle(data): ...", names)
 
-    with pytest.raises(InvalidArgument, match="cannot be read"):
+    with pytest.raises(InvalidArgument, match="no source"):
         read_callable(names["handle"], None)
 
 
