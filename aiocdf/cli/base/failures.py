@@ -6,7 +6,8 @@ import contextlib
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -32,9 +33,12 @@ def shown_failures(*, debug: bool) -> Iterator[None]:
         Exit: The body raised an error, which is shown now.
     """
     if debug:
-        logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.DEBUG)
+        logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
+        logging.getLogger("aiocdf").setLevel(logging.DEBUG)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except AiocdfError as error:
         _show(f"error: {error}", error, debug=debug)
         raise typer.Exit(exit_code_of(error)) from None
@@ -44,6 +48,11 @@ def shown_failures(*, debug: bool) -> Iterator[None]:
         hint = "" if debug else ". This is a fault in aiocdf: --debug shows where"
         _show(f"error: unexpected {type(error).__name__}: {error}{hint}", error, debug=debug)
         raise typer.Exit(ExitCode.FAILED) from None
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Write a warning without the line of code that Python shows with it: it is none of the user's."""
+    sys.stderr.write(f"warning: {message}\n")
 
 
 def _show(line: str, error: Exception, *, debug: bool) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import pytest
 import typer
@@ -14,6 +15,7 @@ from aiocdf.secret import Secret
 def logging_as_before(monkeypatch):
     """`--debug` sets up the log of the whole process."""
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(logging.getLogger("aiocdf"), "level", logging.getLogger("aiocdf").level)
 
 
 def end_of(error: Exception, *, debug: bool = False) -> int:
@@ -69,3 +71,14 @@ def test_end_that_a_command_chose_is_left_alone():
     with pytest.raises(typer.Exit) as ended, shown_failures(debug=False):
         raise typer.Exit(7)
     assert ended.value.exit_code == 7
+
+
+def test_warning_is_a_line(capsys):
+    """A warning is one line on stderr, and Python's way to show warnings is as before afterwards."""
+    before = warnings.showwarning
+    with shown_failures(debug=False):
+        warnings.simplefilter("always")
+        warnings.warn("look out", UserWarning, stacklevel=1)
+
+    assert capsys.readouterr().err == "warning: look out\n"
+    assert warnings.showwarning is before
