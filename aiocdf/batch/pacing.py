@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Pacing", "Slot"]
 
-# Delays that are remembered, and from how many on they say anything.
+# How many delays are kept, and how many are needed.
 _REMEMBERED, _ENOUGH = 200, 10
 # The part of a call's runtime for which all POSTs that wait together wait at most; the runtime to begin with, of how many calls
 # it is taken after that; and seconds for which one POST waits at most.
 _SHARE, _RUNTIME, _LATELY, _MOST = 0.05, 3.0, 50, 0.250
-# So many POSTs are the first of a run, and each waits so many seconds at most.
+# The first POSTs of a run: how many, and the maximum wait of each in seconds.
 _FIRST, _AT_FIRST = 60, 0.050
-# A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
+# A POST may be faster than all before: by this fraction of the spread of their delays, or by this many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
-# Seconds that a commit takes, to begin with and at most; and what of a slow one is remembered at the next.
+# The time of a commit in seconds, at first and at most; and the factor by which a slow one fades.
 _COMMIT, _SLOWEST, _KEPT = 0.005, 0.050, 0.95
 
 
