@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["journal_beside", "map_inputs", "status"]
 
 # Seconds between two looks of the caller's `on_progress`.
-_TELL_EVERY = 0.25
+_REPORT_EVERY = 0.25
 
 
 async def map_inputs(
@@ -163,12 +163,12 @@ async def _work(run: Run, on_progress: Callable[[Progress], None] | None) -> Non
     async def report() -> None:
         while True:
             on_progress(run.tally.progress(_clock.monotonic()))
-            await _clock.sleep(_TELL_EVERY)
+            await _clock.sleep(_REPORT_EVERY)
 
-    telling = asyncio.create_task(report())
+    reporting = asyncio.create_task(report())
     try:
         await run.work()
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
         on_progress(run.tally.progress(_clock.monotonic()))
