@@ -86,7 +86,7 @@ class Schedules:
 
         Raises:
             UsageError: An argument is not valid; nothing was sent.
-            NotFound: There is no such function.
+            NotFound: The project has no such function.
             BadRequest: The service cannot use the session, the function is not `Ready`, or has too many schedules.
         """
         if fault := secret_fault(nonce, "nonce"):
@@ -141,7 +141,7 @@ class Schedules:
         """Return a schedule.
 
         Raises:
-            NotFound: There is no such schedule.
+            NotFound: The project has no such schedule.
         """
         number = check_id(schedule_id, "schedule")
         request = json_request(f"read schedule {number}", "GET", f"{self._url}/{number}", capability=_READ)
@@ -179,7 +179,7 @@ class Schedules:
         """Return what the calls of a schedule get as their `data`.
 
         Raises:
-            NotFound: There is no such schedule.
+            NotFound: The project has no such schedule.
         """
         number = check_id(schedule_id, "schedule")
         url = f"{self._url}/{number}/input_data"
