@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
@@ -160,7 +161,7 @@ class Schedules:
             NotFound: The service does not know one of them; `missing` names those of one request.
         """
         ids = check_ids(schedule_ids, "schedule")
-        read = await in_chunks(ids, _MOST_BY_IDS, lambda chunk: self._by_ids(chunk, ignore_unknown=ignore_unknown))
+        read = await in_chunks(ids, _MOST_BY_IDS, partial(self._by_ids, ignore_unknown=ignore_unknown))
         found = {schedule.id: schedule for schedule in read}
         return ItemList(in_order(ids, found, what="schedule", ignore_unknown=ignore_unknown))
 
