@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from aiocdf._wire.converter import camel
 from aiocdf._wire.http import is_html, one_line, retry_after
 from aiocdf.config import is_loopback
 from aiocdf.errors import (
@@ -186,7 +187,9 @@ def _redirected(request: Request, response: Response) -> str:
 
 
 def _objects(value: object) -> tuple[Mapping[str, Any], ...]:
-    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+    """Read the identifiers in a list; of functions the service has sent `external_id` for `externalId`."""
+    items = value if isinstance(value, list) else []
+    return tuple({camel(str(key)): name for key, name in item.items()} for item in items if isinstance(item, Mapping))
 
 
 def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:

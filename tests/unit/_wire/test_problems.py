@@ -82,6 +82,16 @@ def test_permission_names_the_capability() -> None:
     assert "functionsAcl:RUN" in str(problem(403, {"error": {"code": 403, "message": "No"}}))
 
 
+def test_both_spellings_of_external_ids() -> None:
+    """What is missing or taken is named alike, in whichever spelling the service sends it."""
+    body = {"error": {"missing": [{"external_id": "nope"}], "duplicated": [{"externalId": "taken"}]}}
+
+    error = problem(400, body)
+
+    assert error.missing == ({"externalId": "nope"},)
+    assert error.duplicated == ({"externalId": "taken"},)
+
+
 def test_many_missing() -> None:
     """Of a thousand missing ids the message names a few, and the exception has all."""
     error = problem(400, {"error": {"message": "?", "missing": [{"id": n} for n in range(1000)]}})
