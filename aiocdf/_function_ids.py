@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 from aiocdf.errors import NotFound
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resolve", "with_function_id"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -20,21 +21,29 @@ class Resolve(Protocol):
     def __call__(self, function: int | str, *, anew: bool = False) -> Awaitable[int]: ...
 
 
-async def with_function_id(resolve: Resolve, function: int | str, act: Callable[[int], Awaitable[T]]) -> T:
-    """Return what *act* does with the function's id: a function that was deployed anew has a new one.
+async def with_function_id(
+    resolve: Resolve,
+    function: int | str,
+    act: Callable[Concatenate[int, P], Awaitable[T]],
+    *args: P.args,
+    **given: P.kwargs,
+) -> T:
+    """Return what *act* returns for the function's id: a function that was deployed anew has a new one.
 
     Args:
         resolve: Returns the id.
         function: The id or external id.
-        act: Sends the request; it is sent again if the id turns out to be an old one.
+        act: Sends the request, again if the service no longer knows the id.
+        args: Further arguments of *act*.
+        given: Likewise, by name.
 
     Raises:
         NotFound: The service does not know the function, or something else that the request names.
     """
     found = await resolve(function)
     try:
-        return await act(found)
+        return await act(found, *args, **given)
     except NotFound:
         if isinstance(function, int) or (current := await resolve(function, anew=True)) == found:
             raise
-    return await act(current)
+    return await act(current, *args, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aiocdf._chunks import in_chunks, in_order
@@ -60,7 +61,7 @@ class Calls:
             NotFound: The function has no such call; the service keeps calls for 90 days.
         """
         name, number = check_function(function), check_id(call_id, "call")
-        return await with_function_id(self._resolve, name, lambda function_id: self._call(function_id, number))
+        return await with_function_id(self._resolve, name, self._call, number)
 
     async def retrieve_many(
         self, function: int | str | Function, call_ids: Iterable[int], *, ignore_unknown: bool = False
@@ -76,11 +77,8 @@ class Calls:
             NotFound: The service does not know one of them; `missing` names those of one request.
         """
         name, ids = check_function(function), check_ids(call_ids, "call")
-
-        async def read(function_id: int) -> list[FunctionCall]:
-            return await in_chunks(ids, _MOST_BY_IDS, lambda chunk: self._by_ids(function_id, chunk, ignore_unknown))
-
-        found = {call.id: call for call in await with_function_id(self._resolve, name, read)}
+        calls = await with_function_id(self._resolve, name, self._calls, ids, ignore_unknown=ignore_unknown)
+        found = {call.id: call for call in calls}
         return ItemList(in_order(ids, found, what="call", ignore_unknown=ignore_unknown))
 
     def list(
@@ -115,8 +113,8 @@ class Calls:
         )
 
         async def read(size: int, cursor: str | None) -> Page[FunctionCall]:
-            body = {"filter": wanted, "limit": size} | ({} if cursor is None else {"cursor": cursor})
-            return await with_function_id(self._resolve, name, lambda function_id: self._page(function_id, body))
+            body = {"filter": wanted, "limit": size} | filter_body(cursor=cursor)
+            return await with_function_id(self._resolve, name, self._page, body)
 
         return Listing(read, limit=limit)
 
@@ -141,9 +139,7 @@ class Calls:
         """
         name, number = check_function(function), check_id(call_id, "call")
         what = f"the response of call {number} of function {name}"
-        return await with_function_id(
-            self._resolve, name, lambda function_id: self._reader.response(function_id, number, Output, what=what)
-        )
+        return await with_function_id(self._resolve, name, self._reader.response, number, Output, what=what)
 
     def logs(self, function: int | str | Function, call_id: int, *, follow: bool = False) -> AsyncIterator[LogEntry]:
         """Give what a call printed, a line an entry, as an async iterator.
@@ -160,12 +156,10 @@ class Calls:
 
     async def _logs(self, function: int | str, call_id: int, *, follow: bool) -> AsyncIterator[LogEntry]:
         if not follow:
-            for entry in await with_function_id(
-                self._resolve, function, lambda function_id: self._reader.printed(function_id, call_id)
-            ):
+            for entry in await with_function_id(self._resolve, function, self._reader.printed, call_id):
                 yield entry
             return
-        call = await with_function_id(self._resolve, function, lambda function_id: self._call(function_id, call_id))
+        call = await with_function_id(self._resolve, function, self._call, call_id)
 
         async def over() -> bool:
             return call.ended or (await self._call(call.function_id, call_id)).ended
@@ -182,11 +176,14 @@ class Calls:
         )
         return read_value(request, await self._sender.send(request), FunctionCall)
 
+    async def _calls(
+        self, function_id: int, call_ids: Sequence[int], *, ignore_unknown: bool
+    ) -> Sequence[FunctionCall]:
+        read = partial(self._by_ids, function_id, ignore_unknown=ignore_unknown)
+        return await in_chunks(call_ids, _MOST_BY_IDS, read)
+
     async def _by_ids(
-        self,
-        function_id: int,
-        call_ids: Sequence[int],
-        ignore_unknown: bool,  # noqa: FBT001 - it goes on the wire
+        self, function_id: int, call_ids: Sequence[int], *, ignore_unknown: bool
     ) -> Sequence[FunctionCall]:
         request = json_request(
             f"read {len(call_ids)} calls of function {function_id}",

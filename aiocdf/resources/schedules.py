@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
@@ -86,7 +87,7 @@ class Schedules:
 
         Raises:
             UsageError: An argument is not valid; nothing was sent.
-            NotFound: There is no such function.
+            NotFound: The project has no such function.
             BadRequest: The service cannot use the session, the function is not `Ready`, or has too many schedules.
         """
         if fault := secret_fault(nonce, "nonce"):
@@ -141,7 +142,7 @@ class Schedules:
         """Return a schedule.
 
         Raises:
-            NotFound: There is no such schedule.
+            NotFound: The project has no such schedule.
         """
         number = check_id(schedule_id, "schedule")
         request = json_request(f"read schedule {number}", "GET", f"{self._url}/{number}", capability=_READ)
@@ -160,7 +161,7 @@ class Schedules:
             NotFound: The service does not know one of them; `missing` names those of one request.
         """
         ids = check_ids(schedule_ids, "schedule")
-        read = await in_chunks(ids, _MOST_BY_IDS, lambda chunk: self._by_ids(chunk, ignore_unknown=ignore_unknown))
+        read = await in_chunks(ids, _MOST_BY_IDS, partial(self._by_ids, ignore_unknown=ignore_unknown))
         found = {schedule.id: schedule for schedule in read}
         return ItemList(in_order(ids, found, what="schedule", ignore_unknown=ignore_unknown))
 
@@ -179,7 +180,7 @@ class Schedules:
         """Return what the calls of a schedule get as their `data`.
 
         Raises:
-            NotFound: There is no such schedule.
+            NotFound: The project has no such schedule.
         """
         number = check_id(schedule_id, "schedule")
         url = f"{self._url}/{number}/input_data"

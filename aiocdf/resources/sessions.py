@@ -114,7 +114,7 @@ class Sessions:
         """Return a session as it stands now.
 
         Raises:
-            NotFound: There is no such session.
+            NotFound: The project has no such session.
         """
         (session,) = await self.retrieve_many([session_id])
         return session

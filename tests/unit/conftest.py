@@ -263,7 +263,7 @@ class Service:
 
     def _list(self, seen: Seen) -> Answer:
         function = int(seen.url.split("/")[-3])
-        span = seen.body["filter"]["startTime"]
+        span = seen.body["filter"].get("startTime", {"min": 0})
         wires = [call.wire for call in self.calls.values() if call.function == function]
         return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span.get("max", math.inf)))
 
