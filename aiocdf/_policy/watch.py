@@ -13,20 +13,22 @@ Time counts, not polls. What passes between an answer and a poll without one may
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiocdf._policy.patience import passing
 from aiocdf.errors import NotFound
+from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
 
     from aiocdf._policy.runtimes import Runtimes
     from aiocdf.errors import AiocdfError, ApiError
 
-__all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
+__all__ = ["LOST_AFTER", "Followed", "Loss", "Watch", "milliseconds"]
 
 #: Seconds of answers without a call after which it is given up.
 LOST_AFTER = 30.0
@@ -35,6 +37,11 @@ _LONGEST_COUNTED = 10.0
 # Seconds between two polls without an answer that count as silence at most.
 _LONGEST_GAP = 120.0
 _UNKNOWN = "the service no longer knows it, or never did. Check the ids; it keeps calls only for a time"
+
+
+def milliseconds(time: datetime) -> int:
+    """Return a time as the service writes it: in milliseconds since 1970."""
+    return round(time.timestamp() * 1000)
 
 
 @attrs.frozen
@@ -53,10 +60,19 @@ class Followed:
 
     #: When it started by our clock; when it was attached to, until the service has said.
     since: float
-    #: The service has described it as running.
-    seen: bool
+    #: When it started by the service's clock, in epoch milliseconds; None until the service has described it as running.
+    start: int | None
     #: Seconds of answers that did not describe it in a way that can be read; None while they do.
     missing: float | None = None
+
+    def still_runs(self, item: Mapping[str, Any]) -> bool:
+        """Return whether an answer says no more than that the call runs, since the start that is known.
+
+        A start can move: a call that waited for a process starts when it begins to work.
+        """
+        return (
+            item.get("status") == CallStatus.Running and self.start is not None and self.start == item.get("startTime")
+        )
 
 
 @attrs.define(eq=False)

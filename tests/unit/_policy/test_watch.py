@@ -14,7 +14,7 @@ NO_ROUTE = ConnectError("no route")
 
 def watch(*ids):
     """A function whose calls began at time 0."""
-    return Watch(1, Runtimes(), calls={call_id: Followed(0.0, seen=True) for call_id in ids})
+    return Watch(1, Runtimes(), calls={call_id: Followed(0.0, start=1) for call_id in ids})
 
 
 def answers(watched, ids, seconds, *, every=5.0, start=0.0, unread=None):
