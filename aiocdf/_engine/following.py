@@ -90,7 +90,7 @@ class Following:
             demand = self._demand(running.function_id)
             now = _clock.monotonic()
             start = milliseconds(call.start_time)
-            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand, start)
+            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand, start=start)
 
     async def poll(self, function_id: int) -> PollReport:
         """Poll a function's calls; what cuts the poll short counts as one without an answer."""

@@ -57,7 +57,14 @@ class Schedule:
         self.ends = 0.0
 
     def follow(
-        self, function_id: int, call_id: int, since: float, now: float, demand: Demand | None, start: int | None = None
+        self,
+        function_id: int,
+        call_id: int,
+        since: float,
+        now: float,
+        demand: Demand | None,
+        *,
+        start: int | None = None,
     ) -> None:
         """Poll a call from now on.
 
