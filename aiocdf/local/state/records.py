@@ -48,6 +48,7 @@ ALL_CAPABILITIES = frozenset(
         "functionsAcl": ("READ", "WRITE", "RUN"),
         "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
+        "dataModelInstancesAcl": ("READ", "WRITE"),  # no endpoint here: Cognite Toolkit looks for it before it deploys
     }.items()
     for action in actions
 )
