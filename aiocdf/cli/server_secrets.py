@@ -92,5 +92,5 @@ def given_secret(source: str) -> Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the client secret from {name!r}: {error}") from None
     if not text.strip():
-        raise ConfigError(f"there is no client secret in {source}")
+        raise ConfigError(f"{source} is empty or not set: put the client secret there")
     return Secret(text.strip())

@@ -123,7 +123,7 @@ def _is_function(folder: Path) -> bool:
 
 def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
     if function.error is None and not folder.is_dir():
-        error = f"there is no folder {folder.name!r} with its code beside the file that describes it"
+        error = f"the folder {folder.name!r} with its code is missing beside the file that describes it"
         function = attrs.evolve(function, error=error)
     if function.error is not None:
         return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
