@@ -16,7 +16,7 @@ from schemathesis import checks
 DOCUMENT = Path(__file__).parents[3] / "shared" / "openapi" / "cdf-functions.json"
 if not DOCUMENT.is_file():
     pytest.skip("Cognite's document is not there", allow_module_level=True)
-EXAMPLES = 4
+EXAMPLES = 2
 
 #: Requests that cannot be made up: their items are unique, and one of several schemas that do not exclude one another.
 NOT_GENERATED = ["/files/byids", "/files/delete", "/files/downloadlink"]
