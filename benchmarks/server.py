@@ -18,14 +18,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 
 from aiocdf import Client, ClientCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SLEEP = "import time\ndef handle(): time.sleep(1)\n"
 TRIVIAL = "def handle(): return 1\n"
@@ -167,16 +167,6 @@ async def polled(client: Client, functions: Functions) -> tuple[float, float]:
     return await call.response() / alone, answered / seconds
 
 
-async def memory(client: Client, functions: Functions, calls: int) -> list[float]:
-    """Return the server's memory in MB before so many calls, and after each tenth of them."""
-    await trivial(client, calls // SAMPLES)  # caches and pools have their size by then
-    samples = [functions.resident()]
-    for _ in range(SAMPLES):
-        await trivial(client, calls // SAMPLES)
-        samples.append(functions.resident())
-    return samples
-
-
 class Table:
     """The lines that are printed."""
 
@@ -197,44 +187,86 @@ class Table:
         self.print(what, f">= {target:g} {unit}", f"{result:.3g} {unit}", "yes" if result >= target else "**no**")
 
 
-async def measure(functions: Functions, calls: int) -> None:
+class Bench(NamedTuple):
+    """What a figure is measured with."""
+
+    table: Table
+    client: Client
+    functions: Functions
+    #: Over which the memory is watched.
+    calls: int
+
+
+async def sleeps(bench: Bench) -> None:
+    """Measure calls that sleep for a second."""
+    bench.table.at_most("100 calls of sleep(1) at once", 2, await sleeping(bench.client, {"sleep0": 100}), "s")
+    spread = dict.fromkeys(SPREAD, 62) | {"sleep3": 64}
+    bench.table.at_most("250 over four functions", 5, await sleeping(bench.client, spread), "s")
+
+
+async def throughput(bench: Bench) -> None:
+    """Measure calls that do nothing."""
+    await trivial(bench.client, 200)
+    bench.table.at_least("trivial calls", 300, await trivial(bench.client, 3000), "a second")
+
+
+async def starts(bench: Bench) -> None:
+    """Measure cold starts."""
+    bench.table.at_most(
+        "first call after an edit", 100, await cold(bench.client, bench.functions, "trivial", TRIVIAL), "ms"
+    )
+    if importlib.util.find_spec("cognite"):
+        took = await cold(bench.client, bench.functions, "client", WITH_CLIENT)
+        bench.table.at_most("the same, with a CogniteClient", 700, took, "ms")
+
+
+async def polls(bench: Bench) -> None:
+    """Measure what status polls do to a running call."""
+    ratio, rate = await polled(bench.client, bench.functions)
+    bench.table.at_most(f"a call's runtime with {POLLS:,} polls in flight", 1.1, ratio, "times")
+    bench.table.print("these polls", "", f"{rate:.3g} a second", "")
+
+
+async def memory(bench: Bench) -> None:
+    """Measure the server's memory, before so many calls and after each tenth of them."""
+    await trivial(bench.client, bench.calls // SAMPLES)  # caches and pools have their size by then
+    samples = [bench.functions.resident()]
+    for part in range(1, SAMPLES + 1):
+        await trivial(bench.client, bench.calls // SAMPLES)
+        samples.append(bench.functions.resident())
+        bench.table.print(f"memory after {bench.calls * part // SAMPLES:,} calls", "", f"{samples[-1]:.1f} MB", "")
+    growth = statistics.fmean(samples[-3:]) - statistics.fmean(samples[:3])
+    bench.table.at_most(f"growth of memory over {bench.calls:,} calls", 10, growth, "MB")
+
+
+async def measure(functions: Functions, figures: Sequence[str], calls: int) -> None:
     """Measure, and print the lines of the table."""
-    table = Table()
     async with functions.client() as client:
         await client.call("trivial")
-        table.at_most("100 calls of sleep(1) at once", 2, await sleeping(client, {"sleep0": 100}), "s")
-        spread = dict.fromkeys(SPREAD, 62) | {"sleep3": 64}
-        table.at_most("250 over four functions", 5, await sleeping(client, spread), "s")
-        await trivial(client, 200)
-        table.at_least("trivial calls", 300, await trivial(client, 3000), "a second")
-        table.at_most("first call after an edit", 100, await cold(client, functions, "trivial", TRIVIAL), "ms")
-        if importlib.util.find_spec("cognite"):
-            took = await cold(client, functions, "client", WITH_CLIENT)
-            table.at_most("the same, with a CogniteClient", 700, took, "ms")
-        ratio, rate = await polled(client, functions)
-        table.at_most(f"a call's runtime with {POLLS:,} polls in flight", 1.1, ratio, "times")
-        table.at_least("these polls", 0, rate, "a second")
-        samples = await memory(client, functions, calls)
-        growth = statistics.fmean(samples[-3:]) - statistics.fmean(samples[:3])
-        table.at_most(f"growth of memory over {calls:,} calls", 10, growth, "MB")
-    print(f"\nmemory in MB: {', '.join(f'{sample:.1f}' for sample in samples)}")
-    print(f"load of the machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())}, {os.cpu_count()} processors")
+        bench = Bench(Table(), client, functions, calls)
+        for name in figures:
+            await FIGURES[name](bench)
+    print(f"\nload of the machine: {', '.join(f'{load:.1f}' for load in os.getloadavg())}, {os.cpu_count()} processors")
 
 
+FIGURES = {"sleeps": sleeps, "throughput": throughput, "starts": starts, "polls": polls, "memory": memory}
 SPREAD = ("sleep0", "sleep1", "sleep2", "sleep3")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("figures", nargs="*", help=f"what to measure, all by default: {', '.join(FIGURES)}")
     parser.add_argument("--calls", type=int, default=100_000, help="calls over which the server's memory is watched")
-    calls = parser.parse_args().calls
+    arguments = parser.parse_args()
+    if unknown := set(arguments.figures) - set(FIGURES):
+        parser.error(f"unknown figures: {', '.join(sorted(unknown))}")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # of the server too, which inherits it
     with tempfile.TemporaryDirectory() as folder:
         functions = Functions(Path(folder))
         try:
-            asyncio.run(measure(functions, calls))
+            asyncio.run(measure(functions, arguments.figures or list(FIGURES), arguments.calls))
         finally:
             functions.end()
 
