@@ -114,7 +114,7 @@ def test_tells_address_and_functions(server):
 
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
     assert rows["double"] == ["Ready"]
-    assert rows["[red]typo"][:2] == ["Failed:", "handler.py"]
+    assert rows["[red]typo"][:2] == ["Failed:", "handler.py,"]
 
 
 def test_tells_the_page(server):
