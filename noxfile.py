@@ -84,7 +84,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    others = ("sdk", "dask", "providers", "page")
+    others = ("sdk", "toolkit", "dask", "providers", "page")
     arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
         pytest(session, "pytest", *arguments)
@@ -111,6 +111,15 @@ def sdk7(session: nox.Session) -> None:
     install_wheel(session, "tests", "sdk7")
     session.env["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     pytest(session, "pytest", *(session.posargs or ["tests/sdk/test_sync.py"]))
+
+
+@nox.session(requires=["package"])
+def toolkit(session: nox.Session) -> None:
+    """Deploy a module with Cognite Toolkit, which has a Python of its own; its install and its run take a minute."""
+    install_wheel(session, "tests")
+    python = peer(session, "toolkit")
+    session.env["AIOCDF_TEST_CDF"] = str(Path(python).with_name("cdf"))
+    pytest(session, "pytest", *(session.posargs or ["tests/toolkit"]))
 
 
 @nox.session(requires=["package"])
@@ -141,13 +150,13 @@ def page(session: nox.Session) -> None:
     pytest(session, "pytest", *(session.posargs or ["tests/page"]))
 
 
-def peer(session: nox.Session) -> str:
+def peer(session: nox.Session, group: str = "sdk") -> str:
     """Return a Python of its own for Cognite's client: none of what that depends on is to change what ours runs with."""
-    folder = Path(session.create_tmp()) / "sdk"
+    folder = Path(session.create_tmp()) / group
     python = str(folder / "bin" / "python")
     session.run("python", "-m", "venv", str(folder))
     session.run(
-        python, "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, "sdk"), external=True
+        python, "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, group), external=True
     )
     return python
 
@@ -186,6 +195,13 @@ def scale(session: nox.Session) -> None:
     """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/scale.py", *session.posargs)
+
+
+@nox.session(requires=["package"])
+def load(session: nox.Session) -> None:
+    """Measure the local server under load, and its memory over 100,000 calls; takes about ten minutes."""
+    install_wheel(session)
+    session.run("python", "benchmarks/server.py", *session.posargs)
 
 
 @nox.session(requires=["package"])

@@ -11,6 +11,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf._policy.answer_times import AnswerTimes
 from aiocdf._policy.patience import span
+from aiocdf._policy.watch import milliseconds
 from aiocdf._wire.converter import structure
 from aiocdf._wire.json import server_date
 from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited, TransportTimeout
@@ -44,7 +45,7 @@ class PollReport:
     """What came of one poll."""
 
     function_id: int
-    #: Calls that ended, that were attached to, or that stand as no call of ours did; with their starts by our clock.
+    #: Calls that ended, that were attached to, or whose start has moved; with their starts by our clock.
     seen: list[tuple[FunctionCall, float]] = attrs.field(factory=list)
     lost: dict[int, Loss] = attrs.field(factory=dict)
     #: The calls of which the service said something.
@@ -135,7 +136,7 @@ class Poller:
                 continue
             report.described.add(call_id)
             # Most calls still run, and we knew that: nothing to build.
-            if call.seen and item.get("status") == CallStatus.Running:
+            if call.still_runs(item):
                 call.missing = None
                 continue
             try:
@@ -151,9 +152,10 @@ class Poller:
 
     def _take(self, watch: Watch, call: Followed, described: FunctionCall, report: PollReport) -> None:
         """Take in what the service says of a call."""
-        if not call.seen:
+        start = milliseconds(described.start_time)
+        if call.start != start:
             call.since = self._server_time.local(described.start_time.timestamp(), _clock.monotonic())
-            call.seen = described.status is CallStatus.Running
+            call.start = start if described.status is CallStatus.Running else None
         if described.ended and described.runtime is not None:
             watch.runtimes.learn(described.runtime)
         report.seen.append((described, call.since))

@@ -131,12 +131,12 @@ class CallRecord(CallView):
 
     def see(self, running: Running, call: FunctionCall, since: float) -> Running:
         """Note what the service says of the call, which started at *since* by our clock."""
-        if running.accepted is None:
-            seen = attrs.evolve(running, since=since, accepted=call, call=call)
-            self._tell_accepted(call)
-        else:
-            seen = attrs.evolve(running, call=call)
+        seen = attrs.evolve(running, since=since, accepted=running.accepted or call, call=call)
         self.move(Event.SEEN, seen)
+        if running.accepted is None:
+            self._tell_accepted(call)
+        elif since != running.since:
+            self.expire_after(since)
         return seen
 
     def finish(self, call: FunctionCall) -> None:
@@ -219,6 +219,8 @@ class CallRecord(CallView):
     def expire_after(self, began_at: float) -> None:
         """End every handle once the caller's `timeout` has passed since then; the call itself is followed on."""
         timeout = self.timeout
+        if self.timer is not None:
+            self.timer.cancel()
         if timeout is not None:
             self.timer = self.shared.loop.call_at(began_at + timeout, self._expire, timeout, context=Context())
 

@@ -36,7 +36,7 @@ def changed_limits(limits: Limits, settings: Iterable[str]) -> Limits:
             raise ConfigError(f"a limit is given as NAME=VALUE, such as calls-per-function=10, not as {setting!r}")
         field = name.replace("-", "_")
         if field not in _NAMES:
-            raise ConfigError(f"there is no limit {name!r}, only {', '.join(map(_option, _NAMES))}")
+            raise ConfigError(f"unknown limit {name!r}; known are {', '.join(map(_option, _NAMES))}")
         changes[field] = _value(value)
     return attrs.evolve(limits, **changes)
 
