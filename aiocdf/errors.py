@@ -256,13 +256,20 @@ class DecodeError(AiocdfError):
     """The service answered with something that cannot be read.
 
     Args:
-        message: What was read, and at which JSON path it went wrong.
+        message: What was read, and at which JSON path it went wrong. It quotes no values, which may be secret.
         path: The JSON path, such as `$.items[3].id`.
+        found: The type that was found there, such as `str`; "nothing" for a member that is missing. None when the
+            answer is not JSON at all.
+        wanted: The type that was wanted, such as `int`.
     """
 
-    def __init__(self, message: str, *, path: str = "$") -> None:
+    def __init__(
+        self, message: str, *, path: str = "$", found: str | None = None, wanted: str | None = None
+    ) -> None:
         super().__init__(message)
         self.path = path
+        self.found = found
+        self.wanted = wanted
 
 
 class CallError(AiocdfError):

@@ -31,18 +31,18 @@ class Reader:
         self._calls = calls
         self._places = asyncio.Semaphore(most)
 
-    async def response(self, function_id: int, call_id: int, kind: Any, *, what: str) -> Any:
-        """Return what a call returned, as a *kind* unless that is None.
+    async def response(self, function_id: int, call_id: int, Output: Any, *, what: str) -> Any:
+        """Return what a call returned, as an *Output* unless that is None.
 
         Args:
             function_id: The call's function.
             call_id: The call, which has ended.
-            kind: The type to build.
+            Output: The type to build.
             what: The response in words, for messages.
         """
         async with self._places:
             value = await self._calls.response(function_id, call_id)
-        return value if kind is None else structure(value, kind, what=what)
+        return value if Output is None else structure(value, Output, what=what)
 
     async def logs(self, function_id: int, call_id: int, over: Callable[[], bool]) -> AsyncIterator[LogEntry]:
         """Give what a call prints, a line at a time.
