@@ -263,9 +263,7 @@ class DecodeError(AiocdfError):
         wanted: The type that was wanted, such as `int`.
     """
 
-    def __init__(
-        self, message: str, *, path: str = "$", found: str | None = None, wanted: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: str = "$", found: str | None = None, wanted: str | None = None) -> None:
         super().__init__(message)
         self.path = path
         self.found = found

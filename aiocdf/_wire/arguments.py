@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,11 +14,11 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from aiocdf.models.functions import Function
 
-__all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+__all__ = ["CallSpec", "check_call", "check_items", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +95,18 @@ def check_max_pending(max_pending: object) -> int | None:
     if max_pending < 1:
         raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
     return max_pending
+
+
+def check_items(items: object) -> None:
+    """Check that *items* can be gone through, and are several.
+
+    Raises:
+        InvalidType: They are not an iterable or async iterable; or they are one mapping, one text or one handle, whose
+            parts are hardly meant.
+    """
+    single = isinstance(items, str | bytes | bytearray | Mapping | Awaitable)
+    if single or not isinstance(items, Iterable | AsyncIterable):
+        raise InvalidType(f"map takes an iterable of items, not {type(items).__name__}: write [item] for one")
 
 
 def check_call(

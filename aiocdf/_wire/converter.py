@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import attrs
 import cattrs
@@ -21,6 +21,7 @@ from cattrs.gen import make_dict_structure_fn_from_attrs, override
 from aiocdf._wire.containers import read_containers_strictly
 from aiocdf._wire.faults import Fault, Misfit, faults, type_name
 from aiocdf._wire.scalars import read_scalars_strictly
+from aiocdf._wire.unions import read_unions_strictly
 from aiocdf.errors import DecodeError, InvalidType
 from aiocdf.models.calls import FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
@@ -28,9 +29,6 @@ from aiocdf.models.open_enum import OpenEnum
 from aiocdf.models.sessions import Session
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 from aiocdf.secret import Secret
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeForm
 
 __all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "structure"]
 
@@ -42,6 +40,7 @@ _MODELS = (Range, Function, FunctionLimits, FunctionCall, LogEntry, Session, Tok
 converter = cattrs.Converter(unstruct_collection_overrides={collections.abc.Set: list})
 read_scalars_strictly(converter)
 read_containers_strictly(converter)
+read_unions_strictly(converter)
 # For data that is checked before it is sent: an answer may have members that we do not know, a misspelt input may not.
 _inputs = converter.copy(forbid_extra_keys=True)
 
@@ -51,7 +50,7 @@ def camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
-def structure(value: object, kind: TypeForm[T], *, what: str, path: str = "$") -> T:
+def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
     """Read *value*, which came as JSON, as a *kind*.
 
     Args:
@@ -64,7 +63,7 @@ def structure(value: object, kind: TypeForm[T], *, what: str, path: str = "$") -
         DecodeError: Naming the JSON paths that do not fit. The values are not quoted: they may be secret.
     """
     try:
-        return converter.structure(value, kind)  # type: ignore[arg-type, return-value] - it takes more than classes
+        return converter.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
         found = list(faults(error, kind, path, _spell))
     del value  # tracebacks with locals must not show it either
@@ -77,7 +76,7 @@ def structure(value: object, kind: TypeForm[T], *, what: str, path: str = "$") -
     )
 
 
-def check_type(kind: TypeForm[Any] | None, name: str) -> None:
+def check_type(kind: Any, name: str) -> None:
     """Check that values can be built as *kind*; None stands for plain JSON values.
 
     Args:
@@ -95,7 +94,7 @@ def check_type(kind: TypeForm[Any] | None, name: str) -> None:
         raise InvalidType(f"{name} is {type_name(kind)}, which cannot be built from JSON: {error}") from None
 
 
-def plain_input(data: object, kind: TypeForm[Any], *, what: str) -> Any:
+def plain_input(data: object, kind: Any, *, what: str) -> Any:
     """Return *data* as plain JSON values, after checking that it is a *kind* or has the members of one.
 
     Args:
@@ -107,34 +106,37 @@ def plain_input(data: object, kind: TypeForm[Any], *, what: str) -> Any:
         InvalidType: It does not fit; the message names the JSON paths.
     """
     try:
-        value = _inputs.structure(data, kind)
+        return _plain(_inputs.structure(data, kind), kind)
+    except RecursionError:
+        raise
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
         found = list(faults(error, kind, "$", lambda _, name: name))
-    else:
-        return plain_value(value, kind)
     del data
     raise InvalidType(f"{what} takes {type_name(kind)} as its data: {_listed(found)}")
 
 
-def plain_value(value: object, kind: TypeForm[Any] | None = None) -> Any:
-    """Return a typed value as plain JSON values.
-
-    Args:
-        value: Such as an attrs value.
-        kind: What it was declared as; None for its own class.
+def plain_value(value: object) -> Any:
+    """Return an attrs, dataclass or NamedTuple value as plain JSON values.
 
     Raises:
         InvalidType: Something in it is not what its class declares.
     """
+    try:
+        return _plain(value, None)
+    except Misfit as misfit:
+        fault = f"data is a {misfit.found}, wanted {misfit.wanted}"
+    del value
+    raise InvalidType(fault)
+
+
+def _plain(value: object, kind: Any) -> Any:
     as_declared = None if attrs.has(type(value)) or is_dataclass(value) else kind
     try:
         return converter.unstructure(value, unstructure_as=as_declared)
     except RecursionError:
         raise
-    except Exception as error:  # noqa: BLE001 - the methods of any value may raise anything
-        fault = f"the data is a {type(value).__name__} with a value that its class does not declare ({type(error).__name__})"
-    del value
-    raise InvalidType(fault)
+    except Exception:  # noqa: BLE001 - the methods of any value may raise anything
+        raise Misfit(value, "one whose values are of the types that it declares") from None
 
 
 def read_id(value: Any, _: object = int) -> int:
@@ -216,7 +218,9 @@ def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
     fields = [_without_null(field) for field in attrs.fields(attrs.resolve_types(kind))]
     names = {camel(field.name) for field in fields} - {"extra"}
     keeps_extra = len(names) < len(fields)
-    overrides = {field.name: override(rename=camel(field.name), struct_hook=_field_hook(field)) for field in fields}
+    overrides: dict[str, Any] = {
+        field.name: override(rename=camel(field.name), struct_hook=_field_hook(field)) for field in fields
+    }
     read = make_dict_structure_fn_from_attrs(fields, kind, converter, **overrides)
 
     def hook(value: object, _: object) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Misfit", "faults", "member_path", "type_name"]
 
 
-class Misfit(Exception):  # noqa: N818 - it never leaves this package
+class Misfit(Exception):
     """A value that does not fit; it keeps the types only, because the value may be secret.
 
     Args:

@@ -9,15 +9,16 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from aiocdf._wire.faults import Misfit, type_name
+from aiocdf._wire.kinds import is_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cattrs import Converter
+
+    from aiocdf._wire.kinds import Hook
 
 __all__ = ["read_scalars_strictly"]
 
@@ -33,12 +34,12 @@ def read_scalars_strictly(converter: Converter) -> None:
     for moment in (datetime, date, time):
         converter.register_structure_hook(moment, _read_iso)
         converter.register_unstructure_hook(moment, moment.isoformat)
-    for kind in (UUID, Decimal):
-        converter.register_structure_hook(kind, _read_text)
-        converter.register_unstructure_hook(kind, str)
+    for written in (UUID, Decimal):
+        converter.register_structure_hook(written, _read_text)
+        converter.register_unstructure_hook(written, str)
     converter.register_structure_hook_factory(lambda kind: kind is object, lambda _: lambda value, _: value)
     converter.register_structure_hook_factory(lambda kind: kind in (None, NoneType), lambda _: _read_none)
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is Literal, _literal)
+    converter.register_structure_hook_factory(is_literal, _literal)
 
 
 def _read_exact(value: Any, kind: Any) -> Any:
@@ -108,7 +109,7 @@ def _read_none(value: object, _: object) -> None:
         raise Misfit(value, None)
 
 
-def _literal(kind: Any) -> Callable[[Any, Any], Any]:
+def _literal(kind: Any) -> Hook:
     options = [(item.value if isinstance(item, Enum) else item, item) for item in get_args(kind)]
 
     def read(value: object, _: object) -> Any:
