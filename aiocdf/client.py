@@ -195,9 +195,12 @@ class Client(Calling):
         )
 
     def __del__(self) -> None:
-        """Warn if the client was not closed."""
+        """Report a client that was not closed: in the log too, because Python hides these warnings by default."""
         if self._opened is not None:
-            warnings.warn(f"{self!r} was never closed: await its aclose()", ResourceWarning, source=self, stacklevel=2)
+            message = f"{self!r} was never closed: use `async with`, or await its aclose()"
+            _log.warning("%s", message)
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
+            self._opened.abandon()
 
     def __repr__(self) -> str:
         """Tell where the client points and whether it is open."""
