@@ -165,3 +165,7 @@ __all__ = [
     "WaitExpired",
     "WrongState",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import aiocdf
-from aiocdf import errors
+from aiocdf import batch, errors, local
 
 PACKAGE = Path(aiocdf.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -50,6 +50,12 @@ def test_public_names_exist_and_are_documented() -> None:
     public = {name: getattr(aiocdf, name) for name in aiocdf.__all__}
 
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
+
+
+@pytest.mark.parametrize("module", [aiocdf, batch, local], ids=lambda module: module.__name__)
+def test_dir_shows_public_names(module) -> None:
+    """What completion offers are the public names, and not the modules that happen to be imported."""
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_exceptions_are_drawn_under_their_parents() -> None:
