@@ -83,9 +83,9 @@ class Client(Calling):
             raise InvalidType(f"transport must be an object with open, send and aclose, not {type(transport).__name__}")
         if transport is not None and session is not None:
             raise InvalidArgument("give either session or transport: a transport has connections of its own")
-        self.project = check_project(project)
-        self.base_url = address_of(base_url, cluster)
-        self.settings = settings or Settings()
+        self.project: str = check_project(project)
+        self.base_url: str = address_of(base_url, cluster)
+        self.settings: Settings = settings or Settings()
         self._cluster = cluster_of(self.base_url)
         self._payload_limit = self.settings.payload_limit or payload_limit(self._cluster)
         self._credentials = credentials

@@ -213,8 +213,8 @@ class ApiError(AiocdfError):
         self.status = status
         self.code = code
         self.detail = detail
-        self.missing = tuple(missing)
-        self.duplicated = tuple(duplicated)
+        self.missing: tuple[Mapping[str, Any], ...] = tuple(missing)
+        self.duplicated: tuple[Mapping[str, Any], ...] = tuple(duplicated)
         self.request_id = request_id
         self.retryable = retryable
         self.retry_after = retry_after
@@ -311,7 +311,7 @@ class SubmissionUncertain(CallError):
 
     def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
         super().__init__(message)
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[FunctionCall, ...] = tuple(candidates)
 
 
 class ClientClosed(AiocdfError):

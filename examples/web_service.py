@@ -98,7 +98,8 @@ async def self_test() -> None:
     """Ask a service of our own, over HTTP, what it promises above."""
     async with aiocdf.Client.from_env(settings=aiocdf.Settings(retrying=aiocdf.Retrying(attempts=1))) as client:
         await client.functions.retrieve("double")  # without the server, this says so at once
-    async with TestServer(make_app()) as server, TestClient(server) as http:
+    server = TestServer(make_app())
+    async with server, TestClient(server) as http:
         value = await (await http.post("/run/double", json={"x": 2})).json()
         started = await http.post("/calls/double", json={"x": 2})
         ref = (await started.json())["ref"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 # Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Calls to Cognite Functions as asyncio futures, and a local server to run them without an account.",
     no_args_is_help=True,
     add_completion=False,

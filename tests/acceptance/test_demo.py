@@ -5,12 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shlex
 import struct
 import sys
 import termios
 import time
-from pathlib import Path
 
 FIGURES = r"""
 calls +40 *

@@ -91,7 +91,10 @@ async def test_web_service_passes_its_self_test(environment):
 
 @pytest.mark.parametrize(
     ("environment", "words"),
-    [({}, "CDF_PROJECT"), ({"CDF_PROJECT": "local", "CDF_URL": "http://127.0.0.1:9", "CDF_TOKEN": "t"}, "aiocdf serve")],
+    [
+        ({}, "CDF_PROJECT"),
+        ({"CDF_PROJECT": "local", "CDF_URL": "http://127.0.0.1:9", "CDF_TOKEN": "t"}, "aiocdf serve"),
+    ],
     ids=["not set", "no server"],
 )
 async def test_web_service_says_what_is_missing(environment, words):
