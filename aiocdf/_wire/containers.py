@@ -15,6 +15,7 @@ from typing import (
     get_type_hints,
 )
 
+import attrs
 from cattrs.cols import (
     is_namedtuple,
     list_structure_factory,
@@ -59,8 +60,10 @@ def _is_fixed_tuple(kind: Any) -> bool:
 
 
 def _class(kind: Any, converter: Converter) -> Hook:
-    read = converter.gen_structure_attrs_fromdict(kind)
     origin = origin_of(kind)
+    if attrs.has(origin):
+        attrs.resolve_types(origin)
+    read = converter.gen_structure_attrs_fromdict(kind)
 
     def hook(value: object, _: object) -> Any:
         if isinstance(value, Mapping):

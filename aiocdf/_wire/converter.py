@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args
 
@@ -41,8 +42,6 @@ converter = cattrs.Converter(unstruct_collection_overrides={collections.abc.Set:
 read_scalars_strictly(converter)
 read_containers_strictly(converter)
 read_unions_strictly(converter)
-# For data that is checked before it is sent: an answer may have members that we do not know, a misspelt input may not.
-_inputs = converter.copy(forbid_extra_keys=True)
 
 
 def camel(name: str) -> str:
@@ -106,13 +105,19 @@ def plain_input(data: object, kind: Any, *, what: str) -> Any:
         InvalidType: It does not fit; the message names the JSON paths.
     """
     try:
-        return _plain(_inputs.structure(data, kind), kind)
+        return _plain(_inputs().structure(data, kind), kind)
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
         found = list(faults(error, kind, "$", lambda _, name: name))
     del data
     raise InvalidType(f"{what} takes {type_name(kind)} as its data: {_listed(found)}")
+
+
+@cache
+def _inputs() -> cattrs.Converter:
+    """Return the same converter for data: an answer may have members that we do not know, a misspelt input may not."""
+    return converter.copy(forbid_extra_keys=True)
 
 
 def plain_value(value: object) -> Any:

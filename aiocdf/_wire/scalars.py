@@ -6,7 +6,6 @@ cattrs on its own calls the type: `list("abc")`, `int(2.7)`, `bool("false")`, `s
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
@@ -34,9 +33,10 @@ def read_scalars_strictly(converter: Converter) -> None:
     for moment in (datetime, date, time):
         converter.register_structure_hook(moment, _read_iso)
         converter.register_unstructure_hook(moment, moment.isoformat)
-    for written in (UUID, Decimal):
-        converter.register_structure_hook(written, _read_text)
-        converter.register_unstructure_hook(written, str)
+    converter.register_structure_hook(UUID, _read_text)
+    converter.register_unstructure_hook(UUID, str)
+    converter.register_structure_hook_factory(_is_decimal, lambda _: _read_text)
+    converter.register_unstructure_hook_factory(_is_decimal, lambda _: str)
     converter.register_structure_hook_factory(lambda kind: kind is object, lambda _: lambda value, _: value)
     converter.register_structure_hook_factory(lambda kind: kind in (None, NoneType), lambda _: _read_none)
     converter.register_structure_hook_factory(is_literal, _literal)
@@ -107,6 +107,11 @@ def _read_text(value: Any, kind: Any) -> Any:
 def _read_none(value: object, _: object) -> None:
     if value is not None:
         raise Misfit(value, None)
+
+
+def _is_decimal(kind: Any) -> bool:
+    """Tell whether *kind* is `Decimal`, by its name: its module takes long to import, and few use it."""
+    return (getattr(kind, "__module__", None), getattr(kind, "__name__", None)) == ("decimal", "Decimal")
 
 
 def _literal(kind: Any) -> Hook:
