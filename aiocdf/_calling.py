@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._map import MapResults
+from aiocdf._project import Project
 from aiocdf._wire.arguments import (
     CallSpec,
     check_call,
@@ -13,11 +15,10 @@ from aiocdf._wire.arguments import (
     check_max_pending,
     check_retry,
     check_timeout,
-    nonce_fault,
+    secret_fault,
 )
 from aiocdf._wire.converter import check_type
 from aiocdf._wire.identifiers import check_function
-from aiocdf._wire.payload import encode
 from aiocdf.bound_function import BoundFunction
 from aiocdf.secret import Secret
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeForm
 
-    from aiocdf._assembly import Opened
-    from aiocdf._secret_check import SecretCheck
     from aiocdf.config import Retry, Settings
     from aiocdf.handle import CallHandle
     from aiocdf.models.call_ref import CallRef
@@ -40,18 +39,16 @@ Out = TypeVar("Out")
 T = TypeVar("T")
 
 
-class Calling:
+class Calling(Project):
     """The part of `Client` that makes calls."""
 
     project: str
     settings: Settings
     _cluster: str
-    _payload_limit: int | None
-    _secret_check: SecretCheck
 
-    def _ready(self) -> Opened:
-        """Return what is open; for the client to say."""
-        raise NotImplementedError
+    @abstractmethod
+    def _encode(self, data: object) -> tuple[bytes, Any]:
+        """Return *data* as JSON text and as the plain object; warn if it looks as if it held a secret."""
 
     def call(
         self,
@@ -77,7 +74,7 @@ class Calling:
             UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
             ClientClosed: The client is closed.
         """
-        if fault := nonce_fault(nonce):
+        if fault := secret_fault(nonce, "nonce"):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
         nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
@@ -95,9 +92,7 @@ class Calling:
     ) -> CallHandle:
         """Call a function as `call` does. *before_post* gets the id of each POST's session; its error ends the call."""
         engine = self._ready().engine
-        encoded, plain = encode(data, limit=self._payload_limit)
-        if self.settings.warn_secrets:
-            self._secret_check.warn(plain)
+        encoded, _ = self._encode(data)
         spec = CallSpec(
             function=check_function(function),
             data=encoded,

@@ -14,6 +14,7 @@ from aiocdf._from_env import client_arguments
 from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
 from aiocdf._secret_check import SecretCheck
+from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from aiocdf._assembly import Opened
     from aiocdf.auth import AccessToken
     from aiocdf.models.stats import Stats
-    from aiocdf.resources import Calls, Functions, Sessions, Tokens
     from aiocdf.telemetry import Event, Observer
 
 __all__ = ["Client"]
@@ -133,6 +133,7 @@ class Client(Calling):
             session=self._session,
             transport=self._transport,
             emit=self._emit,
+            encode=self._encode,
         )
 
     async def login(self) -> AccessToken:
@@ -168,26 +169,6 @@ class Client(Calling):
         """Close the client."""
         await self.aclose()
 
-    @property
-    def functions(self) -> Functions:
-        """The project's functions."""
-        return self._ready().functions
-
-    @property
-    def calls(self) -> Calls:
-        """The calls of functions, as the service tells of them; `call` and `attach` are the way to follow one."""
-        return self._ready().calls
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions that let functions act as their callers."""
-        return self._ready().sessions
-
-    @property
-    def tokens(self) -> Tokens:
-        """What the service tells of the client's own access token."""
-        return self._ready().tokens
-
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
         return self._ready().engine.stats(
@@ -208,6 +189,13 @@ class Client(Calling):
             return "<Client: not made yet>"  # a report of an error on the way may show it
         state = "open" if self._opened else "closed" if self._closed else "not started"
         return f"<Client of project {self.project} at {self.base_url}: {state}>"
+
+    def _encode(self, data: object) -> tuple[bytes, Any]:
+        """Return *data* as JSON text and as the plain object; warn if it looks as if it held a secret."""
+        encoded, plain = encode(data, limit=self._payload_limit)
+        if self.settings.warn_secrets:
+            self._secret_check.warn(plain)
+        return encoded, plain
 
     def _ready(self) -> Opened:
         """Return what is open, or say why nothing is."""

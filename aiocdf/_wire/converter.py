@@ -27,6 +27,7 @@ from aiocdf.errors import DecodeError, InvalidType
 from aiocdf.models.calls import FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
 from aiocdf.models.open_enum import OpenEnum
+from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 from aiocdf.secret import Secret
@@ -36,7 +37,17 @@ __all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "stru
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MODELS = (Range, Function, FunctionLimits, FunctionCall, LogEntry, Session, TokenInspection, TokenProject)
+_MODELS = (
+    Range,
+    Function,
+    FunctionLimits,
+    FunctionCall,
+    FunctionSchedule,
+    LogEntry,
+    Session,
+    TokenInspection,
+    TokenProject,
+)
 
 converter = cattrs.Converter(unstruct_collection_overrides={collections.abc.Set: list})
 read_scalars_strictly(converter)
