@@ -23,7 +23,7 @@ from aiocdf._wire.containers import read_containers_strictly
 from aiocdf._wire.faults import Fault, Misfit, faults, type_name
 from aiocdf._wire.scalars import read_scalars_strictly
 from aiocdf._wire.unions import read_unions_strictly
-from aiocdf.errors import DecodeError, InvalidType
+from aiocdf.errors import DecodeError, InvalidArgument, InvalidType
 from aiocdf.models.calls import FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
 from aiocdf.models.open_enum import OpenEnum
@@ -37,6 +37,8 @@ __all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "stru
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Characters: more digits than Python reads are not an id.
+_LONGEST_ID = 20
 _MODELS = (
     Range,
     Function,
@@ -114,11 +116,12 @@ def plain_input(data: object, kind: Any, *, what: str) -> Any:
 
     Raises:
         InvalidType: It does not fit; the message names the JSON paths.
+        InvalidArgument: It is nested too deeply.
     """
     try:
         return _plain(_inputs().structure(data, kind), kind)
     except RecursionError:
-        raise
+        raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
         found = list(faults(error, kind, "$", lambda _, name: name))
     del data
@@ -163,7 +166,7 @@ def read_id(value: Any, _: object = int) -> int:
     """
     if type(value) is int:
         return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONGEST_ID:
         return int(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -188,6 +188,36 @@ def test_what_does_not_fit(value, kind, path) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "built"),
+    [
+        (FunctionCall, "id", "11", 11),
+        (FunctionCall, "functionId", 3.0, 3),
+        (FunctionCall, "scheduleId", "7", 7),
+        (Session, "id", "5", 5),
+        (Session, "id", "1" * 5000, None),
+        (FunctionCall, "id", "-1", None),
+        (FunctionCall, "id", 1.5, None),
+        (FunctionCall, "id", True, None),
+        (Function, "cpu", "1", None),
+        (Function, "cpu", True, None),
+        (Function, "name", 7, None),
+        (Function, "metadata", {"a": 1}, None),
+    ],
+)
+def test_ids_alone_are_read_leniently(kind, field, value, built) -> None:
+    """An id may be text or a whole float; no other field of the service's becomes another type."""
+    wire = MODELS[kind] | {field: value}
+    if built is None:
+        with pytest.raises(DecodeError) as caught:
+            read(wire, kind)
+        assert caught.value.path.startswith(f"$.{field}")
+    else:
+        found = {camel(name): item for name, item in attrs.asdict(read(wire, kind)).items()}
+        assert found[field] == built
+        assert type(found[field]) is int
+
+
 def test_path_begins_where_the_value_stands() -> None:
     """The path of an item tells its place among the items."""
     with pytest.raises(DecodeError) as caught:

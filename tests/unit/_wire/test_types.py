@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from aiocdf._wire.converter import check_type, plain_input, structure
 from aiocdf._wire.payload import encode
-from aiocdf.errors import DecodeError, InvalidType
+from aiocdf.errors import DecodeError, InvalidArgument, InvalidType
 
 T = TypeVar("T")
 OSLO = timezone(timedelta(hours=1))
@@ -44,6 +44,22 @@ class Ratio(enum.Enum):
 
 class Mode(enum.StrEnum):
     FAST = "fast"
+
+
+class Old(str, enum.Enum):  # noqa: UP042 - as it was written before StrEnum
+    ON = "on"
+
+
+class Name(str):
+    __slots__ = ()
+
+
+class Celsius(float):
+    __slots__ = ()
+
+
+class Count(int):
+    __slots__ = ()
 
 
 @attrs.frozen
@@ -190,6 +206,14 @@ def read(value: object, kind: Any) -> Any:
         (Level, 2, Level.HIGH),
         (Mode, "fast", Mode.FAST),
         (Ratio, 1, Ratio.WHOLE),
+        (Old, "on", Old.ON),
+        (Name, "a", Name("a")),
+        (Celsius, 1.5, Celsius(1.5)),
+        (Count, 1, Count(1)),
+        (Literal["a"] | list[int], [1], [1]),
+        (Literal["a"] | list[int], "a", "a"),
+        (list[int] | object, ["a"], ["a"]),
+        (Span | str, ["2024-05-01T10:00:00+01:00", None], Span(MOMENT)),
         (Literal["a", 1], 1, 1),
         (Literal[Color.RED, "b"], "red", Color.RED),
         (UserId, 7, 7),
@@ -259,6 +283,9 @@ def test_reading(kind, value, built) -> None:
         (Level, True, "$", "bool", "a value of Level"),
         (Level, 1.0, "$", "float", "a value of Level"),
         (Level, "1", "$", "str", "a value of Level"),
+        (Old, "off", "$", "str", "a value of Old"),
+        (Name, 1, "$", "int", "str"),
+        (Count, "1", "$", "str", "int"),
         (Literal["a", 1], True, "$", "bool", "typing.Literal['a', 1]"),
         (int | None, "1", "$", "str", "int"),
         (int | str, 1.5, "$", "float", "int | str"),
@@ -372,6 +399,22 @@ def test_inputs_that_do_not_fit(kind, data, words) -> None:
         plain_input(data, kind, what="function 7")
 
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_values_that_are_not_what_they_declare() -> None:
+    """An attrs value with something else in a field is refused as data, and not by an error of Python's."""
+    with pytest.raises(InvalidType, match="Everything"):
+        encode(attrs.evolve(EVERYTHING, at="today"), limit=None)
+
+
+def test_inputs_too_deep() -> None:
+    """Data that is nested beyond what Python can follow is refused."""
+    node = Node("a")
+    for _ in range(5_000):
+        node = Node("a", [node])
+
+    with pytest.raises(InvalidArgument, match="nested too deeply"):
+        plain_input(node, Node, what="function 7")
 
 
 json_values = st.recursive(
