@@ -68,9 +68,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def types(session: nox.Session) -> None:
-    """Check the types of the package, of its users' code in `tests/typing` and of the examples."""
+    """Check the types of the package, of its users' code in `tests/typing` and of the examples, with two type checkers.
+
+    basedpyright is pyright in a wheel with all it needs: pyright's own package downloads itself from npm when it runs.
+    """
     install_wheel(session, "types")
     session.run("mypy")
+    session.run("basedpyright", "--level", "error", "tests/typing")
+    # Outside of the checkout, so that it finds the wheel.
+    with session.chdir(session.create_tmp()):
+        session.run("basedpyright", "--verifytypes", "aiocdf", "--ignoreexternal", silent=True)
 
 
 @nox.session

@@ -62,6 +62,11 @@ class Opened:
             for part in (self.transport, self.source, self.engine):
                 parts.push_async_callback(part.aclose)
 
+    def abandon(self) -> None:
+        """Let go of the connections of a client that was not closed; this is for finalizers, which cannot await."""
+        if isinstance(self.transport, AiohttpTransport):
+            self.transport.abandon()
+
 
 async def open_project(
     project: str,

@@ -217,8 +217,8 @@ class ApiError(AiocdfError):
         self.status = status
         self.code = code
         self.detail = detail
-        self.missing = tuple(missing)
-        self.duplicated = tuple(duplicated)
+        self.missing: tuple[Mapping[str, Any], ...] = tuple(missing)
+        self.duplicated: tuple[Mapping[str, Any], ...] = tuple(duplicated)
         self.request_id = request_id
         self.retryable = retryable
         self.retry_after = retry_after
@@ -260,13 +260,18 @@ class DecodeError(AiocdfError):
     """An answer of the service does not have the expected form.
 
     Args:
-        message: What was read, and the JSON path that does not fit.
+        message: What was read, and the JSON path that does not fit. It quotes no values, which may be secret.
         path: The JSON path, such as `$.items[3].id`.
+        found: The type that was found there, such as `str`; "nothing" for a member that is missing. None when the
+            answer is not JSON at all.
+        wanted: The type that was wanted, such as `int`.
     """
 
-    def __init__(self, message: str, *, path: str = "$") -> None:
+    def __init__(self, message: str, *, path: str = "$", found: str | None = None, wanted: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+        self.found = found
+        self.wanted = wanted
 
 
 class CallError(AiocdfError):
@@ -310,7 +315,7 @@ class SubmissionUncertain(CallError):
 
     def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
         super().__init__(message)
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[FunctionCall, ...] = tuple(candidates)
 
 
 class ReplacementFailed(AiocdfError):

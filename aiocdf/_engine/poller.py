@@ -12,7 +12,8 @@ from aiocdf import _clock
 from aiocdf._policy.answer_times import AnswerTimes
 from aiocdf._policy.patience import span
 from aiocdf._policy.watch import milliseconds
-from aiocdf._wire.converter import structure
+from aiocdf._wire.converter import read_id, structure
+from aiocdf._wire.faults import Misfit
 from aiocdf._wire.json import server_date
 from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited, TransportTimeout
 from aiocdf.models.calls import CallStatus, FunctionCall
@@ -131,8 +132,8 @@ class Poller:
         """Take in what an answer says of calls; return what was wrong with those that cannot be read."""
         unread: dict[int, DecodeError] = {}
         for item in items:
-            call_id = item.get("id") if isinstance(item, dict) else None
-            if not isinstance(call_id, int) or (call := watch.calls.get(call_id)) is None:
+            call_id = _id_of(item)
+            if call_id is None or (call := watch.calls.get(call_id)) is None:
                 continue
             report.described.add(call_id)
             # Most calls still run, and we knew that: nothing to build.
@@ -245,3 +246,11 @@ class Poller:
 def _refuses(error: AiocdfError) -> TypeGuard[ApiError]:
     """Return whether the service refused the poll; some 4xx statuses are temporary, and are not refusals."""
     return isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 408, 425, 429)
+
+
+def _id_of(item: object) -> int | None:
+    """Return the id of a call in an answer, as it is read everywhere; None where there is none."""
+    try:
+        return read_id(item.get("id")) if isinstance(item, dict) else None
+    except Misfit:
+        return None

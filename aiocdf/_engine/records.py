@@ -287,13 +287,13 @@ class CallRecord(CallView):
         await self._acceptance.wait_until_done()
         return self._acceptance.result() if self.merged_into is None else await self.merged_into.accepted()
 
-    async def response(self, kind: Any) -> Any:
+    async def response(self, Output: Any) -> Any:
         """Return what the ended call returned."""
         self._check_loop()
         ref, reader = self.ref, self.shared.open_desk().reader
         if ref is None:
             raise WrongState(f"{self.which} has not started, so it has no response")
-        return await reader.response(ref.function_id, ref.call_id, kind, what=f"the response of {self.which}")
+        return await reader.response(ref.function_id, ref.call_id, Output, what=f"the response of {self.which}")
 
     async def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
         """Give what the call printed."""

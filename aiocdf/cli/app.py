@@ -14,7 +14,7 @@ from aiocdf.cli.server.command import app as server_app
 __all__ = ["app", "run"]
 
 # Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Calls to Cognite Functions as asyncio futures, and a local server to run them without an account.",
     cls=Commands,
     no_args_is_help=True,

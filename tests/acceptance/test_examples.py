@@ -87,3 +87,22 @@ async def test_fan_out_ends_cleanly_on_ctrl_c(environment):
 async def test_web_service_passes_its_self_test(environment):
     """The service starts a call, hands out its ref, tells its end, and answers 404 for an unknown function."""
     assert await run(environment, "web_service.py", "--self-test") == (0, "self-test passed\n", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "CDF_PROJECT"),
+        ({"CDF_PROJECT": "local", "CDF_URL": "http://127.0.0.1:9", "CDF_TOKEN": "t"}, "aiocdf serve"),
+    ],
+    ids=["not set", "no server"],
+)
+async def test_web_service_says_what_is_missing(environment, words):
+    """Without a server, or without the variables that name one, the self-test ends with one sentence."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CDF_", "IDP_", "LOGIN_"))}
+    status, out, err = await run(kept | environment, "web_service.py", "--self-test")
+
+    assert (status, out) == (1, "")
+    assert err.startswith("stopped: ")
+    assert err.count("\n") == 1
+    assert words in err

@@ -14,6 +14,7 @@ import typer.main
 
 import aiocdf
 from aiocdf import _environment, _from_env, batch, errors, local, resources
+from aiocdf._calling import Calling
 from aiocdf.cli.app import app
 from aiocdf.local.runtime import function_settings
 
@@ -80,11 +81,18 @@ def test_it_names_all_that_is_public() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [aiocdf.Client, aiocdf.CallHandle, aiocdf.CallRef, aiocdf.BoundFunction], ids=lambda kind: kind.__name__
+    ("kind", "heading"),
+    [
+        (aiocdf.Client, "Client"),
+        (Calling, "Client"),
+        (aiocdf.CallHandle, "CallHandle"),
+        (aiocdf.CallRef, "CallRef"),
+        (aiocdf.BoundFunction, "BoundFunction"),
+    ],
 )
-def test_it_names_all_members(kind: type) -> None:
+def test_it_names_all_members(kind: type, heading: str) -> None:
     """Each public attribute of a client, a handle, its reference and a bound function is in the class's section."""
-    assert _members(kind) - _heads(_section(kind.__name__)) == set()
+    assert _members(kind) - _heads(_section(heading)) == set()
 
 
 def test_it_names_all_members_of_the_parts_of_a_client() -> None:

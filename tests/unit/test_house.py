@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import aiocdf
-from aiocdf import errors
+from aiocdf import batch, errors, local
 
 PACKAGE = Path(aiocdf.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -52,9 +52,8 @@ def test_public_names_exist_and_are_documented() -> None:
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
 
 
-def test_only_public_names_are_shown() -> None:
-    """`dir(aiocdf)` has the public names and nothing else; another name is an AttributeError."""
-    assert sorted(dir(aiocdf)) == sorted(aiocdf.__all__)
+def test_unknown_name_of_the_package() -> None:
+    """A name that is not public is an AttributeError."""
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         _ = aiocdf.nothing_of_the_kind
 
@@ -65,6 +64,12 @@ def test_import_of_the_package_loads_no_library() -> None:
         "import sys, aiocdf; print(*{'aiohttp', 'attrs', 'cattrs'} & sys.modules.keys()); aiocdf.errors; aiocdf.Client"
     )
     assert subprocess.check_output([sys.executable, "-c", source], text=True) == "\n"
+
+
+@pytest.mark.parametrize("module", [aiocdf, batch, local], ids=lambda module: module.__name__)
+def test_dir_shows_public_names(module) -> None:
+    """What completion offers are the public names, and not the modules that happen to be imported."""
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_exceptions_are_drawn_under_their_parents() -> None:

@@ -138,6 +138,16 @@ class TestSharing:
 
 
 class TestFaults:
+    @pytest.mark.parametrize("spell", [str, float])
+    async def test_ids_in_other_forms(self, client, service, spell):
+        """A poll reads an id as the answer to the start is read: text and whole floats are ids, too."""
+        handle = client.call(1, data={"seconds": 3, "value": 1})
+        started = await handle.submitted()
+        (call,) = service.calls.values()
+        wire = {**call.wire, "id": spell(call.id), "status": "Completed", "endTime": call.wire["startTime"] + 3000}
+        service.fault("poll", service.answer(200, {"items": [wire]}))
+        assert (await handle).id == started.id
+
     @pytest.mark.parametrize(
         "fault",
         [

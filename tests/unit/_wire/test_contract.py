@@ -237,7 +237,7 @@ def sample(schema: Any, *, whole: bool) -> Any:
         case "string":
             return "text"
         case "number":
-            return 0.5
+            return 2.0
         case _:
             return schema.get("minimum", 1)
 
