@@ -16,15 +16,13 @@ from aiocdf.config import cluster_of
 from aiocdf.resources import Calls, Functions, Sessions, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import aiohttp
 
     from aiocdf._engine import Engine
     from aiocdf._http.transport import Transport
     from aiocdf.auth import Credentials
     from aiocdf.config import Settings
-    from aiocdf.telemetry import Event
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Opened", "open_project"]
 
@@ -60,7 +58,7 @@ async def open_project(
     settings: Settings,
     session: aiohttp.ClientSession | None,
     transport: Transport | None,
-    emit: Callable[[Event], None],
+    emit: Observers,
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.
 

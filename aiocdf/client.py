@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import attrs
 
 from aiocdf._as_completed import AsCompleted
 from aiocdf._assembly import open_project
@@ -23,7 +24,7 @@ from aiocdf.bound_function import BoundFunction
 from aiocdf.config import Retry, Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.secret import Secret, hide_arguments
-from aiocdf.telemetry import Tally
+from aiocdf.telemetry.observers import Observers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
@@ -39,15 +40,13 @@ if TYPE_CHECKING:
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
     from aiocdf.resources import Calls, Functions, Sessions, Tokens
-    from aiocdf.telemetry import Event, Observer
+    from aiocdf.telemetry import Observer
 
 __all__ = ["Client"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
-
-_log = logging.getLogger("aiocdf.client")
 
 
 class Client:
@@ -103,9 +102,8 @@ class Client:
         self._credentials = credentials
         self._session = session
         self._transport = transport
-        self._observers = observers
+        self._observers = Observers(tuple(observers))
         self._closed = False
-        self._tally = Tally()
         self._secret_check = SecretCheck()
 
     @classmethod
@@ -144,7 +142,7 @@ class Client:
             settings=self.settings,
             session=self._session,
             transport=self._transport,
-            emit=self._emit,
+            emit=self._observers,
         )
 
     async def login(self) -> AccessToken:
@@ -358,9 +356,7 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
-        return self._ready().engine.stats(
-            requests=self._tally.requests, retries=self._tally.retries, throttled=self._tally.throttled
-        )
+        return self._ready().engine.stats(**attrs.asdict(self._observers.tally))
 
     def __del__(self) -> None:
         """Warn if the client was not closed."""
@@ -389,12 +385,3 @@ class Client:
         if loop is not self._opened.loop:
             raise WrongState("this client was opened on another event loop: make one for each loop")
         return self._opened
-
-    def _emit(self, event: Event) -> None:
-        """Count, and tell the observers; a fault of theirs is theirs alone."""
-        self._tally.count(event)
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:  # noqa: BLE001 - whatever it is, calls go on
-                _log.exception("observer %r failed on %s", observer, type(event).__name__)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
@@ -16,6 +17,7 @@ from aiocdf._engine.doubts import Doubts, Interrupted
 from aiocdf._engine.following import Following
 from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
+from aiocdf._engine.pauses import Pauses
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.reader import Reader
 from aiocdf._engine.records import CallRecord
@@ -35,18 +37,18 @@ from aiocdf._policy.submission import Step, Verdict, judge
 from aiocdf._wire import endings
 from aiocdf._wire.arguments import CallSpec
 from aiocdf.errors import AiocdfError
-from aiocdf.models.stats import Pause, Stats
-from aiocdf.telemetry import CallQueued
+from aiocdf.models.stats import Stats
+from aiocdf.telemetry import CallAttached, CallQueued
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from aiocdf._policy.lifecycle import Submitting
     from aiocdf._policy.recovery import NotStarted, Started, Uncertain
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
     from aiocdf.resources import Calls, Functions, Sessions
-    from aiocdf.telemetry import Event as TelemetryEvent
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Engine"]
 
@@ -84,7 +86,7 @@ class Engine:
         settings: Settings,
         cluster: str,
         project: str,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Observers,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings, self._emit = settings, emit
@@ -95,13 +97,12 @@ class Engine:
             workers=settings.max_concurrent_submissions,
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
-        self._ledger = Ledger()
+        self._ledger, self._pauses = Ledger(emit), Pauses(self._gate.breakers, emit)
         reader = Reader(calls, most=settings.max_concurrent_reads)
         self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
-        self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
+        self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience, changed=self._wake)
         self._nonces = Nonces(sessions, session_requests, self._tasks, AnswerTimes(settings.request_timeout))
-        self._schedule = Schedule(settings.polling)
-        server_time = ServerTime()
+        self._schedule, server_time = Schedule(settings.polling), ServerTime()
         self._poller = Poller(
             calls=calls, functions=functions, schedule=self._schedule, settings=settings, server_time=server_time
         )
@@ -118,7 +119,7 @@ class Engine:
         self._doubts = self._open_doubts(calls, sessions, known, server_time)
         self._starting = Starting(
             gate=self._gate,
-            submitter=Submitter(calls, self._nonces, self._gate, posts, attempts=settings.retrying.attempts),
+            submitter=Submitter(calls, self._nonces, self._gate, posts, attempts=settings.retrying.attempts, emit=emit),
             following=self._following,
             functions=functions,
             resolver=self._resolver,
@@ -160,7 +161,7 @@ class Engine:
         found = self._resolver.known(spec.function)
         record = CallRecord(self._shared, spec, _RESOLVING if found is None else self._starting.queued(found))
         handle = record.handle()
-        self._emit(CallQueued(function=spec.function))
+        self._emit(CallQueued(number=record.number, function=spec.function))
         if found is None:
             self._resolve(str(spec.function), record)
         else:
@@ -170,8 +171,10 @@ class Engine:
     def attach(self, function: int | str, call_id: int) -> CallHandle:
         """Return a handle on a call that was started before, here or elsewhere; no I/O."""
         spec, found = CallSpec(function=function), self._resolver.known(function)
+        attached = partial(CallAttached, function=function, call_id=call_id)
         if found is None:
             record = CallRecord(self._shared, spec, Resolving(call_id))
+            self._emit(attached(number=record.number))
             self._resolve(str(function), record)
             return record.handle()
         followed = self._following.find(found, call_id)
@@ -182,15 +185,12 @@ class Engine:
         handle = record.handle()
         self._following.attached(record, running)
         self._arm_polls()
+        self._emit(attached(number=record.number))
         return handle
 
     def stats(self, **counts: int) -> Stats:
         """Return what this engine counts, with *counts* from elsewhere."""
-        now, breakers, admission = _clock.monotonic(), self._gate.breakers, self._gate.admission
-        pauses = [
-            Pause(what, function, breaker.state, now - (breaker.since or now), str(breaker.error))
-            for what, function, breaker in breakers.pauses()
-        ]
+        admission = self._gate.admission
         return Stats(
             **self._ledger.counts(),
             polls=self._poller.polls,
@@ -198,7 +198,7 @@ class Engine:
             project_window=admission.project_window,
             function_windows=admission.function_windows,
             throttle_cause=self._starting.throttle_cause,
-            pauses=tuple(pauses),
+            pauses=self._pauses.current(),
             detection_lag=self._ledger.detection_lag,
             **counts,
         )
@@ -212,7 +212,7 @@ class Engine:
                 timer.cancel()
         left = deque(self._ledger.open.values())
         if left:
-            _log.info("closed with %d calls unfinished", len(left))
+            _log.info("closed with %d calls unfinished", len(left), extra={"event": "closed_with_calls"})
         try:
             await in_slices(left, lambda record: record.close("the client was closed first"))
         finally:
@@ -290,6 +290,7 @@ class Engine:
     def _look(self) -> None:
         """Give work to idle workers, and have nonces made for them and for the calls that come soon."""
         self._waking = False
+        self._pauses.look()
         if self._closed or not self._gate.admission.queued:
             return
         most, given, now = self._settings.max_concurrent_submissions, 0, _clock.monotonic()
