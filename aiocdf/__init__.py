@@ -13,6 +13,8 @@ Without an account, `aiocdf serve DIR` runs the functions below a folder and spe
 
 from __future__ import annotations
 
+from aiocdf._progress import progress
+from aiocdf._run import run
 from aiocdf.auth import (
     AccessToken,
     AuthorizationCode,
@@ -176,4 +178,6 @@ __all__ = [
     "UsageError",
     "WaitExpired",
     "WrongState",
+    "progress",
+    "run",
 ]
