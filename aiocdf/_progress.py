@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from aiocdf import _clock
 from aiocdf.errors import ConfigError, InvalidType
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from rich.console import Console
     from rich.progress import Progress
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["progress"]
 
 T = TypeVar("T")
+
+# Seconds between two updates in Jupyter: each is a message to the browser.
+_UPDATE_EVERY = 0.1
 
 
 @overload
@@ -64,13 +69,15 @@ async def progress(
     if isinstance(awaitables, asyncio.Future) or not isinstance(awaitables, Iterable):
         raise InvalidType(f"progress takes a list of handles, not {awaitables!r}: write [handle] for one")
     waits = list(awaitables)
-    with _bar(console) as bar:
-        task, failures = bar.add_task(description, total=len(waits), failed=""), 0
+    bar = _bar(console)
+    task, failures = bar.add_task(description, total=len(waits), failed=""), 0
+    with _shown(bar) as refresh:
 
         def count(error: BaseException | None) -> None:
             nonlocal failures
             failures += error is not None
             bar.update(task, advance=1, failed=f"{failures} failed" if failures else "")
+            refresh()
 
         return await _gather([_counted(wait, count) for wait in waits], return_exceptions=return_exceptions)
 
@@ -112,3 +119,27 @@ def _bar(console: Console | None) -> Progress:
         TimeElapsedColumn(),
         console=console or Console(stderr=True),
     )
+
+
+@contextmanager
+def _shown(bar: Progress) -> Iterator[Callable[[], None]]:
+    """Show a bar, and give what to call when it has changed."""
+    if not bar.console.is_jupyter:
+        with bar:
+            yield lambda: None
+        return
+    # Rich's own live display would need one more package in the notebook's environment.
+    from IPython.display import display
+
+    shown, updated_at = display(bar, display_id=True), _clock.monotonic()
+
+    def refresh() -> None:
+        nonlocal updated_at
+        if _clock.monotonic() - updated_at >= _UPDATE_EVERY:
+            shown.update(bar)
+            updated_at = _clock.monotonic()
+
+    try:
+        yield refresh
+    finally:
+        shown.update(bar)

@@ -45,7 +45,7 @@ def run_handle(handle: Callable[[Any], Any], data: Any, seconds: float) -> Run:
     except TimeoutError:
         return Run(seconds=seconds, status="Timeout")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what becomes of the call
-        found = {"message": str(error), "trace": "".join(traceback.format_exception(error))}
+        found = {"message": f"{type(error).__name__}: {error}", "trace": "".join(traceback.format_exception(error))}
         return Run(seconds=seconds, status="Failed", error=found)
 
 
