@@ -6,7 +6,7 @@ import asyncio
 import importlib
 
 import pytest
-from airflow.exceptions import AirflowException, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from airflow_operator import CogniteFunctionOperator
 
 
