@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from aiocdf._wire.http import Response
 from aiocdf.auth import BearerToken
 from aiocdf.client import Client
 from aiocdf.config import Settings
+from aiocdf.secret import hide_arguments
 from aiocdf.testing.answers import KINDS, Answer, Late, RequestSeen, error, function_in, items
 from aiocdf.testing.runs import FakeCall, Run, run_handle, seconds_since_1970
 
@@ -94,6 +96,7 @@ class FakeService:
         self._handles[number] = handle, seconds
         return number
 
+    @hide_arguments  # of which one may be a secret
     def client(self, **arguments: Any) -> Client:
         """Return a client of this service, not open yet.
 
@@ -176,7 +179,8 @@ class FakeService:
             answer = fault.outcome
         await _clock.sleep(self.latency / 2)
         if isinstance(answer, Exception):
-            raise answer
+            # An error that is raised again and again would keep the frames of every time.
+            raise answer.with_traceback(None)
         return self._response_of(answer, sent_at)
 
     def _see(self, request: Request, sent_at: float) -> RequestSeen:
@@ -255,7 +259,7 @@ class FakeService:
     def _list(self, seen: RequestSeen) -> Answer:
         span = seen.body["filter"]["startTime"]
         wires = [call.wire for call in self.calls.values() if call.function == seen.function]
-        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span["max"]))
+        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span.get("max", math.inf)))
 
     def _retrieve(self, seen: RequestSeen) -> Answer:
         number = int(seen.url.rpartition("/")[2])

@@ -80,7 +80,7 @@ def virtual(quick_collections: None) -> Callable[[Coroutine[Any, Any, None]], No
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
         told: list[dict[str, Any]] = []
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(noop_cycles=0)) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: told.append(context))
             runner.run(scenario)
             gc.collect()
