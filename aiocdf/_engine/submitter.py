@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiocdf.models.calls import FunctionCall
     from aiocdf.resources.calls import Calls
     from aiocdf.secret import Secret
-    from aiocdf.telemetry import Event
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Questioned", "Submitter"]
 
@@ -145,7 +145,7 @@ class Submitter:
         posts: AnswerTimes,
         *,
         attempts: int,
-        emit: Callable[[Event], None],
+        emit: Observers,
     ) -> None:
         self._calls = calls
         self._nonces = nonces
@@ -226,7 +226,8 @@ class Submitter:
             self._nonces.give_back(nonce)
 
     async def _post(self, attempt: Attempt, nonce: Nonce) -> Outcome:
-        self._emit(CallPosted(number=attempt.number, function_id=attempt.function_id))
+        if self._emit.listening:
+            self._emit(CallPosted(number=attempt.number, function_id=attempt.function_id))
         within = self._posts.limit(len(attempt.data))
         try:
             call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret, within=within)
