@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocdf._engine.nonces import Nonces
+    from aiocdf._engine.service import Service
     from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.recovery import Case
     from aiocdf._policy.throttling import Cause
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.resources.calls import Calls
     from aiocdf.secret import Secret
     from aiocdf.telemetry.observers import Observers
 
@@ -129,7 +129,7 @@ class Submitter:
     """Makes attempts, one after the other or many at once, and lets the gate learn from each.
 
     Args:
-        calls: The resource.
+        service: Starts the calls.
         nonces: Where nonces come from.
         gate: Learns what the service lets through.
         posts: How long to wait for the answer to a POST.
@@ -139,7 +139,7 @@ class Submitter:
 
     def __init__(
         self,
-        calls: Calls,
+        service: Service,
         nonces: Nonces,
         gate: Gate[Any],
         posts: AnswerTimes,
@@ -147,7 +147,7 @@ class Submitter:
         attempts: int,
         emit: Observers,
     ) -> None:
-        self._calls = calls
+        self._service = service
         self._nonces = nonces
         self._gate = gate
         self._posts = posts
@@ -230,7 +230,7 @@ class Submitter:
             self._emit(CallPosted(number=attempt.number, function_id=attempt.function_id))
         within = self._posts.limit(len(attempt.data))
         try:
-            call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret, within=within)
+            call, response = await self._service.start(attempt.function_id, attempt.data, nonce.secret, within=within)
         except (RateLimited, ConnectError):
             self._give_back(attempt, nonce)
             raise

@@ -257,7 +257,7 @@ class FakeService:
         return items(*(call.wire for call in known if call.function == seen.function))
 
     def _list(self, seen: RequestSeen) -> Answer:
-        span = seen.body["filter"]["startTime"]
+        span = seen.body["filter"].get("startTime", {"min": 0})
         wires = [call.wire for call in self.calls.values() if call.function == seen.function]
         return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span.get("max", math.inf)))
 

@@ -102,7 +102,7 @@ async def test_an_unknown_call(client):
 
 async def test_a_spent_nonce(client):
     """A nonce starts one call; with it a second is refused."""
-    session = await client.sessions.create({"oneshotTokenExchange": True})
+    session = await client.sessions.create()
     call = await client.call("nothing", nonce=session.nonce)
     assert call.status == "Completed"
     with pytest.raises(BadRequest):
