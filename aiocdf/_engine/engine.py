@@ -158,7 +158,8 @@ class Engine:
         found = self._resolver.known(spec.function)
         record = CallRecord(self._shared, spec, _RESOLVING if found is None else self._starting.queued(found))
         handle = record.handle()
-        self._emit(CallQueued(number=record.number, function=spec.function))
+        if self._emit.listening:
+            self._emit(CallQueued(number=record.number, function=spec.function))
         if found is None:
             self._resolve(str(spec.function), record)
         else:

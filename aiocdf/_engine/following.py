@@ -131,6 +131,14 @@ class Following:
         if call.end_time is not None and self._server_time.offset is not None:
             lag = max(0.0, now - self._server_time.local(call.end_time.timestamp(), now))
             self._ledger.lagged(lag)
+        if self._emit.listening:
+            self._tell_ended(record, call, lag)
+        if record.repeats(call):
+            record.repeat(running, call)
+        else:
+            record.finish(call)
+
+    def _tell_ended(self, record: CallRecord, call: FunctionCall, lag: float | None) -> None:
         self._emit(
             CallEnded(
                 number=record.number,
@@ -141,10 +149,6 @@ class Following:
                 lag=lag,
             )
         )
-        if record.repeats(call):
-            record.repeat(running, call)
-        else:
-            record.finish(call)
 
     def _lost(self, record: CallRecord, running: Running, loss: Loss) -> None:
         """End the handles of a call whose end will not be seen; its place counts as free."""

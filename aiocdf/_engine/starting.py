@@ -20,8 +20,6 @@ from aiocdf.models.functions import Function, FunctionStatus
 from aiocdf.telemetry import CallAccepted, CallsThrottled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiocdf._engine.doubts import Doubts
     from aiocdf._engine.following import Following
     from aiocdf._engine.records import CallRecord
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from aiocdf._policy.lifecycle import Submitting
     from aiocdf._policy.patience import Patience
     from aiocdf._policy.servertime import ServerTime
-    from aiocdf.telemetry import Event as TelemetryEvent
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Starting"]
 
@@ -71,7 +69,7 @@ class Starting:
         known: Known,
         doubts: Doubts,
         patience: Patience,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Observers,
     ) -> None:
         self._gate = gate
         self._submitter = submitter
@@ -158,8 +156,9 @@ class Starting:
         )
         self._known.accepted(call, response)
         running = record.accept(submitting, call, response.sent_at)
-        waited = response.received_at - record.created_at
-        self._emit(CallAccepted(number=record.number, function_id=call.function_id, call_id=call.id, waited=waited))
+        if self._emit.listening:
+            waited = response.received_at - record.created_at
+            self._emit(CallAccepted(number=record.number, function_id=call.function_id, call_id=call.id, waited=waited))
         if not call.ended:
             record.expire_after(response.received_at)
         self._following.accepted(record, running, call)
