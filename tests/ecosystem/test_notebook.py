@@ -27,6 +27,7 @@ def test_it_runs(cdf_environment, tmp_path):
     assert "<table><caption>aiocdf call</caption>" in shown
     assert "20/20" in shown
     assert "{'value': 4}" in shown
+    assert shown.count("<table") >= 3
 
 
 def test_it_is_shown_as_it_runs():
