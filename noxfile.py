@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page"]
 
 
 def runs(python: Path) -> bool:
@@ -91,7 +91,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    others = ("sdk", "toolkit", "dask", "providers", "page")
+    others = ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")
     arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
         pytest(session, "pytest", *arguments)
@@ -127,6 +127,20 @@ def toolkit(session: nox.Session) -> None:
     python = peer(session, "toolkit")
     session.env["AIOCDF_TEST_CDF"] = str(Path(python).with_name("cdf"))
     pytest(session, "pytest", *(session.posargs or ["tests/toolkit"]))
+
+
+@nox.session(requires=["package"])
+def ecosystem(session: nox.Session) -> None:
+    """Run the examples that are built on packages of others: a FastAPI service and a notebook."""
+    install_wheel(session, "tests", "ecosystem")
+    pytest(session, "pytest", *(session.posargs or ["tests/ecosystem"]))
+
+
+@nox.session(requires=["package"])
+def airflow(session: nox.Session) -> None:
+    """Run the example of an operator in Airflow, which takes a minute to install."""
+    install_wheel(session, "tests", "airflow")
+    pytest(session, "pytest", *(session.posargs or ["tests/airflow"]))
 
 
 @nox.session(requires=["package"])

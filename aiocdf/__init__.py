@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiocdf._listing import Listing
+    from aiocdf._progress import progress
+    from aiocdf._run import run
     from aiocdf.auth import (
         AccessToken,
         AuthorizationCode,
@@ -96,8 +98,14 @@ if TYPE_CHECKING:
     from aiocdf.secret import Secret
     from aiocdf.telemetry import (
         CallAccepted,
+        CallAttached,
         CallEnded,
+        CallMoved,
+        CallPosted,
         CallQueued,
+        CallsPaused,
+        CallsPolled,
+        CallsResumed,
         CallsThrottled,
         Event,
         Observer,
@@ -114,15 +122,21 @@ __all__ = [
     "BearerToken",
     "BoundFunction",
     "CallAccepted",
+    "CallAttached",
     "CallEnded",
     "CallError",
     "CallFailed",
     "CallHandle",
     "CallLost",
+    "CallMoved",
+    "CallPosted",
     "CallQueued",
     "CallRef",
     "CallStatus",
     "CallTimedOut",
+    "CallsPaused",
+    "CallsPolled",
+    "CallsResumed",
     "CallsThrottled",
     "Capability",
     "Client",
@@ -186,6 +200,8 @@ __all__ = [
     "UsageError",
     "WaitExpired",
     "WrongState",
+    "progress",
+    "run",
 ]
 
 # The modules that define the public names. Those that import fast come first.
@@ -198,8 +214,10 @@ _HOMES = (
     "_listing",
     "handle",
     "bound_function",
+    "_progress",
     "auth",
     "client",
+    "_run",
 )
 
 if not TYPE_CHECKING:  # type checkers would take any name for a public one

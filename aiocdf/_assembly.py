@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiocdf.auth import Credentials
     from aiocdf.config import SessionGrant, Settings
     from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
-    from aiocdf.telemetry import Event
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Opened", "open_project"]
 
@@ -76,7 +76,7 @@ async def open_project(
     settings: Settings,
     session: aiohttp.ClientSession | None,
     transport: Transport | None,
-    emit: Callable[[Event], None],
+    emit: Observers,
     encode: Callable[[object], tuple[bytes, Any]],
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from aiocdf._assembly import open_project
 from aiocdf._calling import Calling
 from aiocdf._from_env import client_arguments
@@ -19,7 +21,7 @@ from aiocdf.auth import Credentials
 from aiocdf.config import Settings, address_of, check_project, cluster_of, payload_limit
 from aiocdf.errors import ClientClosed, InvalidArgument, InvalidType, WrongState
 from aiocdf.secret import hide_arguments
-from aiocdf.telemetry import Tally
+from aiocdf.telemetry.observers import Observers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from aiocdf._assembly import Opened
     from aiocdf.auth import AccessToken
     from aiocdf.models.stats import Stats
-    from aiocdf.telemetry import Event, Observer
+    from aiocdf.telemetry import Observer
 
 __all__ = ["Client"]
 
@@ -91,9 +93,8 @@ class Client(Calling):
         self._credentials = credentials
         self._session = session
         self._transport = transport
-        self._observers = observers
+        self._observers = Observers(tuple(observers))
         self._closed = False
-        self._tally = Tally()
         self._secret_check = SecretCheck()
 
     @classmethod
@@ -132,7 +133,7 @@ class Client(Calling):
             settings=self.settings,
             session=self._session,
             transport=self._transport,
-            emit=self._emit,
+            emit=self._observers,
             encode=self._encode,
         )
 
@@ -171,9 +172,7 @@ class Client(Calling):
 
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
-        return self._ready().engine.stats(
-            requests=self._tally.requests, retries=self._tally.retries, throttled=self._tally.throttled
-        )
+        return self._ready().engine.stats(**attrs.asdict(self._observers.tally))
 
     def __del__(self) -> None:
         """Report a client that was not closed: in the log too, because Python hides these warnings by default."""
@@ -212,12 +211,3 @@ class Client(Calling):
         if loop is not self._opened.loop:
             raise WrongState("this client was opened on another event loop: make one for each loop")
         return self._opened
-
-    def _emit(self, event: Event) -> None:
-        """Count, and tell the observers; a fault of theirs is theirs alone."""
-        self._tally.count(event)
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:  # noqa: BLE001 - whatever it is, calls go on
-                _log.exception("observer %r failed on %s", observer, type(event).__name__)

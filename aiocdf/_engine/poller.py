@@ -191,6 +191,7 @@ class Poller:
                 error,
                 len(watch.calls),
                 span(patience - silence),
+                extra={"event": "polls_fail"},
             )
 
     async def _review(self, watch: Watch, report: PollReport) -> None:
@@ -238,7 +239,12 @@ class Poller:
         try:
             minutes = (await self._service.limits()).timeout_minutes
         except AiocdfError as error:
-            _log.info("the functions' time limit could not be read, so %.0f s stand: %s", _USUAL_LIMIT, error)
+            _log.info(
+                "the functions' time limit could not be read, so %.0f s stand: %s",
+                _USUAL_LIMIT,
+                error,
+                extra={"event": "time_limit_not_read"},
+            )
         else:
             self._time_limit = minutes * 60.0 if minutes else None
 

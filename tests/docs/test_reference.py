@@ -13,10 +13,11 @@ import pytest
 import typer.main
 
 import aiocdf
-from aiocdf import _environment, _from_env, batch, errors, local, resources
+from aiocdf import _environment, _from_env, batch, errors, local, resources, telemetry, testing
 from aiocdf._calling import Calling
 from aiocdf.cli.app import app
 from aiocdf.local.runtime import function_settings
+from aiocdf.telemetry import opentelemetry
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 CODE = re.compile(r"`([^`\n]+)`")
@@ -36,6 +37,7 @@ MODELS = [
     "Stats",
     "TokenInspection",
 ]
+PUBLIC = [aiocdf, batch, local, telemetry, testing]
 ENUMERATIONS = [
     aiocdf.CallStatus,
     aiocdf.FunctionsStatus,
@@ -44,6 +46,7 @@ ENUMERATIONS = [
     aiocdf.SessionType,
 ]
 RESOURCES = [getattr(resources, name) for name in resources.__all__]
+COMMANDS = typer.main.get_command(app).commands
 
 
 def _section(heading: str) -> str:
@@ -76,8 +79,8 @@ def _defaults(kind: type) -> dict[str, str]:
 
 
 def test_it_names_all_that_is_public() -> None:
-    """Each public name of `aiocdf`, `aiocdf.batch` and `aiocdf.local` is in the reference."""
-    assert {*aiocdf.__all__, *batch.__all__, *local.__all__} - _words(REFERENCE) == set()
+    """Each public name of the package and of its rooms for users is in the reference."""
+    assert {name for place in PUBLIC for name in place.__all__} - _words(REFERENCE) == set()
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,30 @@ def test_it_names_all_events_with_their_fields() -> None:
     assert rows.keys() == {event.__name__ for event in get_args(aiocdf.Event)}
     for event in get_args(aiocdf.Event):
         assert _members(event) - rows[event.__name__] == set()
+
+
+def test_it_names_all_that_opentelemetry_gets() -> None:
+    """Each attribute, span event and metric of the OpenTelemetry observer is in its section."""
+    source = inspect.getsource(opentelemetry)
+    section = _section("OpenTelemetry")
+
+    names = set(re.findall(r'"((?:aiocdf|faas|error)\.[a-z_.]+)"', source))
+    names |= set(re.findall(r'add_event\("([a-z ]+)"', source)) | {"attached", "queued"}
+    assert {name for name in names if f"`{name}`" not in section} == set()
+
+
+def test_it_names_the_events_of_all_log_records() -> None:
+    """Each event that a log record names is in the section on the log."""
+    sources = (path.read_text() for path in Path(aiocdf.__file__).parent.rglob("*.py"))
+    named = {name for source in sources for name in re.findall(r'extra=\{"event": "(\w+)"', source)}
+
+    assert named - _words(_section("Log")) == set()
+
+
+@pytest.mark.parametrize("kind", [testing.FakeService, testing.ServerThread, testing.Run, testing.RequestSeen])
+def test_it_names_all_members_for_tests(kind) -> None:
+    """Each public attribute of what tests use is in the section on testing."""
+    assert _members(kind) - _words(_section("Testing")) == set()
 
 
 def test_it_names_all_environment_variables() -> None:

@@ -35,6 +35,22 @@ async def calls(client: aiocdf.Client) -> None:
         assert_type(line, aiocdf.LogEntry)
 
 
+async def progress(client: aiocdf.Client) -> None:
+    """A progress bar gives what the awaitables give; with exceptions among them, if they are asked for."""
+    handles = [client.call(1)]
+    assert_type(await aiocdf.progress(handles), list[aiocdf.FunctionCall])
+    assert_type(
+        await aiocdf.progress((call.response(Reading) for call in handles), return_exceptions=True),
+        list[Reading | BaseException],
+    )
+
+
+def script() -> None:
+    """A call without an event loop has the type that is asked for."""
+    assert_type(aiocdf.run("double", {"x": 2}), Any)
+    assert_type(aiocdf.run(1, Output=Reading), Reading)
+
+
 async def futures(client: aiocdf.Client) -> None:
     """A handle goes wherever asyncio takes a future."""
     call: asyncio.Future[aiocdf.FunctionCall] = client.call("double", data={"x": 2})

@@ -24,6 +24,7 @@ from aiocdf import (
     FunctionNotReady,
     NotFound,
     ProtocolError,
+    RequestDone,
     SubmissionUncertain,
 )
 
@@ -299,11 +300,11 @@ class TestCompany:
             call = await client.call("double", data={"seconds": 3})
         kinds = (CallQueued, CallAccepted, CallEnded)
         queued, accepted, ended = (event for event in told if isinstance(event, kinds))
-        assert queued == CallQueued(function="double")
-        assert accepted == CallAccepted(function_id=1, call_id=call.id, waited=pytest.approx(0.03))
+        assert queued == CallQueued(number=1, function="double")
+        assert accepted == CallAccepted(number=1, function_id=1, call_id=call.id, waited=pytest.approx(0.03))
         assert (ended.status, ended.runtime) == ("Completed", 3.0)
         assert 0 <= ended.lag < 0.5
-        requests = [event.name for event in told if event not in (queued, accepted, ended)]
+        requests = [event.name for event in told if isinstance(event, RequestDone)]
         assert requests[:3] == ["look up function double", "create a session", "call function 1"]
 
     async def test_failing_observer(self, service, caplog):

@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from itertools import pairwise
 
+import attrs
 import pytest
 
 from aiocdf import (
@@ -478,10 +479,10 @@ class TestUnreadable:
         """A call whose state can be read again within 30 s goes on, and the others are not touched."""
         handle, other = client.call(1, data={"seconds": 3}), client.call(1, data={"seconds": 20})
         call = service.calls[(await handle.submitted()).id]
-        call.data["fields"] = {"startTime": "yesterday"}
+        call.run = attrs.evolve(call.run, fields={"startTime": "yesterday"})
         await asyncio.sleep(20)
         assert not handle.done()
-        call.data["fields"] = {}
+        call.run = attrs.evolve(call.run, fields={})
         assert (await handle).runtime == 3
         await other
 
@@ -494,7 +495,8 @@ class TestUnreadable:
         handle = client.call(1, data={"seconds": 1, "fields": {"status": "Paused", "endTime": None}})
         await asyncio.sleep(5)
         assert handle.status == "Paused"
-        service.calls[handle.call_id].data["fields"] = {}
+        call = service.calls[handle.call_id]
+        call.run = attrs.evolve(call.run, fields={})
         assert (await handle).status == "Completed"
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiocdf.telemetry import CallQueued, RequestDone, Tally
+from aiocdf.telemetry import CallQueued, RequestDone
+from aiocdf.telemetry.observers import Tally
 
 
 def done(*, status=200, attempt=1):
@@ -13,7 +14,7 @@ def done(*, status=200, attempt=1):
     ("events", "counts"),
     [
         ([], (0, 0, 0)),
-        ([CallQueued(function=1)], (0, 0, 0)),
+        ([CallQueued(number=1, function=1)], (0, 0, 0)),
         ([done(), done()], (2, 0, 0)),
         ([done(status=None), done(attempt=2)], (2, 1, 0)),
         ([done(status=429), done(status=429, attempt=2), done(attempt=3)], (3, 2, 2)),
