@@ -201,7 +201,8 @@ class Service:
             answer = fault.outcome
         await asyncio.sleep(self.latency / 2)
         if isinstance(answer, Exception):
-            raise answer
+            # An error that is raised again and again would keep the frames of every time.
+            raise answer.with_traceback(None)
         text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         date = format_datetime(datetime.fromtimestamp(EPOCH + self.ahead + now(), UTC), usegmt=True)
         headers = {"date": date, "content-type": "application/json"} | answer.headers
@@ -344,7 +345,7 @@ def virtual(quick_collections: None) -> Callable[[Coroutine[Any, Any, None]], No
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
         told: list[dict[str, Any]] = []
-        with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(noop_cycles=0)) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: told.append(context))
             runner.run(scenario)
             gc.collect()
