@@ -1,11 +1,25 @@
-"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part."""
+"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part.
+
+The whole takes minutes, because each Python runs only what it can find:
+
+- The oldest runs all tests, and measures their branch coverage. Code that needs a newer Python fails here.
+- The newest runs all tests but chaos: a network that fails does so on every Python.
+- Those between run the unit and component tests: they find what changed in asyncio and in the standard library.
+
+`nox -s thorough` runs the tests that invent their inputs with many times the inputs; it is for the night.
+
+uv installs packages in a tenth of the time that pip takes. It reads no settings of pip: where pip has an index of its own
+and uv has none, or uv is not there, nox uses pip.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -14,9 +28,26 @@ HERE = Path(__file__).parent
 DIST = HERE / "dist"
 PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
+#: The tests that need more than Python, each of which has a session of its own.
+OTHERS = [f"--ignore=tests/{name}" for name in ("sdk", "dask", "providers", "page")]
+#: The tests of which a newer Python may change the outcome.
+OF_PYTHON = ["tests/unit", "tests/component"]
+PARALLEL = ["-n", "2"]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page"]
+
+
+def backend() -> str:
+    """Return what makes the environments of sessions: pip where only pip is configured to find packages."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    pip = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    index_of_pip = re.search(r"\.index-url=", pip) or "PIP_INDEX_URL" in os.environ
+    index_of_uv = {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys()
+    return "virtualenv" if index_of_pip and not index_of_uv else "uv|virtualenv"
+
+
+nox.options.default_venv_backend = backend()
 
 
 def runs(python: Path) -> bool:
@@ -42,7 +73,8 @@ def install_wheel(session: nox.Session, *groups: str) -> None:
     """Install the wheel that `package` built, with all extras and the dependency groups named."""
     (wheel,) = DIST.glob("*.whl")
     wanted = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted)
+    # pip compiles what it installs, uv only if asked to; tests and examples start hundreds of processes.
+    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted, env={"UV_COMPILE_BYTECODE": "1"})
 
 
 def pytest(session: nox.Session, *command: str) -> None:
@@ -54,8 +86,9 @@ def pytest(session: nox.Session, *command: str) -> None:
 def package(session: nox.Session) -> None:
     """Build the source distribution, and the wheel from it."""
     shutil.rmtree(DIST, ignore_errors=True)
-    session.install("--quiet", "build")
-    session.run("python", "-m", "build", "--outdir", str(DIST), str(HERE), silent=True)
+    session.install("--quiet", "build[uv]")
+    installer = "uv" if session.venv_backend == "uv" else "pip"
+    session.run("python", "-m", "build", "--installer", installer, "--outdir", str(DIST), str(HERE), silent=True)
 
 
 @nox.session
@@ -82,27 +115,39 @@ def layers(session: nox.Session) -> None:
 
 @nox.session(python=installed(), requires=["package"])
 def tests(session: nox.Session) -> None:
-    """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
+    """Run the tests on the wheel, as many as this Python needs."""
     install_wheel(session, "tests")
-    others = ("sdk", "dask", "providers", "page")
-    arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
-        pytest(session, "pytest", *arguments)
-        return
-    if session.python != installed()[0]:
-        pytest(session, "pytest", *arguments, "--ignore=tests/chaos")
-        return
+        pytest(session, "pytest", *session.posargs)
+    elif session.python == installed()[0]:
+        measure(session)
+    elif session.python == installed()[-1]:
+        pytest(session, "pytest", *PARALLEL, *OTHERS, "--ignore=tests/chaos")
+    else:
+        pytest(session, "pytest", *PARALLEL, *OF_PYTHON)
+
+
+def measure(session: nox.Session) -> None:
+    """Run all tests, and fail if they leave too many branches of the package out."""
     session.run("coverage", "erase")
-    pytest(session, "coverage", "run", "-m", "pytest", *arguments)
+    pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(requires=["package"])
+def thorough(session: nox.Session) -> None:
+    """Run the tests that invent their inputs with many times the inputs; takes about half an hour."""
+    install_wheel(session, "tests")
+    found = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "hypothesis" in path.read_text()]
+    pytest(session, "pytest", *PARALLEL, "--hypothesis-profile=thorough", "--timeout=0", *(session.posargs or found))
 
 
 @nox.session(requires=["package"])
 def sdk(session: nox.Session) -> None:
     """Drive the local server with Cognite's own client."""
     install_wheel(session, "tests", "sdk")
-    pytest(session, "pytest", *(session.posargs or ["tests/sdk"]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/sdk"]))
 
 
 @nox.session(requires=["package"])
@@ -129,7 +174,7 @@ def providers(session: nox.Session) -> None:
         session.skip("the provider needs npm and Node.js 22, or a late 20, on the PATH")
     session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PROVIDER), external=True)
     install_wheel(session, "tests")
-    pytest(session, "pytest", *(session.posargs or [str(PROVIDER)]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, str(PROVIDER)]))
 
 
 @nox.session(requires=["package"])
@@ -138,7 +183,7 @@ def page(session: nox.Session) -> None:
     if not shutil.which("chromium"):
         session.skip("the page is tested in Chromium: put chromium on the PATH")
     install_wheel(session, "tests", "page")
-    pytest(session, "pytest", *(session.posargs or ["tests/page"]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/page"]))
 
 
 def peer(session: nox.Session) -> str:

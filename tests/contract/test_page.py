@@ -10,6 +10,7 @@ from urllib.parse import urldefrag
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from aiocdf.local import serve
 from aiocdf.local.faults.fault import Fault, Faults
@@ -55,13 +56,13 @@ async def _until(events, wanted, fits=lambda _: True):
     raise AssertionError(f"there was no {wanted}")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def session():
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visitor(server, session):
     return Visitor(server, session)
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 import pytest
+import pytest_asyncio
 
 from aiocdf.local import serve
 from aiocdf.local.api.scheduler import Scheduler
@@ -90,6 +91,7 @@ async def test_unknown_function(api):
     assert (400, [{"id": UNKNOWN}]) == (answer.status, answer.error["missing"])
 
 
+@pytest.mark.own_server
 async def test_list(api):
     """Schedules are listed, newest first, and filtered by all they show."""
     echo = await api.function_id("echo")
@@ -133,6 +135,7 @@ async def test_unknown(api):
     assert 400 == answer.status  # it is not documented to ignore any
 
 
+@pytest.mark.own_server
 async def test_delete(api):
     """A deleted schedule is gone, and its session with it."""
     schedule = (await create(api)).body["items"][0]
@@ -171,7 +174,7 @@ def clock(monkeypatch):
     return clock
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def scheduled(clock, root, connect):
     """Someone at a server whose schedules go by the clock of the test."""
     (root / "info").mkdir()
