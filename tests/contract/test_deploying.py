@@ -12,6 +12,8 @@ import pytest
 
 from aiocdf.local import Limits, serve
 
+pytestmark = pytest.mark.own_server
+
 DOUBLE = 'def handle(data):\n    return {"value": 2 * data["x"]}\n'
 ALL = "def handle(data, secrets, function_call_info):\n    import os\n    return [secrets['key'], os.environ['MODE']]\n"
 
@@ -113,7 +115,6 @@ async def test_links_are_signed(api):
         assert 403 == response.status
 
 
-@pytest.mark.own_server
 async def test_overwrite(api):
     """A taken external id is a conflict, unless the file is to be overwritten: its id and content then stay."""
     first = await upload(api, b"one", externalId="a")
@@ -262,7 +263,6 @@ async def test_taken_external_id(api, external_id):
     assert (409, [{"externalId": external_id}]) == (answer.status, answer.error["duplicated"])
 
 
-@pytest.mark.own_server
 async def test_delete(api):
     """A deleted function cannot be found or called, and its external id is free again."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
@@ -273,7 +273,6 @@ async def test_delete(api):
     assert 201 == (await create(api, zipped(handler=DOUBLE), externalId="made")).status
 
 
-@pytest.mark.own_server
 async def test_delete_with_schedules(api):
     """The schedules of a deleted function go with it, and their sessions end."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
@@ -285,7 +284,6 @@ async def test_delete_with_schedules(api):
     assert [] == (await api.get("/functions/schedules")).body["items"]
 
 
-@pytest.mark.own_server
 async def test_delete_unknown(api):
     """Unknown functions are named, and nothing is deleted; on request they are passed over."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))

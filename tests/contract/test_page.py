@@ -15,6 +15,8 @@ import pytest_asyncio
 from aiocdf.local import serve
 from aiocdf.local.faults.fault import Fault, Faults
 
+pytestmark = pytest.mark.own_server
+
 REQUESTS = [("GET", "/page/events"), ("GET", "/page/calls/1/1"), ("POST", "/page/calls")]
 
 

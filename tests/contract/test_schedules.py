@@ -12,6 +12,8 @@ from aiocdf.local import serve
 from aiocdf.local.api.scheduler import Scheduler
 from aiocdf.local.state.records import now_ms
 
+pytestmark = pytest.mark.own_server
+
 UNKNOWN = 2**53 - 1
 
 
@@ -91,7 +93,6 @@ async def test_unknown_function(api):
     assert (400, [{"id": UNKNOWN}]) == (answer.status, answer.error["missing"])
 
 
-@pytest.mark.own_server
 async def test_list(api):
     """Schedules are listed, newest first, and filtered by all they show."""
     echo = await api.function_id("echo")
@@ -135,7 +136,6 @@ async def test_unknown(api):
     assert 400 == answer.status  # it is not documented to ignore any
 
 
-@pytest.mark.own_server
 async def test_delete(api):
     """A deleted schedule is gone, and its session with it."""
     schedule = (await create(api)).body["items"][0]
