@@ -74,13 +74,13 @@ def install_wheel(session: nox.Session, *groups: str) -> None:
     """Install the wheel that `package` built, with all extras and the dependency groups named."""
     (wheel,) = DIST.glob("*.whl")
     wanted = nox.project.dependency_groups(PROJECT, *groups)
-    # pip compiles what it installs, uv only if asked to; tests and examples start hundreds of processes.
-    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted, env={"UV_COMPILE_BYTECODE": "1"})
+    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted)
 
 
 def pytest(session: nox.Session, *command: str) -> None:
     """Run pytest on what is installed: a safe path keeps the checkout out of every process that tests start."""
-    session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1"})
+    # uv compiles nothing, and hundreds of processes import what it installs: the first one keeps what it compiled.
+    session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session
