@@ -13,6 +13,7 @@ Without an account, `aiocdf serve DIR` runs the functions below a folder and spe
 
 from __future__ import annotations
 
+from aiocdf._listing import Listing
 from aiocdf.auth import (
     AccessToken,
     AuthorizationCode,
@@ -70,7 +71,9 @@ from aiocdf.models import (
     FunctionCall,
     FunctionError,
     FunctionLimits,
+    FunctionSchedule,
     FunctionStatus,
+    ItemList,
     LogEntry,
     Pause,
     Session,
@@ -128,10 +131,13 @@ __all__ = [
     "FunctionError",
     "FunctionLimits",
     "FunctionNotReady",
+    "FunctionSchedule",
     "FunctionStatus",
     "InvalidArgument",
     "InvalidType",
+    "ItemList",
     "KeyringTokenStore",
+    "Listing",
     "LogEntry",
     "LoginRequired",
     "MemoryTokenStore",
