@@ -7,6 +7,7 @@ import base64
 import hashlib
 import inspect
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -73,9 +74,14 @@ def _write_functions(folder: Path) -> Path:
     return folder
 
 
-def _serve(root: Path) -> LocalServer:
+@asynccontextmanager
+async def _serve(root: Path) -> AsyncIterator[LocalServer]:
+    """Serve functions, all of which are built, however busy the machine is."""
     limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
-    return serve(root, limits=limits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aiocdf.local.server._BUILD_PATIENCE", 50.0)
+        async with serve(root, limits=limits) as server:
+            yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
