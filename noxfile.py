@@ -3,14 +3,14 @@
 The whole takes minutes, because each Python runs only what it can find:
 
 - The oldest runs all tests, and measures their branch coverage. Code that needs a newer Python fails here.
-- The newest runs all tests but those of the local server's answers and of a network that fails, which are alike on every
-  Python.
-- Those between run the unit and component tests: they find what changed in asyncio and in the standard library.
+- The newest runs all but `tests/contract` and `tests/chaos`: the local server's answers and a network that fails are alike
+  on every Python.
+- Those between run `tests/unit` and `tests/component`, which find changes in asyncio and the rest of the standard library.
 
 `nox -s thorough` runs the tests that invent their inputs with many times the inputs; it is for the night.
 
-uv installs packages in a tenth of the time that pip takes. It reads no settings of pip: where pip has an index of its own
-and uv has none, or uv is not there, nox uses pip.
+uv installs packages in a tenth of the time that pip takes, but it does not read pip's settings. nox uses pip where uv is not
+installed, and where pip has an index of its own and uv has none.
 """
 
 from __future__ import annotations
