@@ -1,11 +1,26 @@
-"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part."""
+"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part.
+
+The whole takes minutes, because each Python runs only what it can find:
+
+- The oldest runs all tests, and measures their branch coverage. Code that needs a newer Python fails here.
+- The newest runs all but `tests/contract` and `tests/chaos`: the local server's answers and a network that fails are alike
+  on every Python.
+- Those between run `tests/unit` and `tests/component`, which find changes in asyncio and the rest of the standard library.
+
+`nox -s thorough` runs the tests that invent their inputs with many times the inputs; it is for the night.
+
+uv installs packages in a tenth of the time that pip takes, but it does not read pip's settings. nox uses pip where uv is not
+installed, and where pip has an index of its own and uv has none.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -14,9 +29,26 @@ HERE = Path(__file__).parent
 DIST = HERE / "dist"
 PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
+#: The tests that need more than Python, each of which has a session of its own.
+OTHERS = [f"--ignore=tests/{name}" for name in ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")]
+#: The tests of which a newer Python may change the outcome.
+OF_PYTHON = ["tests/unit", "tests/component"]
+PARALLEL = ["-n", "2"]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page"]
+
+
+def backend() -> str:
+    """Return what makes the environments of sessions: pip where only pip is configured to find packages."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    pip = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    index_of_pip = re.search(r"\.index-url=", pip) or "PIP_INDEX_URL" in os.environ
+    index_of_uv = {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys()
+    return "virtualenv" if index_of_pip and not index_of_uv else "uv|virtualenv"
+
+
+nox.options.default_venv_backend = backend()
 
 
 def runs(python: Path) -> bool:
@@ -47,15 +79,17 @@ def install_wheel(session: nox.Session, *groups: str) -> None:
 
 def pytest(session: nox.Session, *command: str) -> None:
     """Run pytest on what is installed: a safe path keeps the checkout out of every process that tests start."""
-    session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1"})
+    # uv compiles nothing, and hundreds of processes import what it installs: the first one keeps what it compiled.
+    session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the source distribution, and the wheel from it."""
     shutil.rmtree(DIST, ignore_errors=True)
-    session.install("--quiet", "build")
-    session.run("python", "-m", "build", "--outdir", str(DIST), str(HERE), silent=True)
+    session.install("--quiet", "build[uv]")
+    installer = "uv" if session.venv_backend == "uv" else "pip"
+    session.run("python", "-m", "build", "--installer", installer, "--outdir", str(DIST), str(HERE), silent=True)
 
 
 @nox.session
@@ -89,27 +123,39 @@ def layers(session: nox.Session) -> None:
 
 @nox.session(python=installed(), requires=["package"])
 def tests(session: nox.Session) -> None:
-    """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
+    """Run the tests on the wheel, as many as this Python needs."""
     install_wheel(session, "tests")
-    others = ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")
-    arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
-        pytest(session, "pytest", *arguments)
-        return
-    if session.python != installed()[0]:
-        pytest(session, "pytest", *arguments, "--ignore=tests/chaos")
-        return
+        pytest(session, "pytest", *session.posargs)
+    elif session.python == installed()[0]:
+        measure(session)
+    elif session.python == installed()[-1]:
+        pytest(session, "pytest", *PARALLEL, *OTHERS, "--ignore=tests/contract", "--ignore=tests/chaos")
+    else:
+        pytest(session, "pytest", *PARALLEL, *OF_PYTHON)
+
+
+def measure(session: nox.Session) -> None:
+    """Run all tests, and fail if they leave too many branches of the package out."""
     session.run("coverage", "erase")
-    pytest(session, "coverage", "run", "-m", "pytest", *arguments)
+    pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+@nox.session(requires=["package"])
+def thorough(session: nox.Session) -> None:
+    """Run the tests that invent their inputs with many times the inputs; takes about half an hour."""
+    install_wheel(session, "tests")
+    found = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "hypothesis" in path.read_text()]
+    pytest(session, "pytest", *PARALLEL, "--hypothesis-profile=thorough", "--timeout=0", *(session.posargs or found))
 
 
 @nox.session(requires=["package"])
 def sdk(session: nox.Session) -> None:
     """Drive the local server with Cognite's own client."""
     install_wheel(session, "tests", "sdk")
-    pytest(session, "pytest", *(session.posargs or ["tests/sdk"]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/sdk"]))
 
 
 @nox.session(requires=["package"])
@@ -159,7 +205,7 @@ def providers(session: nox.Session) -> None:
         session.skip("the provider needs npm and Node.js 22, or a late 20, on the PATH")
     session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PROVIDER), external=True)
     install_wheel(session, "tests")
-    pytest(session, "pytest", *(session.posargs or [str(PROVIDER)]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, str(PROVIDER)]))
 
 
 @nox.session(requires=["package"])
@@ -168,7 +214,7 @@ def page(session: nox.Session) -> None:
     if not shutil.which("chromium"):
         session.skip("the page is tested in Chromium: put chromium on the PATH")
     install_wheel(session, "tests", "page")
-    pytest(session, "pytest", *(session.posargs or ["tests/page"]))
+    pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/page"]))
 
 
 def peer(session: nox.Session, group: str = "sdk") -> str:
