@@ -13,6 +13,8 @@ Without an account, `aiocdf serve DIR` runs the functions below a folder and spe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiocdf.auth import (
     AccessToken,
     AuthorizationCode,
@@ -164,4 +166,17 @@ __all__ = [
     "UsageError",
     "WaitExpired",
     "WrongState",
+    "__version__",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """Look up the version when it is read: importing importlib.metadata would slow down every import of aiocdf."""
+        if name != "__version__":
+            raise AttributeError(f"module 'aiocdf' has no attribute {name!r}")
+        import importlib.metadata
+
+        return importlib.metadata.version("aiocdf")
