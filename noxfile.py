@@ -16,7 +16,7 @@ PROVIDER = HERE / "tests" / "providers"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "providers", "page", "docs"]
 
 
 def runs(python: Path) -> bool:
@@ -139,6 +139,13 @@ def page(session: nox.Session) -> None:
         session.skip("the page is tested in Chromium: put chromium on the PATH")
     install_wheel(session, "tests", "page")
     pytest(session, "pytest", *(session.posargs or ["tests/page"]))
+
+
+@nox.session(requires=["package"])
+def docs(session: nox.Session) -> None:
+    """Build the site from the documents and the docstrings; any warning, such as a broken link, is an error."""
+    install_wheel(session, "docs")
+    session.run("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "docs", "build/docs")
 
 
 def peer(session: nox.Session) -> str:

@@ -121,7 +121,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 @attrs.frozen(kw_only=True)
 class Polling:
-    """How often running calls are asked after; `docs/explanation/engine.md` tells why."""
+    """How often to poll running calls; `docs/explanation/polling.md` explains why."""
 
     #: How late the end of a call of unknown length is seen at the most, as a part of its runtime: 0.1 is a tenth. Larger:
     #: fewer polls, later results.

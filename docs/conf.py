@@ -47,6 +47,7 @@ html_theme = "furo"
 html_title = "aiocdf"
 html_show_sphinx = False
 html_copy_source = False
+html_static_path = ["_static"]
 html_theme_options = {
     "source_repository": repository,
     "source_branch": "main",
@@ -76,7 +77,15 @@ def read_fences(_app: Sphinx, _what: str, _name: str, _object: object, _options:
     lines[:] = FENCE.sub(block, "\n".join(lines)).splitlines()
 
 
+def keep_colons(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Keep Napoleon from reading what stands before a colon as an attribute's type: it looks at the first line."""
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> None:
     """Connect what prepares the sources."""
+    app.add_css_file("site.css")
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
     app.connect("source-read", link_to_repository)
     app.connect("autodoc-process-docstring", read_fences)
