@@ -46,13 +46,16 @@ def install_wheel(session: nox.Session, *groups: str) -> None:
 
 
 def install_lowest(session: nox.Session, *groups: str) -> None:
-    """Install the wheel with the oldest direct dependencies that pyproject.toml allows, and the groups named as new as fits."""
+    """Install the wheel with the oldest direct dependencies that pyproject.toml allows, and the groups named.
+
+    Schemathesis is left out, because it needs newer versions of some of them.
+    """
     (wheel,) = DIST.glob("*.whl")
     session.install("--quiet", "uv")
     lowest = Path(session.create_tmp()) / "lowest.txt"
     compile_ = ["uv", "pip", "compile", "--quiet", "--resolution=lowest-direct", "--extra=all", "pyproject.toml"]
     session.run(*compile_, f"--python={session.python or '3.11'}", f"--output-file={lowest}")
-    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    wanted = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("schemathesis")]
     session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted, "--constraint", str(lowest))
 
 
@@ -156,7 +159,7 @@ def page(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions of our dependencies that pyproject.toml allows."""
     install_lowest(session, "tests")
-    places = ["tests/unit", "tests/contract", "tests/acceptance"]
+    places = ["tests/unit", "tests/acceptance"]
     pytest(session, "pytest", *(session.posargs or ["-n", "2", *places]))
 
 
