@@ -15,8 +15,8 @@ from rich.text import Text
 CHECKOUT = Path(__file__).parents[1]
 PICTURE = CHECKOUT / "docs" / "pictures" / "demo.svg"
 WIDTH = 100
-#: How many lines of each part the picture shows: a screen of the most telling ones.
-SHOWN = {"One call": 7, "300 calls": 5, "A call that fails": 19, "What the calls took": 7}
+#: How many lines of each part the picture shows: half a screen of the most telling ones.
+SHOWN = {"300 calls": 5, "A call that fails": 19, "What the calls took": 7}
 
 
 def printed() -> str:
@@ -34,7 +34,9 @@ def shortened(text: str) -> str:
     head, *parts = re.split(r"\n\n\x1b\[1m(?=\w)", text.partition("\nWhat to try next")[0])
     shown = [head.rstrip()]
     for part in parts:
-        limit = next(lines for title, lines in SHOWN.items() if part.startswith(title))
+        limit = next((lines for title, lines in SHOWN.items() if part.startswith(title)), 0)
+        if not limit:
+            continue
         lines = [re.split(r"\r|\x1b\[2K", line)[-1] for line in part.rstrip().split("\n")]  # the bar's last state
         shown.append("\n".join(["\x1b[1m" + lines[0], *lines[1:limit], *(["..."] if len(lines) > limit else [])]))
     return "\n\n".join(shown)
