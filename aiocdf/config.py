@@ -1,4 +1,4 @@
-"""Frozen settings, and the checks that projects, clusters and URLs pass."""
+"""Frozen settings, and the checks of project names, clusters and URLs."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ __all__ = [
     "shown_url",
 ]
 
-# `urlsplit` drops some of these in silence and other parsers do not: no two readers may see two hosts in one URL.
+# `urlsplit` silently drops some of these and other parsers do not: all readers must see the same host in a URL.
 # Surrogates stand for bytes that are not text, and cannot be sent.
 _UNSAFE = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
-#: What documents put around the name of a value that the reader has to fill in.
+#: The brackets of placeholders in documentation.
 _PLACEHOLDER = re.compile(r"[{}<>]")
 
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
@@ -58,10 +58,10 @@ _CLOUD_NAMES = {"api": _GOOGLE, "greenfield": _GOOGLE, "asia-northeast1-1": _GOO
 
 
 def of_kind(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    """Return a validator that takes a *kind* only.
+    """Return a validator that accepts only a *kind*.
 
     Raises:
-        ConfigError: From the validator: it is something else.
+        ConfigError: From the validator: the value has another type.
     """
 
     def check(_: object, setting: attrs.Attribute[Any], value: object) -> None:
@@ -72,23 +72,23 @@ def of_kind(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None
 
 
 def above_zero(_: object, setting: attrs.Attribute[Any], value: object) -> None:
-    """Take a finite number above 0 only.
+    """Accept only a finite number above 0.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: The value is something else.
     """
     if not (_is_number(value) and value > 0):
         raise ConfigError(f"setting {setting.name} must be a number above 0, not {value!r}")
 
 
 def not_negative(_: object, setting: attrs.Attribute[Any], value: object) -> None:
-    """Take a finite number of 0 or more only.
+    """Accept only a finite number of at least 0.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: The value is something else.
     """
     if not (_is_number(value) and value >= 0):
-        raise ConfigError(f"setting {setting.name} must be a number of 0 or more, not {value!r}")
+        raise ConfigError(f"setting {setting.name} must be a number of at least 0, not {value!r}")
 
 
 def _patience(settings: object, setting: attrs.Attribute[Any], value: object) -> None:
@@ -98,7 +98,7 @@ def _patience(settings: object, setting: attrs.Attribute[Any], value: object) ->
 
 def _count(_: object, setting: attrs.Attribute[Any], value: object) -> None:
     if not (_is_number(value) and isinstance(value, int) and value >= 1):
-        raise ConfigError(f"setting {setting.name} must be a whole number of 1 or more, not {value!r}")
+        raise ConfigError(f"setting {setting.name} must be a whole number of at least 1, not {value!r}")
 
 
 def _header_value(_: object, setting: attrs.Attribute[Any], value: object) -> None:
@@ -121,32 +121,32 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 @attrs.frozen(kw_only=True)
 class Polling:
-    """How often to poll running calls; `docs/explanation/polling.md` explains why."""
+    """How often running calls are polled; the explanation of polling in the documentation has the reasons."""
 
-    #: How late the end of a call of unknown length is seen at the most, as a part of its runtime: 0.1 is a tenth. Larger:
-    #: fewer polls, later results.
+    #: The maximum delay until the end of a call of unknown length is seen, as a fraction of its runtime. Larger: fewer
+    #: polls, later results.
     max_relative_lag: float = attrs.field(default=0.10, validator=above_zero)
-    #: Seconds between two polls of a function at the least; seven tenths of it while calls queue. Larger: fewer polls,
-    #: later results of short calls.
+    #: The minimum gap between two polls of a function, in seconds; seven tenths of it while calls queue. Larger: fewer
+    #: polls, later results of short calls.
     floor: float = attrs.field(default=0.18, validator=above_zero)
-    #: Seconds between two polls of a function at the most. Larger: fewer polls, later results of long calls.
+    #: The maximum gap between two polls of a function, in seconds. Larger: fewer polls, later results of long calls.
     cap: float = attrs.field(default=5.0, validator=above_zero)
-    #: What one more poll costs, in seconds that results are late, added over all calls of a function. Larger: fewer polls,
-    #: later results; by the root of it. An old call's second counts for less, by the root of the call's age.
+    #: The cost of one poll, in seconds of delay summed over the calls of a function. Larger: fewer polls, later results;
+    #: the gap grows with its square root. A second of delay weighs less for an old call, by the root of its age.
     poll_cost: float = attrs.field(default=0.125, validator=above_zero)
-    #: Polls a second over the whole project, at the most.
+    #: The maximum number of polls a second in the whole project. Smaller: later results when many functions run.
     budget: float = attrs.field(default=100.0, validator=above_zero)
 
 
 @attrs.frozen(kw_only=True)
 class Retrying:
-    """How often and how patiently a request that may be repeated is sent again."""
+    """How often and after which waits an idempotent request is sent again."""
 
-    #: Attempts in all.
+    #: The maximum number of attempts. Larger: longer outages are survived, and errors come later.
     attempts: int = attrs.field(default=6, validator=_count)
-    #: Seconds that the first wait takes at the most; each further one up to twice as long.
+    #: The maximum of the first wait, in seconds; it doubles with each further attempt.
     base: float = attrs.field(default=0.5, validator=not_negative)
-    #: Seconds that any wait takes at the most; a service that asks for more is given up on.
+    #: The maximum of any wait, in seconds. If the service requests a longer one, the request fails.
     cap: float = attrs.field(default=60.0, validator=not_negative)
 
 
@@ -162,53 +162,54 @@ def _repeatable_ends(_: object, setting: attrs.Attribute[Any], value: tuple[str,
 
 @attrs.frozen(kw_only=True)
 class Retry:
-    """What `client.call(..., retry=...)` does for a function that may run more than once without harm."""
+    """How `client.call(..., retry=...)` repeats calls of a function that is safe to run more than once."""
 
-    #: Calls in all, the first among them.
+    #: The maximum number of calls, including the first.
     attempts: int = attrs.field(default=3, validator=_count)
-    #: The ends after which the function is called again.
+    #: The statuses after which the function is called again.
     on: tuple[str, ...] = attrs.field(default=_FAILURES, converter=_statuses, validator=_repeatable_ends)
-    #: Seconds from such an end until the call is queued again.
+    #: Seconds from the end of a call until the next is queued.
     wait: float = attrs.field(default=0.0, validator=not_negative)
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Everything about a client that can be set and has a default."""
+    """The settings of a client; each has a default."""
 
     polling: Polling = attrs.field(factory=Polling, validator=of_kind(Polling))
     retrying: Retrying = attrs.field(factory=Retrying, validator=of_kind(Retrying))
-    #: Calls that the service lets run at once, in a function and in the project.
+    #: How many calls the service runs at once, in a function and in the project. Larger than the service's limits: calls
+    #: are rejected with 429 and queued again.
     function_limit: int = attrs.field(default=100, validator=_count)
     project_limit: int = attrs.field(default=250, validator=_count)
-    #: Calls that are being submitted at once, at the most. Larger: a burst of calls starts sooner, on more connections.
+    #: The maximum number of calls submitted at once. Larger: a burst of calls starts sooner, on more connections.
     max_concurrent_submissions: int = attrs.field(default=40, validator=_count)
-    #: Responses and logs that are being read at once, at the most. Larger: they are there sooner, and take more memory.
+    #: The maximum number of responses and logs read at once. Larger: they arrive sooner, and need more memory.
     max_concurrent_reads: int = attrs.field(default=16, validator=_count)
-    #: Seconds until a request has a connection and then until its whole answer must be there; until a new connection
-    #: must stand.
+    #: The time limit of a request in seconds: for getting a connection, and then for the whole answer. And the time limit
+    #: of a new connection.
     request_timeout: float = attrs.field(default=60.0, validator=above_zero)
     connect_timeout: float = attrs.field(default=10.0, validator=above_zero)
-    #: Use the proxy that the variables HTTPS_PROXY and NO_PROXY say.
+    #: Whether to use the proxy of the variables HTTPS_PROXY and NO_PROXY.
     trust_env: bool = attrs.field(default=False, validator=of_kind(bool))
-    #: A file of certificates in PEM form: authorities to trust besides the system's.
+    #: A file of certificates in PEM form: authorities to trust in addition to the system's.
     ca_file: str | None = attrs.field(default=None, converter=_path, validator=optional(of_kind(str)))
-    #: Bytes of a call's data as JSON; None for what the cluster's cloud takes, where that is known.
+    #: The maximum size of a call's data as JSON, in bytes; None for the limit of the cluster's cloud, if known.
     payload_limit: int | None = attrs.field(default=None, validator=optional(_count))
-    #: Seconds that a function may run; None to ask the service.
+    #: The time limit of functions in seconds; None to read it from the service.
     time_limit: float | None = attrs.field(default=None, validator=optional(above_zero))
-    #: Seconds past its time limit after which a call that still runs is given up as lost.
+    #: Seconds after its time limit when a call that still counts as running ends as lost.
     grace: float = attrs.field(default=60.0, validator=not_negative)
-    #: Seconds for which a call waits for trouble to pass that says nothing of it: an outage, no token. Queued, it then
-    #: fails with the last error; running, it ends as lost. None to wait for ever.
+    #: How long a call waits for trouble to pass, such as an outage or a missing token, in seconds. After that, a queued
+    #: call fails with the last error, and a running call ends as lost. None to wait without limit.
     patience: float | None = attrs.field(default=600.0, validator=_patience)
-    #: The same while the service has never answered this client: a wrong address is likelier than an outage then.
+    #: The same while the service has never answered this client, when a wrong address is more likely than an outage.
     connect_patience: float | None = attrs.field(default=10.0, validator=_patience)
-    #: How sessions for function calls are asked for: None for the best way that the service takes.
+    #: How sessions for function calls are created: None for the best way that the service accepts.
     session_grant: SessionGrant | None = attrs.field(default=None, validator=_session_grant)
-    #: Warn where a call's data looks as if it held a secret.
+    #: Whether to warn if a call's data seems to hold a secret.
     warn_secrets: bool = attrs.field(default=True, validator=of_kind(bool))
-    #: How this client names itself to the service.
+    #: The name of this program in requests to the service.
     app: str = attrs.field(default="aiocdf", validator=_header_value)
 
 
@@ -216,18 +217,20 @@ def base_url_of(cluster: str) -> str:
     """Return the address of a cluster, such as `westeurope-1`.
 
     Raises:
-        ConfigError: The name cannot be one of a cluster.
+        ConfigError: It is not a valid name of a cluster.
     """
     if not isinstance(cluster, str) or not _CLUSTER.fullmatch(cluster):
-        raise ConfigError(f"cluster {cluster!r} is no cluster's name; it looks like westeurope-1, without https://")
+        raise ConfigError(
+            f"cluster {cluster!r} is not a valid cluster name; one looks like westeurope-1, without https://"
+        )
     return f"https://{cluster}{_DOMAIN}"
 
 
 def address_of(base_url: str | None, cluster: str | None) -> str:
-    """Return the address that is given in one of two ways, in its normal form.
+    """Return the normal form of an address given as URL or as cluster.
 
     Raises:
-        ConfigError: It is given in none or both, or cannot be used.
+        ConfigError: Neither or both are given, or the one given is not valid.
     """
     if (base_url is None) == (cluster is None):
         raise ConfigError("give either base_url or cluster")
@@ -235,46 +238,46 @@ def address_of(base_url: str | None, cluster: str | None) -> str:
 
 
 def cluster_of(base_url: str) -> str:
-    """Return the cluster that an address belongs to; host and port where it is none of Cognite's."""
+    """Return the cluster of an address; host and port if the address is not one of Cognite's."""
     host = urlsplit(base_url).netloc
     return host.removesuffix(_DOMAIN)
 
 
 def check_project(project: str) -> str:
-    """Return *project* if it can be a project's name in a URL.
+    """Return *project* if it is valid as a project name in a URL.
 
     Raises:
-        ConfigError: It cannot.
+        ConfigError: It is not.
     """
     if not isinstance(project, str) or not _PROJECT.fullmatch(project):
-        # Not quoted: the project is the client's first argument, in whose place a token may stand by mistake.
+        # Not quoted: the project is the first argument of the client, and may be a token by mistake.
         raise ConfigError("project is not a project name: it may have letters, digits, hyphens and underscores only")
     return project
 
 
 def payload_limit(cluster: str) -> int | None:
-    """Return the bytes of data that a call may carry on this cluster's cloud; None where the cloud is not known."""
+    """Return the maximum size of a call's data on this cluster's cloud, in bytes; None if the cloud is unknown."""
     by_prefix = (limit for prefix, limit in _CLOUD_PREFIXES.items() if cluster.startswith(prefix))
     return _CLOUD_NAMES.get(cluster) or next(by_prefix, None)
 
 
 @hide_arguments
 def check_url(url: str, *, what: str, query: bool = False) -> str:
-    """Return *url* in its normal form, without a trailing slash, if secrets may be sent to it.
+    """Return the normal form of *url*, without a trailing slash, if it is safe to send secrets to it.
 
-    Plain http is for loopback addresses only. There is no setting that changes this.
+    Plain http is allowed for loopback addresses only; no setting changes this.
 
     Args:
         url: An absolute URL, such as `https://api.cognitedata.com`.
         what: The name of the setting, for the error's message.
-        query: It may have a query, as the endpoints of OAuth 2.0 may (RFC 6749 sections 3.1 and 3.2).
+        query: Whether it may have a query, as the endpoints of OAuth 2.0 may (RFC 6749 sections 3.1 and 3.2).
 
     Raises:
-        ConfigError: It is no absolute https URL, or has a user name, a placeholder, a query or a fragment.
+        ConfigError: It is not an absolute https URL, or has a user name, a placeholder, a query or a fragment.
     """
     parts = _split(url)
     if parts is None:
-        raise ConfigError(f"{what} is no absolute URL. It must look like https://host/path, without spaces.")
+        raise ConfigError(f"{what} is not an absolute URL. It must look like https://host/path, without spaces.")
     shown = f"{what} {_visible(parts)}"
     if "@" in parts.netloc:
         raise ConfigError(f"{shown} has a user name before its host. Leave out everything up to the '@'.")
@@ -285,7 +288,7 @@ def check_url(url: str, *, what: str, query: bool = False) -> str:
     if parts.query and not query:
         raise ConfigError(f"{shown} has a query. Leave out everything from the '?'.")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ConfigError(f"{shown} is plain http, which everyone on the way can read. Use https.")
+        raise ConfigError(f"{shown} is plain http, which others on the network can read. Use https.")
     tail = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}{tail}"
 
@@ -296,7 +299,7 @@ def shown_url(url: object) -> str:
         return "None"
     parts = _split(url)
     if parts is None:
-        return "<no URL>"
+        return "<not a URL>"
     return repr(f"{_visible(parts)}{'?...' if parts.query else ''}")
 
 
@@ -306,7 +309,7 @@ def _visible(parts: SplitResult) -> str:
 
 
 def _split(url: object) -> SplitResult | None:
-    """Take a URL apart; None for a bad one, which may hold a secret in any place, so that it is never quoted."""
+    """Split a URL; None for an invalid one, which may hold a secret anywhere, so it is never quoted."""
     if not isinstance(url, str) or _UNSAFE.search(url):
         return None
     try:
@@ -318,7 +321,7 @@ def _split(url: object) -> SplitResult | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether the name or address is this computer, without asking a resolver."""
+    """Return whether the name or address is this computer, without a DNS request."""
     if host == "localhost":
         return True
     try:

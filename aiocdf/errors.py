@@ -1,35 +1,35 @@
-"""Everything aiocdf raises, as one tree.
+"""The exceptions of aiocdf.
 
 AiocdfError
-├── UsageError                  you asked for something that cannot be; nothing was sent
-│   ├── InvalidArgument         ... with a bad value (also a ValueError)
-│   ├── InvalidType             ... with a value of the wrong kind (also a TypeError)
-│   └── WrongState              ... at the wrong moment or on the wrong loop (also a RuntimeError)
-├── ConfigError                 a setting or environment variable is missing or wrong
-├── AuthError                   no usable access token
+├── UsageError                  an argument or operation is not valid; no request was sent
+│   ├── InvalidArgument         ... a value (also a ValueError)
+│   ├── InvalidType             ... a type (also a TypeError)
+│   └── WrongState              ... the wrong time or event loop (also a RuntimeError)
+├── ConfigError                 a setting or environment variable is missing or not valid
+├── AuthError                   no access token is available
 │   ├── OAuthError              the identity provider refused
-│   └── LoginRequired           a person has to sign in again
+│   └── LoginRequired           the user has to sign in again
 ├── TransportError              no HTTP answer
-│   ├── ConnectError            no byte of the request left, so it did not reach the service
+│   ├── ConnectError            no byte of the request was sent, so it did not reach the service
 │   ├── TransportTimeout        the answer took too long (also a TimeoutError)
-│   └── ProtocolError           the connection broke, or what came is not HTTP we can use
+│   └── ProtocolError           the connection broke, or the answer is not valid HTTP
 ├── ApiError                    the service answered with an error status
 │   ├── BadRequest              400, 422 and other 4xx
-│   │   └── FunctionNotReady    the function exists but cannot be called now
+│   │   └── FunctionNotReady    the function exists but is not ready
 │   ├── Unauthorized            401
 │   ├── PermissionDenied        403
-│   ├── NotFound                404, or 4xx with a list of what is missing
+│   ├── NotFound                404, or 4xx with a list of missing ids
 │   ├── Conflict                409
 │   ├── RateLimited             429
 │   └── ServerError             5xx
-├── DecodeError                 the service answered with something we cannot read
+├── DecodeError                 an answer does not have the expected form
 ├── CallError                   a call did not complete
-│   ├── CallFailed              the function raised
+│   ├── CallFailed              the function raised an exception
 │   ├── CallTimedOut            the service stopped it at its time limit
-│   ├── CallLost                we stopped following it before its end was seen
-│   │   └── WaitExpired         ... because the caller's own `timeout` passed (also a TimeoutError)
+│   ├── CallLost                the client stopped tracking it before its end was seen
+│   │   └── WaitExpired         ... because the `timeout` of the call passed (also a TimeoutError)
 │   └── SubmissionUncertain     the POST may or may not have started it
-└── ClientClosed                the client was closed while, or before, this was asked
+└── ClientClosed                the client is closed
 
 Warnings: SecretInDataWarning (a UserWarning).
 """
@@ -80,12 +80,12 @@ __all__ = [
 
 
 class AiocdfError(Exception):
-    """The base of everything aiocdf raises."""
+    """The base class of all exceptions of aiocdf."""
 
     def __reduce__(
         self,
     ) -> tuple[Callable[..., AiocdfError], tuple[type[AiocdfError], tuple[Any, ...], dict[str, Any]]]:
-        """Survive pickle and copy, which would call `__init__` without its keyword arguments."""
+        """Support pickle and copy, which would call `__init__` without its keyword arguments."""
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -94,37 +94,37 @@ def _rebuild(kind: type[AiocdfError], args: tuple[Any, ...], state: dict[str, An
     error.args = args
     error.__dict__.update(state)
     if "__notes__" in state:
-        error.__notes__ = list(state["__notes__"])  # a note on one of several copies is not for all
+        error.__notes__ = list(state["__notes__"])  # a note on one copy must not appear on the others
     return error
 
 
 class UsageError(AiocdfError):
-    """You asked for something that cannot be; nothing was sent."""
+    """An argument or operation is not valid; no request was sent."""
 
 
 class InvalidArgument(UsageError, ValueError):
-    """An argument has a value that cannot be used."""
+    """An argument has an invalid value."""
 
 
 class InvalidType(UsageError, TypeError):
-    """An argument is of the wrong kind."""
+    """An argument has the wrong type."""
 
 
 class WrongState(UsageError, RuntimeError):
-    """The right request at the wrong moment: before start, outside a running loop, on another loop."""
+    """A valid operation at the wrong time or place: before start, outside a running loop, on another loop."""
 
 
 class ConfigError(AiocdfError):
-    """A setting or environment variable is missing or wrong."""
+    """A setting or environment variable is missing or not valid."""
 
 
 class AuthError(AiocdfError):
-    """There is no usable access token.
+    """No access token is available.
 
     Args:
         message: What failed, where, and what to do.
-        passing: The next request may get one though nothing is changed here, as after an outage of the identity provider.
-        retry_after: Seconds the identity provider asks to wait, if it does.
+        passing: The next request may succeed without any change on this side, as after an outage of the identity provider.
+        retry_after: Seconds that the identity provider requests to wait; None if it does not.
     """
 
     def __init__(self, message: str, *, passing: bool = False, retry_after: float | None = None) -> None:
@@ -134,12 +134,12 @@ class AuthError(AiocdfError):
 
 
 class OAuthError(AuthError):
-    """The identity provider refused to give a token.
+    """The identity provider refused to issue a token.
 
     Args:
         message: What failed, where, and what to do.
-        error: The provider's error code (RFC 6749 section 5.2), such as `invalid_client`; None when it gave none.
-        description: The provider's own words, cut and cleaned.
+        error: The provider's error code (RFC 6749 section 5.2), such as `invalid_client`; None without one.
+        description: The provider's text, shortened and cleaned.
         status: The HTTP status, if there was an answer.
     """
 
@@ -153,7 +153,7 @@ class OAuthError(AuthError):
 
 
 class LoginRequired(AuthError):
-    """The sign-in is gone or was never made; a person has to sign in."""
+    """There is no valid sign-in: the user has to sign in."""
 
 
 class TransportError(AiocdfError):
@@ -161,7 +161,7 @@ class TransportError(AiocdfError):
 
     Args:
         message: What failed, which one, and what to do next.
-        passing: The same request may succeed later though nothing is changed here; false for an untrusted certificate.
+        passing: The same request may succeed later without any change on this side; false for an untrusted certificate.
     """
 
     def __init__(self, message: str, *, passing: bool = True) -> None:
@@ -170,7 +170,7 @@ class TransportError(AiocdfError):
 
 
 class ConnectError(TransportError):
-    """No byte of the request left: no connection was made or free in time, or it was refused here."""
+    """No byte of the request was sent: no connection was available in time, or the connection failed."""
 
 
 class TransportTimeout(TransportError, TimeoutError):
@@ -178,7 +178,7 @@ class TransportTimeout(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """The connection broke or the answer is not HTTP we can use; the request may have reached the service."""
+    """The connection broke, or the answer is not valid HTTP; the request may have reached the service."""
 
 
 class ApiError(AiocdfError):
@@ -188,12 +188,12 @@ class ApiError(AiocdfError):
         message: What failed, which one, and what to do next.
         status: The HTTP status.
         code: The `error.code` of the answer's body, if it has one.
-        detail: The service's own message.
+        detail: The message of the service.
         missing: The identifiers that the service does not know.
-        duplicated: The identifiers that are taken already.
-        request_id: The `x-request-id` header, to quote to support.
-        retryable: What the service itself says about sending the same request again; None when it says nothing.
-        retry_after: Seconds the service asks to wait, if it does.
+        duplicated: The identifiers that already exist.
+        request_id: The `x-request-id` header, for support requests.
+        retryable: Whether the service says that the same request may be sent again; None if it does not say.
+        retry_after: Seconds that the service requests to wait; None if it does not.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class BadRequest(ApiError):
 
 
 class FunctionNotReady(BadRequest):
-    """The function exists but cannot be called now: it is being deployed, or its deployment failed."""
+    """The function exists but is not ready: it is being deployed, or its deployment failed."""
 
 
 class Unauthorized(ApiError):
@@ -237,26 +237,26 @@ class PermissionDenied(ApiError):
 
 
 class NotFound(ApiError):
-    """The service does not know what was asked for; `missing` names it."""
+    """The service does not know an id in the request; `missing` has it."""
 
 
 class Conflict(ApiError):
-    """Something by that identifier exists already; `duplicated` names it."""
+    """An identifier already exists; `duplicated` has it."""
 
 
 class RateLimited(ApiError):
-    """The service asks for fewer requests, or for fewer running calls."""
+    """Too many requests, or too many running calls."""
 
 
 class ServerError(ApiError):
-    """The service failed."""
+    """The service failed (5xx)."""
 
 
 class DecodeError(AiocdfError):
-    """The service answered with something that cannot be read.
+    """An answer of the service does not have the expected form.
 
     Args:
-        message: What was read, and at which JSON path it went wrong.
+        message: What was read, and the JSON path that does not fit.
         path: The JSON path, such as `$.items[3].id`.
     """
 
@@ -270,8 +270,8 @@ class CallError(AiocdfError):
 
     Args:
         message: What happened to which call, and what to do next.
-        call: The last that the service said of it, if it said anything.
-        ref: Where to find it again with `client.attach(ref)`, if it has an id.
+        call: The call as the service last described it; None if it never did.
+        ref: The reference for `client.attach(ref)`; None if the call has no id.
     """
 
     def __init__(self, message: str, *, call: FunctionCall | None = None, ref: CallRef | None = None) -> None:
@@ -281,7 +281,7 @@ class CallError(AiocdfError):
 
 
 class CallFailed(CallError):
-    """The function raised, or its process died; the remote traceback is shown under the local one."""
+    """The function raised an exception, or its process died; the remote traceback is shown below the local one."""
 
 
 class CallTimedOut(CallError):
@@ -289,19 +289,19 @@ class CallTimedOut(CallError):
 
 
 class CallLost(CallError):
-    """We stopped following the call before its end was seen; it may still run, and `ref` attaches to it again."""
+    """The client stopped tracking the call before its end was seen; it may still run. Use `ref` to attach to it."""
 
 
 class WaitExpired(CallLost, TimeoutError):
-    """The `timeout` given to `call` passed; the call runs on, and `ref` attaches to it again."""
+    """The `timeout` of the call passed; it continues on the service. Use `ref` to attach to it."""
 
 
 class SubmissionUncertain(CallError):
     """The POST may or may not have started the call, and sending it again could start it twice.
 
     Args:
-        message: Which call, why it is not known, and what to do next.
-        candidates: Calls of the function that may be this one: look at them, and attach to the right one.
+        message: Which call, why its start is unknown, and what to do next.
+        candidates: Calls of the function that may be this one: check them, and attach to the right one.
     """
 
     def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
@@ -310,8 +310,8 @@ class SubmissionUncertain(CallError):
 
 
 class ClientClosed(AiocdfError):
-    """The client is closed, or its event loop ended; calls that were running go on at the service."""
+    """The client is closed, or its event loop ended; running calls continue on the service."""
 
 
 class SecretInDataWarning(UserWarning):
-    """The data of a call looks as if it held a secret, and everyone who may read calls can read data."""
+    """The data of a call seems to hold a secret, and everyone who may read calls can read their data."""

@@ -1,4 +1,4 @@
-"""A string that never shows itself, and functions and classes whose arguments no traceback shows."""
+"""A string that is never shown, and decorators that keep arguments out of tracebacks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 class Secret:
     """A string that is not shown by `repr`, `str`, f-strings, logs, tracebacks, `attrs.asdict` or pickle.
 
-    Read it with `reveal()` in the one line that puts it on the wire.
+    Read it with `reveal()` only in the line that sends it.
 
     Args:
-        value: The text to keep. A `Secret` is taken as it is.
+        value: The text. A `Secret` is copied.
 
     Raises:
-        TypeError: `value` is no string. The value itself is not part of the message.
+        TypeError: `value` is not a string. The message does not show it.
     """
 
     __slots__ = ("_reveal",)
@@ -36,14 +36,14 @@ class Secret:
             value = value.reveal()
         if not isinstance(value, str):
             kind = type(value).__name__
-            del value  # a traceback with locals must not show what was passed by mistake
+            del value  # a traceback with locals must not show a secret of another type
             raise TypeError(f"a secret must be a string, not {kind}")
         text: str = value
 
         def reveal() -> str:
             return text
 
-        # A closure, not an attribute: debuggers and serialisers that walk attributes find no text.
+        # A closure, not an attribute: debuggers and serializers that walk attributes do not find the text.
         self._reveal = reveal
 
     def reveal(self) -> str:
@@ -65,11 +65,11 @@ class Secret:
         return hash(self.reveal())
 
     def __bool__(self) -> bool:
-        """Tell whether there is any text."""
+        """Return whether the text is not empty."""
         return bool(self.reveal())
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
+        """Refuse pickling."""
         raise TypeError("a Secret cannot be pickled or copied out of the process")
 
     def __copy__(self) -> Secret:
@@ -82,10 +82,10 @@ class Secret:
 
 
 def hide_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Let *function* raise its errors without the frames below, whose locals hold its arguments.
+    """Remove the frames of *function* from the tracebacks of its errors: their locals hold its arguments.
 
-    Error reports may show the locals of each frame. An argument may be a secret, also by mistake: a token in the place
-    of credentials, a URL with a password.
+    Error reports may show the locals of each frame. An argument may be a secret, also by mistake: a token instead of
+    credentials, a URL with a password.
     """
 
     @functools.wraps(function)
@@ -95,14 +95,14 @@ def hide_arguments(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again
             failure = error.with_traceback(None)
         del args, given
-        failure.__context__ = None  # which has frames of its own
+        failure.__context__ = None  # it has frames, too
         raise failure
 
     return hidden
 
 
 def safe_to_show(kind: type[T]) -> type[T]:
-    """Make an attrs class safe in error reports: arguments that it refuses are hidden, and a half-made value has a repr."""
+    """Make an attrs class safe in error reports: rejected arguments are hidden, and an incomplete value has a repr."""
     changed: Any = kind
     changed.__init__ = hide_arguments(changed.__init__)
     changed.__repr__ = _show_fields
@@ -110,7 +110,7 @@ def safe_to_show(kind: type[T]) -> type[T]:
 
 
 def _show_fields(value: attrs.AttrsInstance) -> str:
-    """Show the fields that are set; attrs's own repr raises where one is not."""
+    """Show the fields that are set; the repr of attrs raises if one is not."""
     shown = [
         f"{field.name}={(field.repr if callable(field.repr) else repr)(getattr(value, field.name))}"
         for field in attrs.fields(type(value))

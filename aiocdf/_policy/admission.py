@@ -1,15 +1,19 @@
-"""Which queued call may be started now.
+"""Which queued call may start now.
 
-The service turns away what is above its limits instead of queueing it, so the queue is here: fair across functions,
-first come first served within one, and never more running calls than the limits, or the windows we have learned, allow.
-Functions take turns of as many calls as they may run at once. That keeps the number of functions small that run at a
-time, and so the number of polls that ask after them, for a poll asks after one function. So that a lone call need not
-wait for others' turns, a function that had no calls waiting comes first, once a round, as in FQ-CoDel (RFC 8290).
-A window shrinks by a tenth when the service says it is full (schedules and other clients share the limits). It grows with
-the calls that end, hardly at first and by one each when the last refusal was long ago: multiplicative decrease and an
-increase that depends on the time since, as in CUBIC (RFC 9438), so that clients who share a limit seldom collide. Every
-few seconds one call tries beyond a window that was refused. Where it is accepted, more follow, twice as many each time:
-the calls of others end unseen, and a long call of ours would otherwise be waited for.
+The service rejects calls above its limits instead of queueing them, so the client queues. The queue is fair across
+functions and first in, first out within a function. The number of running calls stays below the limits of the service
+and below the windows that this module learns.
+
+Functions take turns. A turn has as many calls as the function may run at once, so that few functions run at the same
+time: one poll covers one function. A function that had no waiting calls comes first, once a round, so that a single
+call does not wait for the turns of others (FQ-CoDel, RFC 8290).
+
+A window shrinks by a tenth when the service rejects a call, because schedules and other clients share the limits. It
+grows when calls end: slowly after a rejection, and by one call each when the last rejection was long ago. This is a
+multiplicative decrease with a time-dependent increase, as in CUBIC (RFC 9438): clients that share a limit seldom
+collide. Every few seconds one call probes beyond a window that was rejected. After each accepted probe, twice as many
+follow. Without probes, the window would stay small until a call of this client ends, because it cannot see the calls of
+other clients end.
 """
 
 from __future__ import annotations
@@ -35,17 +39,17 @@ _SHRINK = 0.9
 _SHRINK_EVERY = 1.0
 # Seconds after a refusal from which a window grows by one with each call that ends.
 _RECOVERY = 5.0
-# So many refusals in a row are believed, and each for so many seconds after; among calls that are accepted, a few say
-# nothing.
+# This many rejections in a row shrink the window; for this many seconds after, each one does. A few rejections among
+# accepted calls mean nothing.
 _BELIEVED_FOR = 5.0
 _BELIEVED = 4
-# Seconds until a window that is full is tried again, where the service does not say, and what it can ask for at most.
+# Seconds until a full window is probed if the service does not say, and the longest pause that the service can request.
 _BACKSTOP, _LONGEST_PAUSE = 1.8, 3600.0
-# Seconds for which the most calls that ran are remembered.
+# Seconds for which the peak of running calls is remembered.
 _LATELY = 1.0
-# So many calls more than were proven try at once at most.
+# At most this many calls above the proven number probe at once.
 _MOST_TRIED = 16
-# The queues and windows of so many functions are kept.
+# The queues and windows of this many functions are kept.
 _FUNCTIONS = 1000
 
 
@@ -60,42 +64,42 @@ class Window:
     held: int = 0
     _peak: int = 0
     _peak_at: float = -math.inf
-    #: Refusals since a call was accepted last, and when one was believed last, unless the window has grown since.
+    #: Rejections since the last accepted call, and when one last shrank the window, unless it has grown since.
     _refusals: int = 0
     _believed_at: float = -math.inf
     #: Nothing starts before this time, or before a call ends.
     _closed_until: float = -math.inf
-    #: When one call may try beyond the size; never, where the service has not turned any away.
+    #: When one call may probe beyond the size; never if the service has not rejected any.
     _trial_at: float = math.inf
-    #: When a call began to try, until it is known what that showed; and how long the next has to wait.
+    #: When the current probe began; None without a probe. And the seconds until the next one.
     _tried_at: float | None = None
     _patience: float = 0.0
     _shrunk_at: float = -math.inf
-    #: When the POST was sent that was turned away last.
+    #: When the last rejected POST was sent.
     _refused_at: float = -math.inf
-    #: What `held` was at the last refusal or trial, and at most since then.
+    #: `held` at the last rejection or probe, and its maximum since then.
     _base: int = 0
     _proven: int = 0
 
     def is_open(self, now: float) -> bool:
-        """Tell whether one more call may start."""
+        """Return whether one more call may start."""
         if self.running >= self.limit:
             return False
         return now >= self._trial_at or (now >= self._closed_until and self.running < int(self.size))
 
     def room(self, now: float) -> int:
-        """Return how many more calls may start; none while closed, for a place is not sure then."""
+        """Return how many more calls may start; 0 while the window is closed."""
         return 0 if now < self._closed_until else max(0, int(self.size) - self.running)
 
     def opens_at(self, now: float) -> float | None:
-        """Return when the window opens by itself; None where only the end of a call opens it."""
+        """Return when the window opens by itself; None if only the end of a call opens it."""
         if self.running >= self.limit:
             return None
         times = [self._trial_at, self._closed_until if self.running < int(self.size) else math.inf]
         return min((time for time in times if now < time < math.inf), default=None)
 
     def take(self, now: float) -> None:
-        """Note that a call starts; one that tries beyond the size puts the next trial off."""
+        """Record that a call starts; a call beyond the size is a probe, and delays the next one."""
         if now >= self._trial_at:
             self._trial_at, self._tried_at = now + self._patience, now
             self.size = max(self.size, self.running + 1.0)
@@ -103,13 +107,16 @@ class Window:
         self.running += 1
 
     def put_back(self) -> None:
-        """Note that a call did not start, for a reason that says nothing of this limit: another may try it."""
+        """Record that a call did not start, for a reason unrelated to this limit: another call may use the place."""
         self.running -= 1
         if self._tried_at is not None:
             self._trial_at, self._tried_at = self._tried_at, None
 
     def accepted(self, now: float, sent_at: float) -> None:
-        """Note that the service accepted a call: more than ran at the last refusal, and sent after it, show room."""
+        """Record that the service accepted a call.
+
+        There is room if more calls run than at the last rejection, and this one was sent after it.
+        """
         self.held += 1
         if self.held >= self._peak or now - self._peak_at > _LATELY:
             self._peak, self._peak_at = self.held, now
@@ -123,15 +130,15 @@ class Window:
             self._closed_until = -math.inf
 
     def rejected(self, now: float, sent_at: float, *, retry_after: float | None, jitter: float) -> None:
-        """Note that the service turned a call away.
+        """Record that the service rejected a call with 429.
 
-        A few such answers in a row are believed: the window closes, and shrinks unless they only show that it cannot grow.
+        A few rejections in a row close the window. They also shrink it, unless they only answered a probe.
 
         Args:
             now: The time.
             sent_at: When the call's POST was sent.
-            retry_after: Seconds that the service asks to wait, if it does.
-            jitter: A random factor of 1 and more.
+            retry_after: Seconds that the service requests to wait; None if it does not.
+            jitter: A random factor of at least 1.
         """
         self.running -= 1
         self._refusals += 1
@@ -150,7 +157,7 @@ class Window:
         self.size = max(1.0, self.size)
 
     def ended(self, now: float) -> None:
-        """Note that a call ended: a place is free, and if the window was used it may grow."""
+        """Record that a call ended: its place is free, and a window in use may grow."""
         used = self.running >= self.size / 2
         self.running -= 1
         self.held -= 1
@@ -167,15 +174,15 @@ class _Queue(Generic[T]):
     window: Window
     #: The last round in which the function had calls to start.
     round: int = -1
-    #: How many more may start in that round before others' turns.
+    #: How many more may start in that round before the turns of others.
     turn: int = 0
     waiting: dict[int, T] = attrs.field(factory=dict)
-    #: The numbers in `waiting`, and of calls that have left it since.
+    #: A heap of the numbers in `waiting`, and of calls that have left it since.
     order: list[int] = attrs.field(factory=list)
 
     @property
     def idle(self) -> bool:
-        """Tell whether there is nothing to remember: no calls, and a window that was not refused."""
+        """Return whether this queue can be dropped: no calls, and a window at its limit."""
         return not self.waiting and not self.window.running and self.window.size >= self.window.limit
 
     def pop(self) -> T:
@@ -189,8 +196,8 @@ class Admission(Generic[T]):
     """The queues of all functions, and the windows they share.
 
     Args:
-        function_limit: Calls of one function that the service lets run at once.
-        project_limit: Calls of the project that the service lets run at once.
+        function_limit: How many calls of one function the service runs at once.
+        project_limit: How many calls of the project the service runs at once.
     """
 
     def __init__(self, *, function_limit: int, project_limit: int) -> None:
@@ -206,7 +213,7 @@ class Admission(Generic[T]):
         self._round = 0
 
     def enqueue(self, function: int, number: int, item: T) -> None:
-        """Put *item* into the function's queue, in the place that its number gives it."""
+        """Put *item* into the function's queue, in the order of the numbers."""
         queue = self._queues[function]
         if not queue.waiting:
             self._renew(queue)
@@ -216,7 +223,7 @@ class Admission(Generic[T]):
         self.queued += 1
 
     def withdraw(self, function: int, number: int) -> None:
-        """Take a waiting item out."""
+        """Remove a waiting item."""
         queue = self._queues[function]
         if queue.waiting.pop(number, None) is not None:
             self.queued -= 1
@@ -247,11 +254,11 @@ class Admission(Generic[T]):
         return (*self._newcomers, *self._turns)
 
     def admit(self, now: float, permits: Callable[[int], bool]) -> T | None:
-        """Return the item to start now, counted as running from here on; None if nothing may start.
+        """Return the item to start now, and count it as running; None if nothing may start.
 
         Args:
             now: The time.
-            permits: Tells whether a function may start a call, for reasons beside the windows.
+            permits: Returns whether a function may start a call, for reasons other than the windows.
         """
         if not self._project.is_open(now):
             return None
@@ -269,18 +276,18 @@ class Admission(Generic[T]):
             window.held += 1
 
     def vacate(self, function: int) -> None:
-        """Count a running call no longer that turned out to be another's, which is counted as well."""
+        """Stop counting a running call that turned out to be the same as another one."""
         for window in (self._project, self._queues[function].window):
             window.running -= 1
             window.held -= 1
 
     def accepted(self, function: int, now: float, sent_at: float) -> None:
-        """Note that the service accepted an admitted call, whose POST was sent at that time."""
+        """Record that the service accepted an admitted call whose POST was sent at *sent_at*."""
         self._project.accepted(now, sent_at)
         self._queues[function].window.accepted(now, sent_at)
 
     def leave(self, function: int, now: float) -> None:
-        """Note that a running call ended."""
+        """Record that a running call ended."""
         self._queues[function].window.ended(now)
         self._project.ended(now)
 
@@ -294,24 +301,24 @@ class Admission(Generic[T]):
         retry_after: float | None = None,
         jitter: float = 1.0,
     ) -> None:
-        """Note that the service turned an admitted call away for want of a place: in the project, or in the function."""
+        """Record that the service rejected an admitted call because the project or the function is full."""
         own = self._queues[function].window
         full, other = (self._project, own) if whole_project else (own, self._project)
         full.rejected(now, sent_at, retry_after=retry_after, jitter=jitter)
         other.put_back()
 
     def put_back(self, function: int) -> None:
-        """Note that an admitted call did not start, for a reason that says nothing of the limits."""
+        """Record that an admitted call did not start, for a reason unrelated to the limits."""
         self._queues[function].window.put_back()
         self._project.put_back()
 
     def utilization(self, function: int) -> tuple[float, float]:
-        """Return how full the function and the project are by our own count, from 0 to 1."""
+        """Return how full the function and the project are by this client's count, from 0 to 1."""
         window = self._queues[function].window
         return window.running / window.limit, self._project.running / self._project.limit
 
     def reopens_at(self, now: float) -> float | None:
-        """Return the time at which a window with waiting items opens by itself; None if there is none."""
+        """Return when a window with waiting items opens by itself; None if none does."""
         if not self.queued:
             return None
         if not self._project.is_open(now):
@@ -320,7 +327,7 @@ class Admission(Generic[T]):
         return min((time for time in times if time is not None), default=None)
 
     def startable(self, now: float, most: int) -> int:
-        """Return how many of the waiting items the windows have room for, as far as *most*."""
+        """Return how many waiting items the windows have room for, up to *most*."""
         room, found = min(most, self._project.room(now)), 0
         for function in chain(self._newcomers, self._turns):
             if found >= room:
@@ -330,7 +337,7 @@ class Admission(Generic[T]):
         return min(found, room)
 
     def awaits(self, function: int, now: float) -> bool:
-        """Tell whether a waiting item may start when a call of *function* ends."""
+        """Return whether the end of a call of *function* lets a waiting item start."""
         if self._project.room(now):
             return bool(self._queues[function].waiting)
         return bool(self.queued)
@@ -347,14 +354,14 @@ class Admission(Generic[T]):
 
     @property
     def function_windows(self) -> Mapping[int, int]:
-        """How many calls may run at once in each function that was called lately."""
+        """How many calls each recently called function may run at once."""
         return {function: int(queue.window.size) for function, queue in self._queues.items()}
 
     def _take(self, functions: deque[int], place: int, queue: _Queue[T], now: float) -> T:
-        """Start the next item of *queue*, whose function has that place; those before it keep theirs."""
+        """Start the next item of *queue*, whose function is at *place* in *functions*."""
         self._renew(queue)
         if not queue.turn:
-            # All who waited have had their turns since this one had: another round.
+            # All waiting functions have had their turns since this one: another round.
             self._round += 1
             self._renew(queue)
         queue.turn -= 1
@@ -372,12 +379,12 @@ class Admission(Generic[T]):
         return item
 
     def _renew(self, queue: _Queue[T]) -> None:
-        """Give a function its turn if it had none in this round."""
+        """Give a function its turn if it has not had one in this round."""
         if queue.round != self._round:
             queue.round = self._round
             queue.turn = int(min(queue.window.size, self._project.size))
 
     def _retire(self, function: int, queue: _Queue[T]) -> None:
-        """Let an empty queue wait no more."""
+        """Remove an empty queue from the turns."""
         queue.order.clear()
         (self._newcomers if function in self._newcomers else self._turns).remove(function)

@@ -1,11 +1,12 @@
-"""The circuit breaker: trouble pauses what shares its cause, one call probes, and success reopens by doubling.
+"""The circuit breaker: trouble pauses the calls that share its cause, one call probes, and success reopens gradually.
 
-Trouble is what says nothing of the call itself: no token, no connection, 5xx, a hang, no session. Calls that would meet
-the same trouble wait in the queue meanwhile. The form is that of Nygard's *Release It!* (Circuit Breaker), with a slow
-start in the place of its half-open state, so that a service that comes back is not hit by everything that has waited.
+Trouble is an error that is not the fault of the call: no token, no connection, 5xx, a hang, no session. Calls that
+would meet the same trouble wait in the queue. This is the Circuit Breaker of Nygard's *Release It!*, with a slow start
+instead of the half-open state: a service that recovers does not get all waiting calls at once.
 
-There is a breaker for each function and one for the project. What befalls the way to the service (sign-in, network,
-sessions) is the project's. A POST in trouble is its function's, until POSTs of several functions end so and none succeeds.
+Each function has a breaker, and so has the project. Trouble before the POST (sign-in, network, sessions) counts for the
+project. A failed POST counts for its function. It counts for the project too when the POSTs of several functions fail
+and none succeeds.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Breaker", "Breakers"]
 
-# Attempts in a row that open the breaker: as many as fail by chance less often than this, where faults are as frequent as of
-# late, and so many at least and at most.
+# How many failures in a row open the breaker: so many that chance alone, at the recent fault rate, causes them with a
+# probability below _CHANCE; between _LEAST and _MOST.
 _CHANCE, _LEAST, _MOST = 1e-6, 3, 12
-# How much one attempt says of how frequent faults are.
+# The weight of one attempt in the fault rate.
 _WEIGHT = 0.03
-# Seconds to the first probe and between later ones at most, which are a part of the time since the trouble began. After a
-# POST in doubt, each probe may cost a call; elsewhere it costs nothing.
+# The gap between probes is _PART of the time since the trouble began, between these seconds. After a POST in doubt, each
+# probe may cost a call; elsewhere it costs nothing.
 _PART, _PROBES, _PROBES_IN_DOUBT = 0.2, (1.0, 1.5), (2.0, 30.0)
-# Seconds that the service can ask for at most.
+# The longest pause in seconds that the service can request.
 _LONGEST_ASKED = 3600.0
-# The breakers of so many functions are kept.
+# The breakers of this many functions are kept.
 _FUNCTIONS = 1000
 
 
 @attrs.define(kw_only=True, eq=False)
 class Breaker:
-    """How many attempts may be under way that share one cause of trouble.
+    """Limits the attempts under way that share one cause of trouble.
 
     Args:
         ceiling: Attempts that may be under way when all is well.
@@ -52,11 +53,11 @@ class Breaker:
     allowed: int
     under_way: int = 0
     _failures: int = 0
-    #: The part of attempts that failed lately, outside of outages.
+    #: The fraction of recent attempts that failed outside of outages.
     _faults: float = 0.0
-    #: When attempts were stopped last; what began before says nothing of what came after.
+    #: When attempts were last stopped; the outcome of an attempt that began before does not count.
     _opened_at: float = -math.inf
-    #: From when a probe may begin; None unless the breaker is open.
+    #: When a probe may begin; None unless the breaker is open.
     _probe_at: float | None = None
     #: When the trouble began: at the first failure after the last success.
     since: float | None = None
@@ -65,36 +66,36 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """How it stands: `closed` when all is well, `open` while only probes pass, `reopening` in between."""
+        """The state: `closed` in normal operation, `open` while only probes pass, `reopening` in between."""
         if self._probe_at is not None:
             return "open"
         return "closed" if self.allowed >= self.ceiling else "reopening"
 
     @property
     def idle(self) -> bool:
-        """Tell whether there is nothing to remember."""
+        """Return whether this breaker can be dropped."""
         return not self.under_way and not self._failures and self._probe_at is None
 
     def permits(self, now: float) -> bool:
-        """Tell whether one more attempt may begin."""
+        """Return whether one more attempt may begin."""
         if self._probe_at is not None:
             return now >= self._probe_at and self.under_way == 0
         return self.under_way == 0 or (self.under_way < self.allowed and not self._suspicious())
 
     def opens_at(self) -> float | None:
-        """Return when the next probe may begin; None where the end of an attempt decides."""
+        """Return when the next probe may begin; None if the end of an attempt decides."""
         return None if self.under_way else self._probe_at
 
     def began(self) -> None:
-        """Note that an attempt began."""
+        """Record that an attempt began."""
         self.under_way += 1
 
     def done(self) -> None:
-        """Note that an attempt is over; what it showed, `succeeded` or `failed` notes."""
+        """Record that an attempt is over; `succeeded` or `failed` records its outcome."""
         self.under_way -= 1
 
     def succeeded(self, began_at: float) -> None:
-        """Note that the service answered an attempt as it does when all is well."""
+        """Record that the service answered an attempt without trouble."""
         if began_at < self._opened_at:
             return
         if self._probe_at is None:
@@ -103,7 +104,7 @@ class Breaker:
         self.allowed = min(self.allowed + 1, self.ceiling)
 
     def failed(self, error: AiocdfError, now: float, began_at: float, *, in_doubt: bool, jitter: float) -> None:
-        """Note that an attempt met trouble.
+        """Record that an attempt met trouble.
 
         Args:
             error: The trouble.
@@ -117,7 +118,7 @@ class Breaker:
         self.since, self.error = now if self.since is None else self.since, error
         self._failures += 1
         asked = error.retry_after if isinstance(error, ApiError) else None
-        # Attempts under way that began no later may still succeed: a failure is often faster than a success.
+        # Attempts under way that began earlier may still succeed: a failure is often faster than a success.
         outage = self._suspicious() and self.under_way <= 1
         if not outage and self._probe_at is None and asked is None:
             return
@@ -126,22 +127,22 @@ class Breaker:
         self.pause(error, now, max(gap, min(asked or 0.0, _LONGEST_ASKED)))
 
     def pause(self, error: AiocdfError, now: float, seconds: float) -> None:
-        """Let nothing begin for so long, and then a probe."""
+        """Let nothing begin for *seconds*, and then one probe."""
         self.since, self.error = now if self.since is None else self.since, error
         self._opened_at, self._probe_at, self.allowed = now, now + seconds, 1
 
     def _note(self, failures: int) -> None:
-        """Learn how frequent faults are from a success and the failures right before it."""
+        """Update the fault rate with a success and the failures right before it."""
         self._faults = 1.0 - (1.0 - self._faults) * (1.0 - _WEIGHT) ** failures
         self._faults *= 1.0 - _WEIGHT
 
     def _suspicious(self) -> bool:
-        """Tell whether too many attempts in a row failed for chance."""
+        """Return whether more attempts in a row failed than chance explains."""
         by_chance = math.log(_CHANCE) / math.log(self._faults) if self._faults > 0.0 else 0.0
         return self._failures >= min(max(_LEAST, by_chance), _MOST)
 
     def probe_soon(self, now: float) -> None:
-        """Let a probe begin now, for the cause of the trouble turned out to be another, which has ended."""
+        """Let a probe begin now: the trouble had another cause, which has ended."""
         if self._probe_at is not None:
             self._probe_at = min(self._probe_at, now)
 
@@ -150,9 +151,9 @@ class Breakers:
     """The breakers of the project and of its functions.
 
     Args:
-        workers: Attempts that may be under way in all. A function has most of them, and half before its first success, so
-            that one in trouble leaves room for others. The project has three quarters before its first success, so that
-            what begins with an outage loses no more.
+        workers: How many attempts may be under way in all. A function gets most of them, and half before its first
+            success: a function in trouble leaves room for others. The project gets three quarters before its first
+            success, so that a client that starts during an outage risks fewer calls.
     """
 
     def __init__(self, workers: int) -> None:
@@ -163,55 +164,55 @@ class Breakers:
         self._functions: Recent[int, Breaker] = Recent(
             lambda: Breaker(ceiling=most, allowed=half), most=_FUNCTIONS, idle=lambda breaker: breaker.idle
         )
-        #: Look-ups of functions: calls that wait for one have no function to blame.
+        #: For look-ups of functions: calls that wait for one have no function id yet.
         self.lookups = Breaker(ceiling=half, allowed=half)
-        #: Functions whose POSTs met trouble since the last POST of any that did not.
+        #: Functions whose POSTs failed since the last successful POST of any function.
         self._suspects: set[int] = set()
         #: Functions that had trouble since their last success.
         self._troubled: set[int] = set()
 
     def permits(self, function: int, now: float, *, alone: bool) -> bool:
-        """Tell whether one more attempt of *function* may begin, as far as that function is concerned.
+        """Return whether the breaker of *function* lets one more attempt begin.
 
         Args:
             function: The function.
             now: The time.
-            alone: No calls of other functions wait, so that half of the workers are enough.
+            alone: No calls of other functions wait, so half of the workers are enough.
         """
         breaker = self._functions[function]
         return breaker.permits(now) and not (alone and breaker.under_way >= self._half)
 
     def began(self, function: int) -> None:
-        """Note that an attempt began."""
+        """Record that an attempt began."""
         self.project.began()
         self._functions[function].began()
 
     def done(self, function: int) -> None:
-        """Note that an attempt is over."""
+        """Record that an attempt is over."""
         self.project.done()
         self._functions[function].done()
 
     def way_failed(self, error: AiocdfError, now: float, began_at: float, *, jitter: float) -> None:
-        """Note trouble on the way to the service: sign-in, network, sessions. It started no call."""
+        """Record trouble before the POST: sign-in, network, sessions. It did not start a call."""
         self.project.failed(error, now, began_at, in_doubt=False, jitter=jitter)
 
     def post_failed(
         self, function: int, error: AiocdfError, now: float, began_at: float, *, in_doubt: bool, jitter: float
     ) -> None:
-        """Note trouble of a POST: its function's, and the project's if others have it and none succeeds."""
+        """Record a failed POST: for its function, and for the project if POSTs of others fail and none succeeds."""
         self._suspects.add(function)
         breaker = self._functions[function]
         again = breaker.since is not None
         breaker.failed(error, now, began_at, in_doubt=in_doubt, jitter=jitter)
         if breaker.since is not None:
             self._troubled.add(function)
-        if again:  # what is under way may fail, too: little more begins before something succeeds
+        if again:  # attempts under way may fail, too: few more begin before one succeeds
             self.project.allowed = min(self.project.allowed, self._few)
         if len(self._suspects) > 1:
             self.project.failed(error, now, began_at, in_doubt=in_doubt, jitter=jitter)
 
     def post_answered(self, function: int, now: float, began_at: float) -> None:
-        """Note that the service took or refused a POST for reasons of the call's own."""
+        """Record that the service accepted a POST, or refused it because of the call itself."""
         if self.project.state == "open":
             for suspect in self._suspects:
                 self._functions[suspect].probe_soon(now)
@@ -226,7 +227,12 @@ class Breakers:
         return self._functions[function]
 
     def reason(self, function: int | None, now: float) -> str | None:
-        """Say why the calls of *function* wait, or with None those that wait for a look-up; None if no trouble is known."""
+        """Return why the calls of *function* wait, or None without trouble.
+
+        Args:
+            function: The function; None for calls that wait for a look-up.
+            now: The time.
+        """
         own = self.lookups if function is None else self._functions.get(function)
         for breaker in (self.project, own):
             if breaker is not None and breaker.since is not None:
@@ -239,14 +245,14 @@ class Breakers:
         return min((time for time in times if time is not None and time > now), default=None)
 
     def pauses(self) -> Iterator[tuple[str, int | None, Breaker]]:
-        """Give the breakers that met trouble last, in words, and with their functions."""
+        """Yield the breakers that are in trouble, each with what it pauses and its function."""
         for function, breaker in self.troubles():
             yield "submissions" if function is None else "function", function, breaker
         if self.lookups.since is not None:
             yield "look-ups", None, self.lookups
 
     def troubles(self) -> Iterator[tuple[int | None, Breaker]]:
-        """Give the breakers that are not closed, with their functions; None is for the project's."""
+        """Yield the breakers that are not closed, each with its function; None for the project."""
         if self.project.since is not None:
             yield None, self.project
         for function in self._troubled:

@@ -1,4 +1,4 @@
-"""Which queued call may be submitted now: what the windows, the breakers and the rate say together."""
+"""Which queued call may be submitted now: windows, breakers, spacing and rate combined."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ T = TypeVar("T", bound=Waiting)
 
 # Seconds for which an accepted POST shows that the service takes calls of a function.
 _LATELY = 2.0
-# Seconds of waiting for the rate from which on nothing is made ahead.
+# When the rate requires a longer wait than this, in seconds, no nonces are made ahead.
 _LONG = 1.0
 
 
 class Gate(Generic[T]):
-    """Lets queued items through, and learns from what becomes of them.
+    """Admits queued items, and learns from their outcomes.
 
     Args:
-        function_limit: Calls of one function that the service lets run at once.
-        project_limit: Calls of the project that the service lets run at once.
-        workers: Attempts that may be under way at once.
+        function_limit: How many calls of one function the service runs at once.
+        project_limit: How many calls of the project the service runs at once.
+        workers: How many attempts may be under way at once.
     """
 
     def __init__(self, *, function_limit: int, project_limit: int, workers: int) -> None:
@@ -53,15 +53,15 @@ class Gate(Generic[T]):
         self.breakers = Breakers(workers)
         self.spacing = Spacing()
         self._rate = Rate()
-        #: Functions of which it is being asked why the service refused a call.
+        #: Functions whose id or status is being checked after the service refused a call.
         self._held: set[int] = set()
-        #: When a POST of each function was accepted last, if it was lately; the latest at the end.
+        #: When a POST of each function was last accepted, recent ones only; the latest at the end.
         self._accepted_at: dict[int, float] = {}
-        #: Functions whose POSTs were turned away since one of any was accepted.
+        #: Functions whose POSTs were rejected since the last accepted POST of any function.
         self._turned_away: set[int] = set()
 
     def admit(self, now: float) -> T | None:
-        """Return the item to submit now, counted as running; None if none may be."""
+        """Return the item to submit now, and count it as running; None if none may start."""
         if self._rate.ready_at() > now or not self.breakers.project.permits(now):
             return None
         item = self.admission.admit(now, lambda function: self._permits(function, now))
@@ -70,7 +70,7 @@ class Gate(Generic[T]):
         return item
 
     def opens_at(self, now: float) -> float | None:
-        """Return when to look again, if nothing else happens; None where only an end can let an item through."""
+        """Return when to look again if nothing else happens; None if only the end of a call can admit an item."""
         if not self.admission.queued:
             return None
         if not self.breakers.project.permits(now):
@@ -82,23 +82,23 @@ class Gate(Generic[T]):
         return min((time for time in times if time is not None and time > now), default=None)
 
     def paused(self, now: float) -> bool:
-        """Tell whether nothing may be submitted for a reason of the whole project."""
+        """Return whether trouble or the rate of the whole project pauses all submissions."""
         return self._rate.ready_at() > now + _LONG or self.breakers.project.state == "open"
 
     def startable(self, now: float, most: int) -> int:
-        """Return how many items could be submitted at once, as far as *most*; none while anything is paused."""
+        """Return how many items could be submitted at once, up to *most*; 0 while the project is paused."""
         return 0 if self.paused(now) else self.admission.startable(now, most)
 
     def hold(self, function: int) -> None:
-        """Let no item of *function* through."""
+        """Admit no items of *function*."""
         self._held.add(function)
 
     def release(self, function: int) -> None:
-        """Let items of *function* through again."""
+        """Admit items of *function* again."""
         self._held.discard(function)
 
     def accepted(self, function: int, now: float, sent_at: float) -> None:
-        """Note that the service accepted a call, whose POST was sent at that time."""
+        """Record that the service accepted a call whose POST was sent at *sent_at*."""
         self._rate.passed(now)
         self.admission.accepted(function, now, sent_at)
         self.answered(function, now, sent_at)
@@ -109,19 +109,19 @@ class Gate(Generic[T]):
         self._turned_away.clear()
 
     def answered(self, function: int, now: float, sent_at: float) -> None:
-        """Note that the service answered a POST that was sent at that time, and left no doubt."""
+        """Record that the service gave a clear answer to a POST sent at *sent_at*."""
         self.breakers.post_answered(function, now, sent_at)
         self.spacing.answered(function, sent_at, now)
 
     def turned_away(self, function: int, error: RateLimited, now: float, sent_at: float, *, jitter: float) -> Cause:
-        """Note that the service turned an attempt away with 429, and return the cause; the place is given back.
+        """Record that the service rejected an attempt with 429, free its place, and return the cause.
 
         Args:
             function: The call's function.
             error: The answer to its POST.
             now: The time.
             sent_at: When the POST was sent.
-            jitter: A random factor of 1 and more.
+            jitter: A random factor of at least 1.
         """
         use, project_use = self.admission.utilization(function)
         alone = self._alone(function, now)
@@ -140,13 +140,13 @@ class Gate(Generic[T]):
         return cause
 
     def too_fast(self, function: int, error: RateLimited, now: float, sent_at: float) -> Cause:
-        """Note that the service turned away a request, for a session or a call, for coming too fast."""
+        """Record that the service rejected a request for a session or a call because of the request rate."""
         self._rate.refused(now, sent_at, error.retry_after)
         self.admission.put_back(function)
         return Cause.RATE
 
     def expires_at(self, patience: Callable[[AiocdfError], float]) -> float | None:
-        """Return when the first waiting item will have waited in trouble for as long as it may."""
+        """Return when the first waiting item reaches the end of its patience; None if none does."""
         times = [
             max(item.created_at, breaker.since) + patience(breaker.error)
             for function, breaker in self.breakers.troubles()
@@ -157,11 +157,14 @@ class Gate(Generic[T]):
         return min((time for time in times if time < math.inf), default=None)
 
     def expired(self, now: float, patience: Callable[[AiocdfError], float]) -> list[tuple[T, float, AiocdfError]]:
-        """Take the items from the queues that have waited in trouble for as long as they may, with how long, and why.
+        """Remove the items that have waited in trouble for longer than their patience.
 
         Args:
             now: The time.
-            patience: Returns the seconds for which an error is waited out.
+            patience: Returns how many seconds to wait for an error to pass.
+
+        Returns:
+            The items, each with the seconds it waited and the error.
         """
         found: list[tuple[T, float, AiocdfError]] = []
         for function, breaker in list(self.breakers.troubles()):
@@ -183,7 +186,7 @@ class Gate(Generic[T]):
         return self.spacing.permits(function, self.breakers.breaker(function).under_way)
 
     def _alone(self, function: int, now: float) -> bool:
-        """Tell whether only this function's calls are turned away, and all of them."""
+        """Return whether all recent calls of this function are rejected, and those of no other."""
         self._turned_away.add(function)
         if now - self._accepted_at.get(function, -math.inf) <= _LATELY or len(self._turned_away) > 1:
             return False

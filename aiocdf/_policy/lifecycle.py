@@ -1,14 +1,14 @@
-"""The life of a call: its states, the events that move it between them, and what is known in each.
+"""The state machine of a call: its states, their fields, and the events that move it.
 
-A call that `client.call` makes goes from Resolving through Queued and Submitting to Running, and ends. One whose POST had no
-usable answer goes through Recovering. One that `client.attach` makes goes from Resolving to Running. The rules:
+A call made by `client.call` goes from Resolving through Queued and Submitting to Running, and ends. A call whose POST
+got no usable answer goes through Recovering. A call made by `client.attach` goes from Resolving to Running. The rules:
 
-- `TABLE` has every move there is. An event that has no row for a state is a bug, and `after` raises.
-- A field that is known in one state exists in that state alone, so a running call always has its id.
-- Doubt is sticky. A call whose POST may have started it once ends neither as withdrawn nor as refused, whatever
-  later attempts bring. It ends as uncertain, unless a later attempt starts it, or recovery finds out what the POST did.
+- `TABLE` has all moves. An event without a row for the current state is a bug, and `after` raises.
+- Each state has only the fields that are known in it, so a running call always has its id.
+- Doubt is sticky. If a POST may have started the call, the call never ends as withdrawn or refused, whatever later
+  attempts bring. It ends as uncertain, unless a later attempt starts it or recovery finds out what the POST did.
 
-The form is that of h11's `_state.py`: a table that can be read, tested and drawn.
+The form follows h11's `_state.py`: a table that can be read, tested and drawn.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [
 class Resolving:
     """The function's id is being looked up."""
 
-    #: Of a call that was started elsewhere.
+    #: The id of a call that was started elsewhere; None for a new call.
     call_id: int | None = None
 
 
@@ -55,15 +55,15 @@ class Queued:
     """The call waits until it may start."""
 
     function_id: int
-    #: POSTs so far that may have started it, or whose nonce was refused.
+    #: How many POSTs so far may have started it or had their nonce refused.
     attempts: int = 0
-    #: Why an earlier POST may have started the call; None if none can have.
+    #: Why an earlier POST may have started the call; None if no POST can have.
     doubt: AiocdfError | None = None
 
 
 @attrs.frozen
 class Submitting:
-    """A worker gets the call a nonce and sends its POST."""
+    """A worker gets a nonce for the call and sends its POST."""
 
     function_id: int
     attempts: int = 0
@@ -72,7 +72,7 @@ class Submitting:
 
 @attrs.frozen
 class Recovering:
-    """A POST may have started the call, and the service is asked whether it did."""
+    """A POST may have started the call, and recovery finds out whether it did."""
 
     function_id: int
     attempts: int
@@ -81,28 +81,28 @@ class Recovering:
 
 @attrs.frozen
 class Running:
-    """The call runs at the service, as far as is known, and is polled."""
+    """The call runs on the service, as far as the client knows, and is polled."""
 
     function_id: int
     call_id: int
-    #: When it started, by our clock; when it was attached to, until the service has said.
+    #: When it started, by this client's clock. For an attached call: when it was attached, until a poll shows its start.
     since: float
-    #: As the service accepted it, and as it last described it; None until a poll has found a call that was attached to.
+    #: As the service accepted it, and as the latest answer describes it; None until a poll finds an attached call.
     accepted: FunctionCall | None = None
     call: FunctionCall | None = None
 
 
 @attrs.frozen
 class Ended:
-    """Nothing is done for the call any more."""
+    """The call is over for this client."""
 
-    #: Where it was before.
+    #: The state before.
     last: Resolving | Queued | Submitting | Recovering | Running
     #: How it ended.
     event: Event
-    #: When, by our clock.
+    #: When, by this client's clock.
     at: float
-    #: Why it has no end that is known; None if it has one.
+    #: Why the end of the call is unknown; None if it is known.
     error: AiocdfError | None = None
 
 
@@ -168,7 +168,7 @@ _BY_STATE: dict[type[State], dict[type[State], tuple[Event, ...]]] = {
     Ended: {},
 }
 
-#: Every move: from a state, by an event, to a state.
+#: All moves: (state, event) to the next state.
 TABLE: Mapping[tuple[type[State], Event], type[State]] = {
     (before, event): to for before, moves in _BY_STATE.items() for to, events in moves.items() for event in events
 }
@@ -195,7 +195,7 @@ def after(state: State, event: Event) -> type[State]:
 
 
 def status(state: State) -> str:
-    """Return where a call stands, in the service's words once it has said so."""
+    """Return the public status of a call: the service's own status once it is known."""
     match state:
         case Resolving(call_id=None) | Queued():
             return "Queued"
@@ -210,7 +210,7 @@ def status(state: State) -> str:
 
 
 def prospect(state: State) -> str:
-    """Describe what happens to a call when the client stops tracking it."""
+    """Return a sentence on what happens to a call when the client stops tracking it."""
     match state:
         case Running():
             return "It continues on the service; attach to its ref."

@@ -1,4 +1,4 @@
-"""For how long calls wait for trouble to pass."""
+"""How long calls wait for trouble to pass."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["Patience", "passing", "span"]
 
 
 def passing(error: AiocdfError) -> bool:
-    """Tell whether the same request may succeed later though nothing is changed here."""
+    """Return whether the same request may succeed later without any change on this side."""
     return error.passing if isinstance(error, AuthError | TransportError) else True
 
 
 @attrs.define(kw_only=True)
 class Patience:
-    """How long a client waits, by what it has heard of the service.
+    """How long a client waits for trouble to pass.
 
     Args:
-        usual: Seconds for trouble of any kind; None for ever.
-        connect: Seconds while the service has never answered, for trouble that a wrong address or setting would make,
-            too; None for the usual.
+        usual: Seconds for any kind of trouble; None for no limit.
+        connect: Seconds for trouble that may come from a wrong address or setting, while the service has never answered;
+            None for *usual*.
     """
 
     usual: float | None
@@ -46,5 +46,5 @@ def _suggests_a_wrong_setting(error: AiocdfError) -> bool:
 
 
 def span(seconds: float) -> str:
-    """Say for how long something is waited for."""
-    return "for ever" if seconds == math.inf else f"for {seconds:.0f} s at most"
+    """Return a waiting time as text."""
+    return "without limit" if seconds == math.inf else f"for at most {seconds:.0f} s"

@@ -1,10 +1,10 @@
-"""When to ask after running calls, and what an answer that lacks one means.
+"""When to poll running calls.
 
-One request asks after all running calls of a function. Its gap to the next follows the square-root law of optimal
-inspection (Keller, Management Science 21:256, 1974), in which the hazards of all calls add up: what a poll costs is
-weighed against how late news comes. Late news weighs less the longer a call took, and more of the last few, which
-whoever gathers calls waits for, and while calls queue for the places that others leave. Where little is known, the gap
-is at the most a part of the youngest call's age.
+One request polls all running calls of a function. The gap to the next poll follows the square-root law of optimal
+inspection (Keller, Management Science 21:256, 1974): it balances the cost of a poll against the delay with which ends
+are seen, and the hazards of all calls add up. A delay weighs less the longer a call took. It weighs more for the last
+few calls, because `gather` waits for them, and while calls queue for a place. If little is known of a function, the gap
+is at most a fraction of the youngest call's age.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 __all__ = ["BUSY", "Budget", "Plan", "plan"]
 
-# Calls' worth of experience from which a hazard is trusted.
+# From this much evidence, in calls, a hazard is trusted.
 _ENOUGH = 3.0
-# However much is known, so many ends of one of the calls in a time as long as its age: functions change, and fail early.
+# The hazard never falls below this many ends in a time as long as the call's age: functions change, and fail early.
 _SURPRISE = 0.05
-# Late news weighs twice when no more than so many calls are left.
+# A delay weighs twice as much when this many calls are left.
 _LAST = 4.0
-# While calls queue for the places of others, late news weighs so much more, however long a call took,
+# While calls queue for a place, a delay weighs this much more, however long a call took,
 _PLACE = 0.5
-# and the floor is this part of itself.
+# and the floor is multiplied by this.
 _HURRY = 0.7
-# Without news, the gap doubles with each poll, up to so many times.
+# The gap doubles with each failed poll, at most this many times.
 _DOUBLINGS = 6
 _SAVED = 1.0
 _SLOWED_EVERY = 1.0
-# Polls of any function that fail in a row, from which on so many a second are sent.
+# After this many failed polls in a row, of any functions, at most _FAILING_RATE polls a second are sent.
 _FAILURES, _FAILING_RATE = 5, 4.0
 
-#: With so many running calls of a function, the floor holds; with fewer, of a function that is known, it falls with them.
+#: From this many running calls of a function, the floor is fixed; below, it falls with their number if runtimes are known.
 BUSY = 20
 
 
 @attrs.frozen
 class Plan:
-    """What is to be done about a function's running calls."""
+    """The next poll of a function's running calls."""
 
     #: Seconds from one poll to the next.
     gap: float
@@ -70,14 +70,14 @@ def plan(  # each is a fact
     """Plan the next poll of a function.
 
     Args:
-        ages: Of the function's running calls, in seconds; at least one.
-        runtimes: What is known of the function's runtimes.
-        running: How many calls of the function run; as many as *ages*, but where one of them is planned for alone.
+        ages: Ages of the function's running calls in seconds; at least one.
+        runtimes: The runtimes seen so far.
+        running: How many calls of the function run; more than *ages* if the plan is for a new call alone.
         functions: How many functions have running calls; they share the budget.
-        calls: How many calls the client has that have not ended, of all functions.
-        awaited: When one of the function's calls ends, a queued one starts in its place.
-        round_trip: Seconds that a poll takes; infinite where that is not known.
-        failures: Polls of the function in a row that had no answer that could be used.
+        calls: How many calls of all functions have not ended.
+        awaited: When a call of the function ends, a queued call starts in its place.
+        round_trip: Seconds that a poll takes; infinite if unknown.
+        failures: How many polls of the function in a row got no usable answer.
         polling: The settings.
         jitter: A random factor, such as one between 0.9 and 1.1.
     """
@@ -102,10 +102,10 @@ def plan(  # each is a fact
 
 @attrs.define(kw_only=True)
 class Budget:
-    """Polls a second over the whole project: as many as the service bears, first come first served.
+    """The polls a second of the whole project, first come, first served.
 
-    Turns of the last second that were not taken are saved. The rate halves when the service asks for less, and recovers
-    by a tenth of its full value a second. While no poll succeeds it is low: what is asked often cannot help.
+    Unused turns of the last second are saved. The rate halves when the service answers 429, and recovers by a tenth of
+    its full value a second. While no poll succeeds, the rate is low: more polls would not help.
     """
 
     rate: float
@@ -115,32 +115,32 @@ class Budget:
     _failures: int = 0
 
     def ready_at(self) -> float:
-        """Return the time from which one more poll may be sent."""
+        """Return when one more poll may be sent."""
         return self._next_turn
 
     def take(self, now: float) -> None:
-        """Note that a poll is sent."""
+        """Record that a poll is sent."""
         self._next_turn = max(self._next_turn, now - self._saved()) + 1.0 / self._allowed(now)
 
     @property
     def failing(self) -> bool:
-        """Tell whether no poll has succeeded for a while."""
+        """Return whether no poll has succeeded for a while."""
         return self._failures >= _FAILURES
 
     def answered(self) -> None:
-        """Note that a poll had an answer."""
+        """Record that a poll got an answer."""
         self._failures = 0
 
     def failed(self, now: float) -> None:
-        """Note that a poll had no answer that could be used."""
+        """Record that a poll got no usable answer."""
         self._failures += 1
         if self._failures == _FAILURES:
             self._next_turn = max(self._next_turn, now)
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """Note a rate-429: half the rate from here on, no saved turns, and none before *retry_after* seconds.
+        """Record a 429 for the rate: half the rate, and the next poll not before *retry_after* seconds.
 
-        The rate halves once a second: polls that were under way together are refused together.
+        The rate halves at most once a second: polls that are under way together are rejected together.
         """
         if now - self._slowed_at >= _SLOWED_EVERY:
             self._slowed_to = max(self.rate / 64, self._allowed(now) / 2)

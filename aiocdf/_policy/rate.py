@@ -1,9 +1,9 @@
-"""How many requests a second the service lets through, learned from those that it turned away for coming too fast.
+"""How many requests a second to send, learned from the requests that the service rejected because of their rate.
 
-The first refusal sets a limit. The rate is a little less than what passed in the last second. Far below
-the last rate that was good it doubles every quarter of a second. Near it, it grows with the square of the time: hardly at first, where
-the limit was met, and fast when it has long not been met, as in CUBIC (RFC 9438). Requests leave a token bucket that
-saves nothing, so that they do not come in bursts.
+The first rejection sets a limit a little below the rate that passed in the last second. Far below the last good rate,
+the limit doubles every quarter of a second. Near it, the limit grows with the square of the time: slowly at first, and
+fast after a long time without a rejection, as in CUBIC (RFC 9438). The token bucket saves nothing, so requests do not
+come in bursts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _GROWTH = 0.005
 _LEAST = 0.5
 # Doublings a second far below the last good rate.
 _DOUBLINGS = 4.0
-# What a float can hold, with room to spare.
+# Keeps the exponent within what a float can hold.
 _MOST_DOUBLINGS = 100.0
 _LONGEST_PAUSE = 3600.0
 
@@ -31,41 +31,41 @@ class Rate:
     """The rate at which calls are submitted."""
 
     _base: float = math.inf
-    #: The rate at which the limit was met last, as far as anything passed then.
+    #: The rate at the last rejection, if any request passed then.
     _good: float = math.inf
     _learned_at: float = -math.inf
     _next: float = -math.inf
-    #: When the rate begins to grow: after the pause that follows a refusal.
+    #: When the rate begins to grow: after the pause that follows a rejection.
     _grows_at: float = -math.inf
-    #: When requests passed, in the last second.
+    #: The times of the requests that passed in the last second.
     _passed: deque[float] = attrs.field(factory=deque)
 
     @property
     def limited(self) -> bool:
-        """Tell whether the service has turned requests away for coming too fast."""
+        """Return whether the service has rejected requests because of their rate."""
         return self._base < math.inf
 
     def ready_at(self) -> float:
-        """Return the time from which one more request may be sent."""
+        """Return when one more request may be sent."""
         return self._next
 
     def take(self, now: float) -> None:
-        """Note that a request is sent."""
+        """Record that a request is sent."""
         if self.limited:
             self._next = max(self._next, now) + 1.0 / self._allowed(now)
 
     def passed(self, now: float) -> None:
-        """Note that the service let a request through."""
+        """Record that the service did not reject a request."""
         self._passed.append(now)
         self._trim(now)
 
     def refused(self, now: float, sent_at: float, retry_after: float | None) -> None:
-        """Note a refusal: a lower rate, unless the request was sent before the rate was lowered last.
+        """Record a rejection: it lowers the rate, unless the request was sent before the rate was last lowered.
 
         Args:
             now: The time.
-            sent_at: When the refused request was sent.
-            retry_after: Seconds that the service asks to wait, if it does.
+            sent_at: When the rejected request was sent.
+            retry_after: Seconds that the service requests to wait; None if it does not.
         """
         if sent_at >= self._learned_at:
             self._trim(now)

@@ -1,4 +1,4 @@
-"""What is kept of many keys, up to a bound: the least recently used go first, unless they are in use."""
+"""A bounded mapping that drops the least recently used values, except those in use."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A mapping that makes a value for a key it does not have, and forgets idle ones beyond its bound.
+    """A mapping that makes missing values, and drops idle ones beyond its bound.
 
     Args:
         make: Makes the value of a new key.
-        most: Keys that are kept; more only while their values are in use.
-        idle: Tells whether a value may be forgotten.
+        most: How many keys are kept; more only while their values are in use.
+        idle: Returns whether a value may be dropped.
     """
 
     def __init__(self, make: Callable[[], V], *, most: int, idle: Callable[[V], bool]) -> None:
@@ -31,7 +31,7 @@ class Recent(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def __getitem__(self, key: K) -> V:
-        """Return the value of *key*, which becomes the one used last."""
+        """Return the value of *key*, and mark it as the most recently used."""
         value = self._values.get(key)
         if value is None:
             value = self._values[key] = self._make()
@@ -41,7 +41,7 @@ class Recent(Generic[K, V]):
         return value
 
     def __iter__(self) -> Iterator[K]:
-        """Give the keys, the one used last at the end."""
+        """Yield the keys, the most recently used one last."""
         return iter(self._values)
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class Recent(Generic[K, V]):
         return list(self._values.items())
 
     def _trim(self) -> None:
-        """Forget the key used longest ago; one that is in use comes to the end instead, and the next is looked at."""
+        """Drop the least recently used key; one in use moves to the end instead, and the next key is checked."""
         for key in list(islice(self._values, min(2, max(0, len(self._values) - self._most)))):
             if self._idle(self._values[key]):
                 del self._values[key]

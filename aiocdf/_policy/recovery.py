@@ -1,21 +1,22 @@
-"""Recovery: whether a POST without a usable answer started its call, from what the service says afterwards.
+"""Recovery: whether a POST without a usable answer started its call, from what the service says later.
 
-The service gives two signs. The session of the POST is READY until its nonce is bound, and ACTIVE from then on, and a nonce is
-bound before its call starts. And the list of a function's calls has a start time for each. Neither says which call belongs to
-which session, so a started call is found by its start time:
+The service gives two signs. The session of the POST is READY until its nonce is bound, and ACTIVE after that. A nonce
+is bound before its call starts. And the list of a function's calls has the start time of each call. Neither sign links
+a call to a session, so recovery finds a started call by its start time:
 
-- **A window.** The call started after its POST was sent, and after the session was last seen READY. It started before the
-  session was seen ACTIVE, give or take the time that a POST takes. Windows are in the service's time. Their ends carry the
-  uncertainty of its clock.
-- **Unknown calls.** Calls that this client knows, and calls of schedules, belong to others.
-- **One assignment.** Each submission that started has one call. A call is adopted only if it stands beside the same submission
-  in every assignment that fits. Calls of other clients may be among the unknown ones, and need no submission.
+- **A window.** The call started after its POST was sent, and after the session was last seen READY. It started before
+  the session was seen ACTIVE, plus the time that a POST takes. Windows are in the service's time, and their ends
+  include the uncertainty of its clock.
+- **Unknown calls.** Calls that this client knows and calls of schedules are excluded.
+- **One assignment.** Each submission that started has one call. A call is adopted only if every possible assignment
+  gives it to the same submission. The unknown calls may include calls of other clients, which need no submission.
 
-A call that did not start is sent again with the same nonce, if that is fresh. A nonce is good for one call, so the
-old POST and the new one cannot both start it. Before that the session must be READY for some seconds after the POST
-failed, in which a POST that is still under way arrives: twice as long as POSTs take. Later, a new session is safe once the old nonce is surely dead.
+If the call did not start, the same nonce is sent again while it is fresh. A nonce starts one call, so the old POST and
+the new one cannot both start it. First the session must stay READY for some seconds after the POST failed, twice as
+long as POSTs take, so that a POST that is still under way can arrive. Later, a new session is safe once the old nonce
+has expired.
 
-What cannot be told is said to be uncertain. A wrong answer is worse.
+If the signs allow more than one conclusion, the result is uncertain. A wrong conclusion would be worse.
 """
 
 from __future__ import annotations
@@ -51,22 +52,22 @@ __all__ = [
     "need",
 ]
 
-# Seconds after a POST failed in which it may still be under way: so many times the longest POST of late, and between these.
+# Seconds after a POST failed in which it may still be under way: this many times the longest recent POST, within bounds.
 _SETTLING_FACTOR, _LEAST_SETTLING, _MOST_SETTLING = 2.0, 1.0, 5.0
-#: Seconds of a nonce's age up to which it may be sent, and from which it is surely dead: the service gives it about a minute.
+#: Ages of a nonce in seconds: up to FRESH it may be sent, from DEAD on it has surely expired. It lives about a minute.
 FRESH, DEAD = 40.0, 120.0
-# Seconds from a call's start until the list of calls surely shows it.
+# Seconds from the start of a call until the list of calls shows it for certain.
 _VISIBLE = 1.0
-# So often the list is asked for a call that must be there.
+# How often the list is read for a call that must be in it.
 _LISTS = 4
-# Seconds that an ambiguous case waits for what becomes of other POSTs of the function.
+# Seconds that an ambiguous case waits for the outcomes of other POSTs of the function.
 _OTHERS = 10.0
-# Seconds until a request is sent again that failed: doubling from the first to the last.
+# Seconds until a failed request is sent again: the first gap, doubling up to the last.
 _FIRST_GAP, _LAST_GAP = 0.1, 15.0
 
 
 class Need(StrEnum):
-    """What has to be asked next."""
+    """What to request next."""
 
     SESSION = "session"
     CALLS = "calls"
@@ -79,7 +80,7 @@ class Resend:
 
 @attrs.frozen
 class NotStarted:
-    """The call has not started, and cannot start any more."""
+    """The call has not started, and never will."""
 
 
 @attrs.frozen
@@ -91,7 +92,7 @@ class Started:
 
 @attrs.frozen
 class Uncertain:
-    """It cannot be told; the call may be one of these."""
+    """It is unknown whether the call started; it may be one of the candidates."""
 
     candidates: tuple[FunctionCall, ...]
     reason: str
@@ -102,7 +103,7 @@ Decision = Resend | NotStarted | Started | Uncertain
 
 @attrs.frozen
 class Listing:
-    """The calls of a function that started in some time, as the service listed them."""
+    """The calls of a function that started in a time span, as the service listed them."""
 
     asked_at: float
     calls: tuple[FunctionCall, ...]
@@ -110,48 +111,48 @@ class Listing:
 
 @attrs.define(kw_only=True, eq=False)
 class Case:
-    """A submission in doubt, and what is known of it. Times are ours, unless they say otherwise."""
+    """A submission in doubt, and the facts about it. Times are of this client's clock unless stated."""
 
     function_id: int
     #: How the last POST ended.
     error: AiocdfError
-    #: None where the session is not known or cannot be read.
+    #: None if the session is unknown or not readable.
     session_id: int | None
-    #: None where it cannot be sent again.
+    #: None if it must not be sent again.
     nonce: Secret | None = attrs.field(repr=False)
-    #: When the nonce was asked for, and when it was there: it was made in between.
+    #: When the nonce was requested and when it was received: the service made it in between.
     made_at: float
     made_by: float
-    #: When the first POST was sent, or before; when the last one failed; since when the service is asked.
+    #: When the first POST was sent, or earlier; when the last one failed; when recovery began.
     sent_at: float
     failed_at: float
     since: float
-    #: Seconds that a POST takes at most.
+    #: The longest time in seconds that a POST takes.
     post: float
-    #: The service's time before which the call cannot have started, and after which it cannot have.
+    #: The earliest and latest possible start of the call, in the service's time.
     begun: float
     by: float = math.inf
-    #: A later POST was refused: the call is not to be sent again.
+    #: Why a later POST was refused: the call must not be sent again. None if none was.
     refusal: AiocdfError | None = None
-    #: When the session was last asked for and READY, and when it was first seen ACTIVE.
+    #: When the session was last requested and READY, and when it was first seen ACTIVE.
     ready_at: float | None = None
     active_at: float | None = None
-    #: Lists without the call.
+    #: How many lists did not have the call.
     lists: int = 0
-    #: Requests in a row that failed, and when the next may be sent.
+    #: How many requests in a row failed, and when the next may be sent.
     failures: int = 0
     retry_at: float = -math.inf
-    #: Nobody waits for the outcome any more.
+    #: No handle waits for the outcome.
     closed: bool = False
 
     @property
     def dead_at(self) -> float:
-        """When the nonce is surely dead."""
+        """When the nonce has surely expired."""
         return self.made_by + DEAD
 
     @property
     def settled_at(self) -> float:
-        """When a POST that was still under way has arrived."""
+        """When a POST that was still under way has arrived for certain."""
         return self.failed_at + min(max(_LEAST_SETTLING, _SETTLING_FACTOR * self.post), _MOST_SETTLING)
 
     def looked(
@@ -161,13 +162,13 @@ class Case:
         answered_at: float,
         clock: tuple[float, float],
     ) -> None:
-        """Note the status of the session.
+        """Record the status of the session.
 
         Args:
-            status: None where the service does not know the session.
-            asked_at: When it was asked for.
-            answered_at: When the answer was there.
-            clock: The bounds of the service's clock minus ours.
+            status: None if the service does not know the session.
+            asked_at: When it was requested.
+            answered_at: When the answer was received.
+            clock: The bounds of the service's clock minus this client's, in seconds.
         """
         self.failures = 0
         self.timed(clock)
@@ -182,34 +183,34 @@ class Case:
             self.unreadable(clock)
 
     def unreadable(self, clock: tuple[float, float]) -> None:
-        """Note that the session cannot be read: the list of calls has to do."""
+        """Record that the session is not readable: only the list of calls can decide."""
         self.session_id, self.failures = None, 0
         self.timed(clock)
 
     def timed(self, clock: tuple[float, float]) -> None:
-        """Take in what is known of the service's clock, where nothing was known when it was needed."""
+        """Set the bounds of the start that were unknown for lack of the service's clock."""
         if self.begun == -math.inf:
             self.begun = self.sent_at + clock[0]
         if self.by == math.inf and self.session_id is None:
             self.by = self.dead_at + clock[1]
 
     def failed(self, now: float) -> None:
-        """Note that a request for this case failed."""
+        """Record that a request for this case failed."""
         self.retry_at = now + min(_FIRST_GAP * 2.0 ** min(self.failures, 10), _LAST_GAP)
         self.failures += 1
 
     def resendable(self, when: float) -> bool:
-        """Tell whether the same nonce may be sent at that time."""
+        """Return whether the same nonce may be sent at *when*."""
         return self.nonce is not None and self.refusal is None and when - self.made_at <= FRESH
 
     def owns(self, call: FunctionCall) -> bool:
-        """Tell whether *call* may be this submission's, by its start time, of which the service gives milliseconds."""
+        """Return whether *call* may belong to this submission, by its start time, which is in whole milliseconds."""
         start = call.start_time.timestamp()
         return call.schedule_id is None and self.begun <= start + 0.001 and start <= self.by
 
 
 def need(case: Case) -> tuple[Need, float]:
-    """Return what has to be asked next for a case, and when."""
+    """Return what to request next for a case, and when."""
     if case.active_at is not None:
         return Need.CALLS, max(case.retry_at, case.active_at + _VISIBLE * 2.0**case.lists)
     if case.session_id is None:
@@ -225,12 +226,12 @@ def need(case: Case) -> tuple[Need, float]:
 
 
 def decide(case: Case, now: float, *, patience: float) -> Decision | None:
-    """Decide by the session alone; None where it does not tell.
+    """Decide by the session alone; None if it does not decide.
 
     Args:
         case: The case.
         now: The time.
-        patience: Seconds for which the service is asked.
+        patience: Seconds after which recovery gives up.
     """
     ready = case.ready_at if case.active_at is None and case.session_id is not None else None
     if ready is not None and ready >= case.settled_at:
@@ -246,14 +247,17 @@ def decide(case: Case, now: float, *, patience: float) -> Decision | None:
 def assign(
     cases: Sequence[Case], listing: Listing, known: Collection[int], now: float, *, waits: bool
 ) -> dict[Case, Decision]:
-    """Decide by the list of calls; a case that is left out is to be asked about again.
+    """Decide by the list of calls.
 
     Args:
-        cases: The cases of one function, of which the list holds the windows.
+        cases: The cases of one function, whose windows the list covers.
         listing: The list.
         known: Ids of calls that belong to others.
         now: The time.
-        waits: POSTs of the function are under way, or in doubt beside these, that may own some of the calls.
+        waits: Other POSTs of the function are under way or in doubt, and may own some of the calls.
+
+    Returns:
+        The decided cases; the others need another request.
     """
     unknown = [call for call in listing.calls if call.id not in known]
     options = {case: [call for call in unknown if case.owns(call)] for case in cases}
@@ -274,7 +278,7 @@ def assign(
 
 
 def _by_absence(case: Case, listing: Listing, calls: Sequence[FunctionCall]) -> Decision | None:
-    """Decide what a list says that lacks the call, or of a case whose session cannot be read."""
+    """Decide a case whose call is not in the list, or whose session is not readable."""
     if case.active_at is not None:
         if calls or case.lists + 1 < _LISTS:
             return None
@@ -285,9 +289,9 @@ def _by_absence(case: Case, listing: Listing, calls: Sequence[FunctionCall]) -> 
 
 
 def _forced(options: dict[Case, list[int]]) -> dict[Case, int]:
-    """Return the cases that have the same call in every assignment of a call to each case.
+    """Return the cases that have the same call in every assignment of calls to cases.
 
-    One assignment is found by augmenting paths. A case is forced if no path leads to another assignment without its call.
+    Augmenting paths find one assignment. A case is forced if no path leads to an assignment that gives it another call.
     """
     owners: dict[int, Case] = {}
     if not all(_augment(case, options, owners, set()) for case in options):
@@ -296,13 +300,13 @@ def _forced(options: dict[Case, list[int]]) -> dict[Case, int]:
 
 
 def _alternative(case: Case, call: int, options: dict[Case, list[int]], owners: dict[int, Case]) -> bool:
-    """Tell whether there is an assignment in which *call* is not this case's; another may have it."""
+    """Return whether an assignment exists in which *call* does not belong to *case*."""
     others = {case: [other for other in options[case] if other != call]}
     return _augment(case, options | others, {other: owner for other, owner in owners.items() if other != call}, set())
 
 
 def _augment(case: Case, options: dict[Case, list[int]], owners: dict[int, Case], tried: set[int]) -> bool:
-    """Give *case* a call, and others another where that makes room for it."""
+    """Give *case* a call, and move other cases to other calls if needed; return whether that worked."""
     for call in options[case]:
         if call not in tried:
             tried.add(call)

@@ -1,7 +1,7 @@
-"""Whether a request that did not succeed is sent again, and when.
+"""Whether a failed request is sent again, and when.
 
-Full jitter after doubling bounds, as in the AWS architecture blog's "Exponential backoff and jitter"; a request that
-may have reached the service is sent again only if doing it twice is the same as doing it once, or the service says so.
+Waits have full jitter below doubling bounds, as in the AWS architecture blog's "Exponential backoff and jitter". A
+request that may have reached the service is sent again only if it is idempotent or the service says so.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ __all__ = ["Outcome", "delay"]
 
 _TOO_MANY = 429
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-#: Answers that are not JSON after which a request is not sent again: most such answers come from a wrong address.
+#: After this many answers that are not JSON, a request is not sent again: most of them come from a wrong address.
 _MOST_GARBLED = 3
-#: Beyond any cap, and short of what a float can hold.
+#: Keeps the exponent within what a float can hold.
 _DOUBLINGS = 64
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of one attempt."""
+    """The result of one attempt."""
 
     #: Counted from 1.
     attempt: int
-    #: The request may be sent twice without doing more than once.
+    #: The request is idempotent: sending it twice has the same effect as once.
     repeatable: bool
     #: The HTTP status; None when there was no answer.
     status: int | None = None
-    #: Answers in a row, this attempt's the last, with a status of success and a body that is not what the service sends.
+    #: How many answers in a row, up to this attempt, had a success status and a body that is not JSON.
     garbled: int = 0
-    #: No byte left, so the service has seen nothing.
+    #: No byte was sent, so the service has not seen the request.
     unsent: bool = False
-    #: What the service says of sending again.
+    #: Whether the service says that the request may be sent again; None if it does not say.
     retryable: bool | None = None
-    #: Seconds the service asks to wait.
+    #: Seconds that the service requests to wait.
     retry_after: float | None = None
 
 
@@ -42,22 +42,22 @@ def delay(outcome: Outcome, *, attempts: int, base: float, cap: float, jitter: f
     """Return the seconds to wait before the next attempt, or None to give up.
 
     Args:
-        outcome: The attempt that did not succeed.
-        attempts: How many there may be in all.
-        base: Seconds that the first wait takes at the most.
-        cap: Seconds that any wait takes at the most, by our own choice or at the service's request.
+        outcome: The failed attempt.
+        attempts: The maximum number of attempts.
+        base: The maximum of the first wait, in seconds.
+        cap: The maximum of any wait, in seconds, also of one that the service requests.
         jitter: A random number between 0 and 1.
     """
     if outcome.attempt >= attempts or not _again(outcome):
         return None
-    # A service that is asked too often is left in peace for half of the bound at least.
+    # After a 429, wait at least half of the bound.
     part = 0.5 + jitter / 2 if outcome.status == _TOO_MANY else jitter
     wait = part * min(cap, base * 2.0 ** min(outcome.attempt - 1, _DOUBLINGS))
     if outcome.retry_after is None:
         return wait
     if outcome.retry_after > cap:
         return None
-    # A little later than asked, and not all clients at once.
+    # A little later than requested, and not all clients at once.
     return outcome.retry_after + 0.1 * wait
 
 

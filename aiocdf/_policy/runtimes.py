@@ -1,8 +1,8 @@
-"""What is known of how long a function's calls run, as the hazard of a call that has run so long already.
+"""The runtimes of a function's calls, as the hazard of a call of a given age: expected ends a second.
 
-The hazard at an age is how many calls ended around that age over how long calls were watched at it: the occurrence and
-exposure rate of survival analysis, to which the calls that still run contribute as well. Before anything is known it is
-1 / age, as for runtimes of any scale.
+The hazard at an age is the number of calls that ended around that age, divided by the time that calls spent there: the
+occurrence/exposure rate of survival analysis. Running calls contribute their time too. Without data the hazard is
+1 / age, which fits runtimes of any scale.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Outlook", "Runtimes"]
 
-# Ages are counted in classes, each this much longer than the one before; the last holds all that are older.
+# Ages are counted in classes, each _RATIO times as wide as the one before; the last one has no upper end.
 _FIRST = 0.05
 _RATIO = 1.07
 _STARTS = (0.0, *(_FIRST * _RATIO**place for place in range(240)))
 _WIDTHS = (*(end - start for start, end in pairwise(_STARTS)), 0.0)
 _YOUNGEST, _OLDEST = 0.02, _STARTS[-1]
-# Neighbours are looked at together: so many below a class and above it, until so many calls have ended.
+# Neighbouring classes are added: this many below and above, until this many calls have ended.
 _AROUND = ((4, 2, 50), (2, 1, 200), (1, 1, float("inf")))
-# What was learned long ago counts half once so many calls have ended since.
+# All counts are halved each time this many calls have ended, so that old ones fade.
 _REMEMBERED = 4096
 
 
 @attrs.frozen
 class Outlook:
-    """What to expect of a call that still runs."""
+    """The forecast for a running call."""
 
-    #: Ends a second.
+    #: Expected ends a second.
     hazard: float
-    #: How many calls' worth of experience that rests on.
+    #: How many observed calls support it.
     evidence: float
 
 
@@ -52,11 +52,11 @@ class Runtimes:
 
     @property
     def total(self) -> int:
-        """How many calls were learned from; less once old ones fade."""
+        """How many ended calls were counted; fewer once old ones fade."""
         return self._total
 
     def learn(self, runtime: float) -> None:
-        """Take note of a call that ended after *runtime* seconds."""
+        """Record a call that ended after *runtime* seconds."""
         _count(self._ended, self._within, [runtime])
         self._total += 1
         if self._total >= _REMEMBERED:
@@ -65,7 +65,7 @@ class Runtimes:
             self._within = [seconds / 2 for seconds in self._within]
 
     def outlook(self, ages: Sequence[float]) -> list[Outlook]:
-        """Return what to expect of calls that still run at these ages, in seconds."""
+        """Return the forecasts for running calls of these ages, in seconds."""
         reached, within = list(self._ended), list(self._within)
         places = _count(reached, within, ages)
         back, ahead = next((back, ahead) for back, ahead, until in _AROUND if self._total < until)
@@ -75,14 +75,14 @@ class Runtimes:
 
 
 def _outlook(age: float, ends: float, exposure: float) -> Outlook:
-    """Weigh experience against the one call that is always assumed, which ends at the rate of 1 / age."""
+    """Combine the counts with a prior of one call with a hazard of 1 / age."""
     age = max(age, _YOUNGEST)
     return Outlook((1.0 + ends) / (age + exposure), ends + exposure / age)
 
 
 def _count(numbers: list[float], within: list[float], ages: Sequence[float]) -> list[int]:
-    """Add calls that came as far as these ages, and return their classes."""
-    # Two clocks are compared here, so that an age may come out below 0.
+    """Count calls that reached these ages, and return their classes."""
+    # An age compares two clocks, so it may be negative.
     ages = [min(max(age, 0.0), _OLDEST) for age in ages]
     places = [bisect_right(_STARTS, age) - 1 for age in ages]
     missing = [0.0] * (max(places, default=0) + 1 - len(numbers))
@@ -95,13 +95,13 @@ def _count(numbers: list[float], within: list[float], ages: Sequence[float]) -> 
 
 
 def _exposures(reached: Sequence[float], within: Sequence[float]) -> list[float]:
-    """Return the seconds watched in each class: of calls that came no further, and its whole width of those that did."""
+    """Return the seconds that calls spent in each class: the whole width for calls that went further."""
     further = [*accumulate(reversed(reached), initial=0.0)][-2::-1]
     return [here + width * more for here, width, more in zip(within, _WIDTHS, further, strict=False)]
 
 
 def _around(numbers: Sequence[float], back: int, ahead: int) -> list[float]:
-    """Return for each class the sum over it and so many classes below and above it."""
+    """Return for each class the sum over it and over *back* classes below and *ahead* classes above it."""
     sums = [*([0.0] * back), *accumulate(numbers, initial=0.0)]
     sums += sums[-1:] * ahead
     return list(map(sub, sums[back + 1 + ahead :], sums))

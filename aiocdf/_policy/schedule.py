@@ -1,4 +1,4 @@
-"""Which functions to poll when: those with running calls, each at the time that was planned for it."""
+"""Which functions to poll, and when: each function with running calls has the time of its next poll."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Demand", "Schedule"]
 
-# So many functions are polled together that would be polled within so many seconds.
+# Up to _TOGETHER functions whose polls are due within _ALONG seconds are polled together.
 _TOGETHER, _ALONG = 8, 0.06
-# What was learned of so many functions is kept.
+# The runtimes of this many functions are kept.
 _FUNCTIONS = 1000
 
 
 @attrs.frozen
 class Demand:
-    """What a plan depends on beside the running calls of a function."""
+    """What a plan depends on besides the running calls of a function."""
 
-    #: Calls of the client that have not ended.
+    #: How many calls of the client have not ended.
     unfinished: int
     #: A queued call starts when one of the function's calls ends.
     awaited: bool
@@ -49,11 +49,11 @@ class Schedule:
         self._polling = polling
         self.budget = Budget(rate=polling.budget)
         self.watches: dict[int, Watch] = {}
-        #: Functions by the time of their next poll; entries that the watch no longer bears out are passed over.
+        #: Functions by the time of their next poll; entries that no longer match the watch are skipped.
         self._heap: list[tuple[float, int]] = []
         self._runtimes: Recent[int, Runtimes] = Recent(Runtimes, most=_FUNCTIONS, idle=lambda _: True)
         self._round_trip = math.inf
-        #: Running calls a second that are expected to end, over all functions.
+        #: Expected ends a second of all running calls.
         self.ends = 0.0
 
     def follow(self, function_id: int, call_id: int, since: float, now: float, demand: Demand | None) -> None:
@@ -62,9 +62,9 @@ class Schedule:
         Args:
             function_id: Its function.
             call_id: The call.
-            since: When it started by our clock; for a call that was attached to, now.
+            since: When it started, by this client's clock; now for an attached call.
             now: The time.
-            demand: For a call that was just accepted, which is polled when it is worth it; None to poll at once.
+            demand: What the plan for a call that was just accepted depends on; None to poll at once.
         """
         watch = self.watches.get(function_id)
         if watch is None:
@@ -76,15 +76,15 @@ class Schedule:
             self._bring_forward(watch, now + self._gap(watch, [0.0], demand))
 
     def forget(self, function_id: int, call_id: int) -> None:
-        """Poll a call no longer."""
+        """Stop polling a call."""
         watch = self.watches.get(function_id)
         if watch is not None and watch.calls.pop(call_id, None) is not None and not watch.calls and not watch.polling:
             self._drop(watch)
 
     def due(self, now: float) -> list[int]:
-        """Return the functions to poll now, which count as being polled, with a few that soon would be.
+        """Return the functions to poll now, and a few whose polls are due soon; they count as being polled.
 
-        What is done together costs less processor time.
+        Polls that are sent together need less processor time.
         """
         found: list[int] = []
         while self.budget.ready_at() <= now and (due := self._next_due()) is not None:
@@ -97,12 +97,12 @@ class Schedule:
         return found
 
     def due_at(self) -> float | None:
-        """Return the time of the next poll; None where there is none."""
+        """Return the time of the next poll; None if none is planned."""
         due = self._next_due()
         return None if due is None else max(due, self.budget.ready_at())
 
     def answered(self, seconds: float, now: float) -> bool:
-        """Note a poll that was answered after so many seconds; tell whether it ends an outage, after which others follow."""
+        """Record a poll that was answered after *seconds*; return whether it ends an outage, after which others are due."""
         self._round_trip = min(seconds, 1.25 * self._round_trip)
         recovered = self.budget.failing
         self.budget.answered()
@@ -112,7 +112,7 @@ class Schedule:
         return recovered
 
     def polled(self, function_id: int, now: float, demand: Demand) -> None:
-        """Plan the function's next poll, after what one brought has been applied."""
+        """Plan the function's next poll, after the results of the last one were applied."""
         watch = self.watches.get(function_id)
         if watch is None:
             return
@@ -122,11 +122,11 @@ class Schedule:
             return
         gap = self._gap(watch, [now - call.since for call in watch.calls.values()], demand, keep=True)
         watch.due = math.inf
-        # From poll to poll: the time that the answer took is part of the gap.
+        # The gap is from poll to poll, so the time that the answer took is part of it.
         self._bring_forward(watch, max(watch.sent_at + gap, now))
 
     def _next_due(self) -> float | None:
-        """Return when the first function of the schedule is due."""
+        """Return when the next function is due."""
         while self._heap:
             due, function_id = self._heap[0]
             watch = self.watches.get(function_id)
@@ -136,7 +136,7 @@ class Schedule:
         return None
 
     def _bring_forward(self, watch: Watch, due: float) -> None:
-        """Have the function polled at *due*, if it would be later."""
+        """Poll the function at *due*, unless its poll is planned earlier."""
         if due < watch.due:
             watch.due = due
             if not watch.polling:
@@ -147,12 +147,12 @@ class Schedule:
         del self.watches[watch.function_id]
 
     def _least_gap(self, watch: Watch) -> float:
-        """Return a gap that no plan goes below."""
+        """Return a lower bound of all planned gaps."""
         floor = self._polling.floor
         return min(floor, self._round_trip) if watch.runtimes.total and len(watch.calls) < BUSY else floor
 
     def _gap(self, watch: Watch, ages: Sequence[float], demand: Demand, *, keep: bool = False) -> float:
-        """Return the seconds from one poll to the next for calls of these ages; *keep* how many are expected to end."""
+        """Return the seconds between polls for calls of these ages; with *keep*, store the expected ends."""
         planned = plan(
             ages,
             watch.runtimes,

@@ -1,6 +1,6 @@
-"""Whether a text that is about to be sent as data looks like a secret.
+"""Whether a text in a call's data looks like a secret.
 
-The service shows a call's data to everyone who may read calls, so secrets belong into the function's own `secrets`.
+Everyone who may read calls can read their data, so secrets belong in the `secrets` of the function.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 __all__ = ["looks_secret"]
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_TELLING = frozenset(
+_SECRET_WORDS = frozenset(
     {"password", "passwd", "pwd", "passphrase", "secret", "secrets", "apikey", "credential", "credentials", "bearer"}
 )
-_TELLING_ENDS = (
+_SECRET_ENDS = (
     ("api", "key"),
     ("access", "key"),
     ("private", "key"),
@@ -22,7 +22,7 @@ _TELLING_ENDS = (
     ("authorization",),
     ("token",),
 )
-_TELLING_VALUE = re.compile(
+_SECRET_VALUE = re.compile(
     r"""(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.  # a JSON web token
       | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
       | ^Bearer\ \S{16,}
@@ -37,15 +37,15 @@ _VALUE_READ = 4096
 
 
 def looks_secret(key: str, value: str) -> bool:
-    """Tell whether *key* is a name people give to secrets, or *value* has the form of one.
+    """Return whether *key* is a usual name of a secret, or *value* has the form of one.
 
     Args:
-        key: The name the value stands under; empty when there is none.
-        value: The text; only its first 4,096 characters are looked at.
+        key: The name of the value; empty if it has none.
+        value: The text; only its first 4,096 characters are checked.
     """
     if not value:
         return False
     words = tuple(word.lower() for word in _WORDS.findall(key))
-    if not _TELLING.isdisjoint(words) or any(words[-len(end) :] == end for end in _TELLING_ENDS):
+    if not _SECRET_WORDS.isdisjoint(words) or any(words[-len(end) :] == end for end in _SECRET_ENDS):
         return True
-    return _TELLING_VALUE.search(value[:_VALUE_READ]) is not None
+    return _SECRET_VALUE.search(value[:_VALUE_READ]) is not None

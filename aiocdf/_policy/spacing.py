@@ -1,15 +1,16 @@
 """When the next POST of a function may be sent while answers to POSTs get lost.
 
-A call in doubt is found by when it started. Two calls that may have started at the same time, both in doubt, cannot be told
-apart. But no call starts before its POST was sent. So while answers get lost, the next POST of a function is sent when the one before has
-a clean answer, or when that one has surely started its call, if it ever does: after a little longer than most answers take, and
-as long again as the service's clock is uncertain, which is at most the shortest answer.
+Recovery finds a call in doubt by its start time. It cannot distinguish two calls in doubt that may have started at the
+same time. But no call starts before its POST is sent. So while answers get lost, the next POST of a function waits for
+one of two things: the previous POST got a clean answer, or enough time has passed that its call has started, if it ever
+does. That time is a little longer than most answers take, plus the uncertainty of the service's clock, which is at most
+the shortest answer.
 
-Where few answers get lost, POSTs may come closer. Two calls are confused only if both are in doubt. With a POST every `s` seconds, answers
-that take `t`, and a probability `p` of doubt, that befalls a part of about `2 t p**2 / s` of all calls, which is kept at 1 in 2,000.
+If few answers get lost, POSTs may come closer. Two calls are confused only if both are in doubt. With a POST every `s`
+seconds, answers that take `t` and a probability `p` of doubt, that is a fraction of about `2 t p**2 / s` of all calls.
+The gap keeps it at 1 in 2,000.
 
-A function without answers begins with few POSTs: how many calls cannot be told apart when a loss is first seen is decided by
-how many are under way.
+A new function begins with few POSTs, because the POSTs under way at the first loss are the calls that may be confused.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from aiocdf._policy.recent import Recent
 
 __all__ = ["Spacing"]
 
-# The part of calls that may be uncertain, and POSTs that decide about how many get lost.
+# The fraction of calls that may be uncertain, and the number of POSTs over which losses are averaged.
 _UNCERTAIN, _SPAN = 5e-4, 300
-# POSTs that may come so many times in the time of one answer are not kept apart.
+# If the gap allows this many POSTs in the time of one answer, it does not matter and is not kept.
 _ENOUGH = 32
-# Attempts of a function that get ready while POSTs are kept apart.
+# How many attempts of a function get ready while POSTs are spaced.
 _AHEAD = 2
-# Attempts of a new function that may be under way before its first answer; then two for each answer, and any number after so many.
+# A new function may have this many attempts under way, then two for each answer, and any number after _PROVEN answers.
 _AT_FIRST, _PROVEN = 2, 20
-# Seconds between two POSTs at most, and before the first answer.
+# The longest gap between two POSTs in seconds, and the gap before the first answer.
 _FARTHEST = 0.5
-# So many answers are looked at; so large a part of them take no longer than what a POST takes, and so many times that surely.
+# The time of a POST is the _PART quantile of the last _ANSWERS answers; after _FACTOR times that, it has surely arrived.
 _ANSWERS, _PART, _FACTOR = 64, 0.9, 1.5
-# A loop may call a timer a clock tick too early.
+# An event loop may run a timer one clock tick early.
 _TICK = 1e-6
-# Functions of which it is remembered.
+# The state of this many functions is kept.
 _FUNCTIONS = 1000
 
 
@@ -45,52 +46,52 @@ _FUNCTIONS = 1000
 class _Posts:
     """The POSTs of a function."""
 
-    #: Answers, as far as they matter.
+    #: How many answers came, up to _PROVEN.
     answers: int = 0
-    #: Attempts that have not sent their POST yet, and when POSTs were sent that have no answer yet.
+    #: How many attempts have not sent their POST yet, and when the POSTs without an answer were sent.
     preparing: int = 0
     sent: list[float] = attrs.field(factory=list)
-    #: From when the next POST may be sent beside others.
+    #: When the next POST may be sent while others are under way.
     next_at: float = -math.inf
 
 
 class Spacing:
-    """Keeps the windows of submissions apart."""
+    """Spaces POSTs, so that the windows of their calls do not overlap."""
 
     def __init__(self) -> None:
         self._posts: Recent[int, _Posts] = Recent(
             _Posts, most=_FUNCTIONS, idle=lambda posts: not posts.preparing and not posts.sent
         )
-        #: Submissions in doubt whose session was not looked at yet, by function.
+        #: How many submissions of each function are in doubt with their session not read yet.
         self._open: Counter[int] = Counter()
-        #: POSTs of late, and those among them that started their calls in doubt; older ones count less.
-        self._lately = self._lost = 0.0
-        #: Seconds that the last answers took.
+        #: Recent POSTs, and how many of them started a call in doubt; older ones count less.
+        self._recent = self._lost = 0.0
+        #: The times of the last answers in seconds.
         self._seconds: deque[float] = deque(maxlen=_ANSWERS)
 
     def permits(self, function: int, under_way: int) -> bool:
-        """Tell whether one more attempt of *function* may begin beside those under way."""
+        """Return whether one more attempt of *function* may begin."""
         posts = self._posts[function]
         if self._gap(function):
             return posts.preparing < _AHEAD
         return posts.answers >= _PROVEN or under_way < max(_AT_FIRST, 2 * posts.answers)
 
     def opens_at(self, function: int) -> float | None:
-        """Return when one may begin although those before have no clean answer; None where that makes no difference."""
+        """Return when the next POST may be sent without a clean answer to the previous one; None without spacing."""
         return self._posts[function].next_at if self._gap(function) else None
 
     def began(self, function: int) -> None:
-        """Note an attempt: it gets a nonce first."""
+        """Record that an attempt began, with its nonce."""
         self._posts[function].preparing += 1
 
     def sends(self, function: int, now: float) -> None:
-        """Note that an attempt sends its POST."""
+        """Record that an attempt sends its POST."""
         posts = self._posts[function]
         posts.preparing -= 1
         posts.sent.append(now)
 
     def ended(self, function: int, sent_at: float | None) -> None:
-        """Note that an attempt ended, which had sent its POST at that time, or None."""
+        """Record that an attempt ended; *sent_at* is when it sent its POST, or None."""
         posts = self._posts[function]
         if sent_at is None:
             posts.preparing -= 1
@@ -98,7 +99,7 @@ class Spacing:
             posts.sent.remove(sent_at)
 
     def wait(self, function: int, now: float) -> float:
-        """Return the seconds until a POST may be sent, at the longest; with 0 it is sent now."""
+        """Return how many seconds a POST has to wait; with 0 it is sent now."""
         posts, gap = self._posts[function], self._gap(function)
         if gap and posts.next_at > now + _TICK:
             return posts.next_at - now
@@ -106,7 +107,7 @@ class Spacing:
         return 0.0
 
     def answered(self, function: int, sent_at: float, now: float) -> None:
-        """Note the answer to a POST, which leaves no doubt."""
+        """Record a clear answer to a POST."""
         self._note(lost=False)
         self._seconds.append(now - sent_at)
         posts = self._posts[function]
@@ -117,37 +118,37 @@ class Spacing:
                 posts.next_at = -math.inf
 
     def doubted(self, function: int) -> None:
-        """Note that a POST is in doubt: until its session was looked at, it may have started its call."""
+        """Record that a POST is in doubt: until its session is read, it may have started its call."""
         self._open[function] += 1
 
     def looked(self, function: int) -> None:
-        """Note that a session was read, or that it is unreadable."""
+        """Record that a session was read, or is not readable."""
         self._open[function] -= 1
         if self._open[function] <= 0:
             del self._open[function]
 
     def started(self) -> None:
-        """Note that a POST in doubt started its call, or may have."""
+        """Record that a POST in doubt started its call, or may have."""
         self._note(lost=True)
 
     def _note(self, *, lost: bool) -> None:
         kept = 1.0 - 1.0 / _SPAN
-        self._lately, self._lost = kept * self._lately + 1.0, kept * self._lost + lost
+        self._recent, self._lost = kept * self._recent + 1.0, kept * self._lost + lost
 
     def _gap(self, function: int) -> float:
-        """Return the seconds from a POST of a function to its next, unless there is a clean answer; 0 where it does not matter."""
+        """Return the seconds between POSTs of a function without a clean answer; 0 if spacing is not needed."""
         if self._open[function]:
             return self._longest()
         if not self._lost:
             return 0.0
         answer = self._answer()
-        gap = 2.0 * answer * (self._lost / self._lately) ** 2 / _UNCERTAIN
+        gap = 2.0 * answer * (self._lost / self._recent) ** 2 / _UNCERTAIN
         return min(gap, self._longest()) if gap >= answer / _ENOUGH else 0.0
 
     def _longest(self) -> float:
-        """Return the seconds from a POST to one whose call surely starts later."""
+        """Return the gap in seconds after which the next call surely starts later than the previous one."""
         return min(_FACTOR * self._answer() + min(self._seconds), _FARTHEST) if self._seconds else _FARTHEST
 
     def _answer(self) -> float:
-        """Return the seconds that an answer takes, as most do."""
+        """Return the seconds within which most answers come."""
         return sorted(self._seconds)[int(_PART * len(self._seconds))] if self._seconds else _FARTHEST

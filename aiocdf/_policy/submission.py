@@ -1,8 +1,8 @@
 """Never twice: what the outcome of one attempt to start a call means.
 
-A call POST that may have reached the service is not sent again, for the function could run twice. So every way in which
-an attempt can end has a verdict, in `RULES`, where the first that fits decides. The table in `docs/explanation` shows the
-same rows, and a test holds the two together.
+A call POST that may have reached the service is not sent again, because the function could run twice. `RULES` has a
+verdict for each way in which an attempt can end; the first rule that fits decides. The table in `docs/explanation` has
+the same rows, and a test compares them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["RULES", "Next", "Rule", "Step", "Verdict", "follows", "judge", "spen
 
 
 class Step(StrEnum):
-    """How far an attempt came."""
+    """The step at which an attempt ended."""
 
     SESSION = "session"
     POST = "POST"
@@ -51,7 +51,7 @@ class Verdict(StrEnum):
 
 
 class Next(StrEnum):
-    """What is done with a call after an attempt that did not start it for certain."""
+    """What to do with a call after an attempt that did not certainly start it."""
 
     AGAIN = "another attempt"
     RECOVER = "find out whether it started"
@@ -62,10 +62,10 @@ class Next(StrEnum):
 class Rule:
     """One way in which an attempt ends."""
 
-    #: In the words of the table in the explanation.
+    #: The row's text in the table of the explanation.
     what: str
     fits: Callable[[AiocdfError], bool]
-    #: When making the session ended so, and when the POST did.
+    #: The verdict when creating the session ended this way, and when the POST did.
     session: Verdict
     post: Verdict
 
@@ -119,23 +119,23 @@ def judge(error: AiocdfError, step: Step) -> Verdict:
 
 
 def spends(verdict: Verdict, error: AiocdfError) -> bool:
-    """Tell whether a POST that ended so counts as one of the few that a call may cost."""
+    """Return whether a POST that ended this way counts as one of the attempts of a call."""
     return verdict is Verdict.DOUBT or (verdict is Verdict.AGAIN and not isinstance(error, RateLimited))
 
 
 def follows(
     verdict: Verdict, error: AiocdfError, *, attempts: int, most: int, repeatable: bool, own_nonce: bool, in_doubt: bool
 ) -> Next:
-    """Return what is done with the call.
+    """Return what to do with the call.
 
     Args:
-        verdict: Of the last attempt.
-        error: How it ended.
-        attempts: POSTs so far that count, by `spends`.
-        most: POSTs that may be sent where an attempt can have been the fault of its own.
+        verdict: The verdict on the last attempt.
+        error: How the attempt ended.
+        attempts: How many POSTs so far count, by `spends`.
+        most: How many POSTs may count before the call ends.
         repeatable: The caller says that the function may run twice.
-        own_nonce: The nonce is the caller's, and the only one.
-        in_doubt: The attempt sent the nonce of one before that may have started the call.
+        own_nonce: The caller gave the nonce, so no other can be used.
+        in_doubt: The attempt reused the nonce of an earlier one that may have started the call.
     """
     refused_nonce = verdict is Verdict.AGAIN and not isinstance(error, RateLimited)
     if verdict is Verdict.DOUBT:

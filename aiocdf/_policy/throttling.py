@@ -1,4 +1,4 @@
-"""Why the service answered 429: three causes share that status, and each wants something else from us."""
+"""Why the service answered 429: three causes share that status, and each needs a different reaction."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 __all__ = ["Cause", "cause_of"]
 
-# The reason phrase of every 429 says nothing.
+# The reason phrase of a 429 does not name the cause.
 _PHRASE = re.compile(r"too many requests\W*")
 _RATE = re.compile(r"\brequests\b|\brate\b")
-# From here on we count as near a limit.
+# From this utilization on, the client is near a limit.
 _NEAR = 0.8
 
 
 class Cause(StrEnum):
-    """What there is too much of."""
+    """The limit that was exceeded."""
 
     FUNCTION = "running calls of the function"
     PROJECT = "running calls of the project"
@@ -23,16 +23,16 @@ class Cause(StrEnum):
 
 
 def cause_of(message: str, *, function_use: float, project_use: float, alone: bool) -> Cause:
-    """Return why a call's POST was turned away.
+    """Return why the POST of a call was rejected with 429.
 
-    The service's text decides where it is clear. A vague one is blamed on the function when only its calls are turned
-    away, else on the limit that we are near, else on the rate.
+    The service's text decides if it is clear. Otherwise the cause is the function's limit if only its calls are rejected,
+    else the limit that the client is near, else the request rate.
 
     Args:
-        message: The service's words.
-        function_use: Our running calls of the function over what the function may run.
-        project_use: Our running calls over what the project may run.
-        alone: There are other functions, of which calls are not turned away, and no call of this one passes.
+        message: The service's text.
+        function_use: Running calls of the function, as a fraction of its limit.
+        project_use: Running calls, as a fraction of the project's limit.
+        alone: All calls of this function are rejected, and those of other functions are not.
     """
     text = message.lower()
     if _RATE.search(_PHRASE.sub("", text)):

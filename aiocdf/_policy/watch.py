@@ -1,13 +1,13 @@
-"""The running calls of one function: what answers say of them, what they leave out, and when a call is given up.
+"""The running calls of one function, and when the client gives up a call.
 
-A call is given up when it can no longer be expected that its end will be seen:
+The client gives up a call when it can no longer expect to see its end:
 
-- answers have left it out for `LOST_AFTER` seconds, or said of it what cannot be read;
-- the service has refused for as long to tell of any call of the function;
-- no poll had an answer that can be used for as long as the caller has patience, or the error is one that does not pass;
-- it has outrun the functions' time limit.
+- answers did not contain it for `LOST_AFTER` seconds, or described it in a way that is not readable;
+- the service refused to describe any call of the function for as long;
+- no poll got a usable answer for the caller's patience, or the error is permanent;
+- it has exceeded the time limit of functions.
 
-Time counts, not polls. What passes between an answer and a poll without one may be an outage, and does not count.
+Time counts, not the number of polls. The time between an answer and a failed poll may be an outage, and does not count.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
 
 #: Seconds of answers without a call after which it is given up.
 LOST_AFTER = 30.0
-# Seconds between two answers that count as watched at most: what lies between may be an outage.
+# At most this many seconds between two answers count: a longer gap may be an outage.
 _LONGEST_COUNTED = 10.0
-# Seconds between two polls without an answer that count as silence at most.
+# At most this many seconds between two failed polls count as silence.
 _LONGEST_GAP = 120.0
 _UNKNOWN = "the service no longer knows it, or never did. Check the ids; it keeps calls only for a time"
 
 
 @attrs.frozen
 class Loss:
-    """Why a call is given up."""
+    """Why the client gives up a call."""
 
     reason: str
     cause: AiocdfError | None = None
@@ -51,53 +51,59 @@ class Loss:
 class Followed:
     """A running call."""
 
-    #: When it started by our clock; when it was attached to, until the service has said.
+    #: When it started, by this client's clock. For an attached call: when it was attached, until a poll shows its start.
     since: float
     #: The service has described it as running.
     seen: bool
-    #: Seconds of answers that did not describe it in a way that can be read; None while they do.
+    #: Seconds for which answers did not describe it in a readable way; None while they do.
     missing: float | None = None
 
 
 @attrs.define(eq=False)
 class Watch:
-    """What is known of the running calls of one function, and of the polls for them."""
+    """The running calls of one function, and the state of their polls."""
 
     function_id: int
     runtimes: Runtimes
     calls: dict[int, Followed] = attrs.field(factory=dict)
     #: When the next poll is due.
     due: float = math.inf
-    #: A poll is under way; the next is planned when it is over.
+    #: A poll is under way; the next one is planned after it.
     polling: bool = False
     #: When the last poll was sent.
     sent_at: float = 0.0
-    #: Running calls a second that are expected to end.
+    #: Expected ends a second of the running calls.
     ends: float = 0.0
-    #: Polls in a row that had no answer that can be used.
+    #: How many polls in a row got no usable answer.
     failures: int = 0
     #: Seconds for which every answer was a refusal; None while the service describes calls.
     refused: float | None = None
-    #: Since when no poll has had an answer.
+    #: Since when no poll has got an answer.
     silent_since: float | None = None
-    #: When the last poll without an answer was over.
+    #: When the last failed poll ended.
     _failed_at: float = -math.inf
-    #: When the last poll was answered, and when the one before; None after one that was not.
+    #: When the last poll and the one before it were answered; None after a failed poll.
     _heard_at: float | None = None
     _heard_before: float | None = None
 
     def polled(self, now: float) -> None:
-        """Note that a poll begins, which may take more than one request."""
+        """Record that a poll begins; it may need several requests."""
         self.sent_at, self._heard_before = now, self._heard_at
 
     def answered(self, now: float) -> float:
-        """Record an answer with calls in it, and return the seconds before it that count as watched."""
+        """Record an answer with calls in it, and return how many of the seconds before it count."""
         passed = self._passed(now)
         self.refused, self.silent_since, self.failures = None, None, 0
         return passed
 
     def missed(self, ids: Iterable[int], passed: float, unread: Mapping[int, AiocdfError]) -> dict[int, Loss]:
-        """Note calls that an answer left out, or described in a way that is *unread*; return those to give up."""
+        """Record calls that an answer did not contain, or that were not readable; return the calls to give up.
+
+        Args:
+            ids: The calls.
+            passed: How many seconds count.
+            unread: Why calls were not readable.
+        """
         losses = {}
         for call_id in ids:
             call = self.calls.get(call_id)
@@ -111,7 +117,7 @@ class Watch:
         return losses
 
     def refuse(self, ids: Collection[int], error: ApiError, now: float) -> dict[int, Loss]:
-        """Note an answer that refused to tell; return the calls to give up. It may name those that it does not know."""
+        """Record an answer that refused to describe calls; return the calls to give up. It may name unknown ones."""
         passed = self._passed(now)
         self.silent_since, self.failures = None, self.failures + 1
         named = {item.get("id") for item in error.missing}
@@ -120,11 +126,11 @@ class Watch:
         self.refused = 0.0 if self.refused is None else self.refused + passed
         if self.refused < LOST_AFTER:
             return {}
-        loss = Loss(f"the service refuses to tell: {error}", error, known=not isinstance(error, NotFound))
+        loss = Loss(f"the service refuses to describe it: {error}", error, known=not isinstance(error, NotFound))
         return dict.fromkeys(ids, loss)
 
     def silence(self, error: AiocdfError, now: float, patience: float) -> dict[int, Loss]:
-        """Note a poll without an answer that can be used; return the calls to give up."""
+        """Record a poll without a usable answer; return the calls to give up."""
         self._heard_at, self.failures = None, self.failures + 1
         if self.silent_since is None:
             self.silent_since = now
@@ -136,11 +142,11 @@ class Watch:
             return dict.fromkeys(self.calls, Loss(f"it can no longer be polled: {error}", error))
         if silence < patience:
             return {}
-        reason = f"no poll had an answer that could be used for {silence:.0f} s: {error}"
+        reason = f"no poll got a usable answer for {silence:.0f} s: {error}"
         return dict.fromkeys(self.calls, Loss(reason, error))
 
     def paused(self) -> None:
-        """Record a pause that the service asked for; it does not count as silence."""
+        """Record a pause that the service requested; it does not count as silence."""
         self._heard_at = self.silent_since = None
 
     def oldest(self, now: float) -> float:
@@ -148,10 +154,10 @@ class Watch:
         return now - min((call.since for call in self.calls.values()), default=now)
 
     def overrun(self, now: float, limit: float) -> dict[int, Loss]:
-        """Return the calls that have run for longer than *limit* seconds, as the last answer said; none in a silence."""
+        """Return the calls that have run longer than *limit* seconds by the last answer; none while polls fail."""
         if self.silent_since is not None:
             return {}
-        reason = f"it still counts as running {limit:.0f} s after its start, past every time limit"
+        reason = f"it still counts as running {limit:.0f} s after its start, which exceeds all time limits"
         return {call_id: Loss(reason) for call_id, call in self.calls.items() if now - call.since > limit}
 
     def _passed(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Work that goes on to its end though whoever awaits it is cancelled, and though the event loop is about to end."""
+"""Work that completes although its awaiter is cancelled or the event loop is closing."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ async def ended(task: asyncio.Task[Any]) -> None:
             since, cancelled = now, error
     if cancelled is not None:
         if not task.cancelled():
-            task.exception()  # what came of it is for nobody any more
+            task.exception()  # mark as retrieved: the awaiter was cancelled
         raise cancelled

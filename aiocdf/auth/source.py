@@ -1,4 +1,4 @@
-"""The access token of one client: fetched once for all who wait, and renewed ahead of its expiry."""
+"""The access token of one client: fetched once for all waiting calls, and renewed before it expires."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["TokenSource"]
 
 _log = logging.getLogger(__name__)
 
-#: Seconds within which a refused token is not the token's fault: without this, an API that refuses every
-#: token would cost a token request for each of its answers.
+#: A token younger than this, in seconds, is not replaced after a 401: otherwise an API that rejects all tokens would
+#: cause a token request for each answer.
 _TOO_YOUNG_TO_BLAME = 30.0
 
 
 class TokenSource:
     """The access token of one client on one event loop.
 
-    Nothing happens before the first `token()`. At most one fetch is under way, in a task of its own, so that a caller
-    who is cancelled takes nothing away from the others.
+    Nothing is sent before the first `token()`. At most one fetch is under way. It runs in its own task, so that
+    cancelling one caller does not affect the others.
 
     Args:
         credentials: How to get a token.
@@ -52,10 +52,10 @@ class TokenSource:
         self._closed = False
 
     async def token(self) -> Secret:
-        """Return a token that is good now.
+        """Return a valid token.
 
         Raises:
-            AuthError: There is none to be had; the message says what to do.
+            AuthError: No token is available; the message says what to do.
             ClientClosed: The source was closed.
         """
         current = self._current
@@ -71,10 +71,10 @@ class TokenSource:
         return current.secret
 
     async def rejected(self, used: Secret) -> bool:
-        """Tell whether a request that got a 401 should be sent again, and see to it that there is a new token.
+        """Return whether to resend a request that got a 401; fetch a new token if needed.
 
         Args:
-            used: The token that was refused.
+            used: The token that was rejected.
 
         Raises:
             ClientClosed: The source was closed.
@@ -92,10 +92,10 @@ class TokenSource:
             return False  # logged by the fetch; the service's own 401 is what the caller should see
 
     async def login(self) -> AccessToken:
-        """Return a token of a sign-in made now, or kept from before; this is where a user may be asked for one.
+        """Return a token of a stored sign-in or of a new one; this may ask the user to sign in.
 
         Raises:
-            AuthError: There is none to be had; the message says what to do.
+            AuthError: No token is available; the message says what to do.
             ClientClosed: The source was closed.
         """
         self._current = self._trouble = None
@@ -105,17 +105,17 @@ class TokenSource:
         """End the sign-in of a user, and forget the token.
 
         Raises:
-            AuthError: The provider could not be told of it.
+            AuthError: The provider could not be reached.
         """
         await self._forget()
         if isinstance(self._credentials, UserCredentials):
             await self._credentials.logout(self._transport)
 
     async def aclose(self) -> None:
-        """End the fetch under way, if there is one, and forget the token.
+        """End the fetch under way, and forget the token.
 
-        A renewal whose request was sent is waited for, so that a new refresh token is kept: the provider's answer may
-        take as long as a token request may. Being cancelled does not end this wait, but being cancelled twice does.
+        If a renewal was sent, this waits for its answer, so that a new refresh token is saved. The wait is at most the
+        time limit of a token request. A second cancellation ends it.
         """
         self._closed = True
         await self._forget()
@@ -127,10 +127,10 @@ class TokenSource:
             try:
                 await ended(fetching)
             finally:
-                self._current = None  # it may have come to its end instead
+                self._current = None  # the fetch may have completed instead
 
     async def _await_fetch(self) -> AccessToken:
-        """Return what the fetch under way brings, or a new one."""
+        """Return the result of the fetch under way, or of a new one."""
         fetching = self._ensure_fetch()
         await asyncio.wait({fetching})  # unlike awaiting the task itself, being cancelled here leaves it running
         if fetching.cancelled():
@@ -141,29 +141,29 @@ class TokenSource:
         if error is None:
             return fetching.result()
         if isinstance(error, AuthError):
-            # One a waiter: a shared one would collect the tracebacks and notes of all of them.
+            # A copy for each waiter: a shared error would collect the tracebacks and notes of all of them.
             raise copy.copy(error) from error.__cause__
         raise error
 
     def _ensure_fetch(self) -> asyncio.Task[AccessToken]:
-        """Return the fetch that is under way or has just failed, or start one."""
+        """Return the fetch that is under way or has just failed, or start a new one."""
         if self._closed:
             raise _closed()
         holds = self._trouble is not None and _clock.monotonic() < self._trouble.answers_until
         if self._fetch_task is None or (self._fetch_task.done() and not holds):
             loop = asyncio.get_running_loop()
-            # An empty context: the task serves everybody, and must not carry on what belongs to its first caller.
+            # An empty context: the task serves all callers, and must not keep the context variables of the first one.
             self._fetch_task = loop.create_task(self._run(), name="aiocdf token", context=contextvars.Context())
             self._fetch_task.add_done_callback(_read_exception)
         return self._fetch_task
 
     async def _run(self) -> AccessToken:
-        """Fetch a token and keep it, or keep count of failures."""
+        """Fetch a token and keep it, or count the failure."""
         try:
             token = await self._credentials.fetch(self._transport, self._current)
         except Exception as error:
             if isinstance(error, AiocdfError):
-                # What a token function raises may quote the token that it was to replace.
+                # An error of a token function may quote the old token.
                 redact_error(error, _secrets_of(self._current))
             self._note(error)
             raise
@@ -171,24 +171,24 @@ class TokenSource:
         return token
 
     def _note(self, error: Exception) -> None:
-        """Take note of a failure; the first is logged, if nobody else is told of it."""
+        """Record a failure; the first one is logged if no caller gets it."""
         now, current, before = _clock.monotonic(), self._current, self._trouble
         self._trouble = _Trouble.after(error, before, now)
         if before is None and current is not None and current.age(now, _clock.wall()) < current.stale_after:
-            told = redact(str(error), _secrets_of(current))
-            _log.warning("the access token could not be renewed, and is used until it expires: %s", told)
+            message = redact(str(error), _secrets_of(current))
+            _log.warning("the access token could not be renewed, and is used until it expires: %s", message)
 
 
 @attrs.frozen(kw_only=True)
 class _Trouble:
-    """Fetches that failed, one after the other."""
+    """Consecutive failed fetches."""
 
     failures: int
-    #: How many of the last ones were refusals that the next request would meet, too.
+    #: How many of the last ones were lasting refusals.
     refusals: int
-    #: Loop time in seconds until which the last failure answers whoever asks.
+    #: Until when the last failure is the answer to all callers, in loop time.
     answers_until: float
-    #: Loop time in seconds from which a token that is still good is renewed again.
+    #: When the renewal of a valid token is tried again, in loop time.
     renew_again_at: float
 
     @classmethod
@@ -209,11 +209,11 @@ def _secrets_of(token: AccessToken | None) -> list[Secret]:
 
 
 def _closed() -> ClientClosed:
-    """Say why there is no token."""
+    """Return the error of a closed source."""
     return ClientClosed("no access token: the client is closed.")
 
 
 def _read_exception(fetching: asyncio.Task[AccessToken]) -> None:
-    """Take note of the exception, which nobody may be waiting for any more."""
+    """Mark the exception as retrieved: no caller may be waiting for it."""
     if not fetching.cancelled():
         fetching.exception()

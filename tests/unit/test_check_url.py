@@ -108,9 +108,9 @@ def test_placeholder(url) -> None:
         ("https://idp.test/token", "'https://idp.test/token'"),
         ("https://me:s3cr3t@idp.test/token?code=s3cr3t", "'https://idp.test/token?...'"),
         ("http://u:12/s3cr3t@idp.test", "'http://idp.test'"),
-        ("s3cr3t", "<no URL>"),
-        ("https://u:s3cr3t@[", "<no URL>"),
-        (5, "<no URL>"),
+        ("s3cr3t", "<not a URL>"),
+        ("https://u:s3cr3t@[", "<not a URL>"),
+        (5, "<not a URL>"),
     ],
 )
 def test_what_is_shown(url, shown) -> None:
@@ -145,8 +145,8 @@ def test_what_is_shown(url, shown) -> None:
     ],
 )
 def test_no_url(url) -> None:
-    """What is no absolute URL, or could be read in two ways, is refused."""
-    with pytest.raises(ConfigError, match=r"^base_url is no absolute URL"):
+    """What is not an absolute URL, or could be read in two ways, is refused."""
+    with pytest.raises(ConfigError, match=r"^base_url is not an absolute URL"):
         check_url(url, what="base_url")
 
 

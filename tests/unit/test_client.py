@@ -123,10 +123,10 @@ class TestLife:
     @pytest.mark.parametrize(
         ("address", "problem"),
         [
-            ({"base_url": ""}, "^base_url is no absolute URL"),
-            ({"base_url": 5}, "^base_url is no absolute URL"),
-            ({"cluster": ""}, "^cluster '' is no cluster's name"),
-            ({"cluster": 5}, "^cluster 5 is no cluster's name"),
+            ({"base_url": ""}, "^base_url is not an absolute URL"),
+            ({"base_url": 5}, "^base_url is not an absolute URL"),
+            ({"cluster": ""}, "^cluster '' is not a valid cluster name"),
+            ({"cluster": 5}, "^cluster 5 is not a valid cluster name"),
         ],
     )
     def test_no_address(self, address, problem):

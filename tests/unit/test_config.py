@@ -34,7 +34,7 @@ def test_cluster_of_other_addresses() -> None:
 )
 def test_no_cluster(cluster) -> None:
     """What cannot be a cluster's name is refused before it is part of an address."""
-    with pytest.raises(ConfigError, match="is no cluster's name; it looks like westeurope-1"):
+    with pytest.raises(ConfigError, match="is not a valid cluster name"):
         base_url_of(cluster)
 
 
@@ -101,7 +101,7 @@ def test_patience_without_end(name) -> None:
 def test_what_must_not_be_negative(kind, name, value) -> None:
     """Waits may be nothing, not less."""
     assert getattr(kind(**{name: 0}), name) == 0
-    with pytest.raises(ConfigError, match=f"^setting {name} must be a number of 0 or more, not "):
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a number of at least 0, not "):
         kind(**{name: value})
 
 
@@ -125,7 +125,7 @@ def test_what_must_not_be_negative(kind, name, value) -> None:
 def test_what_is_counted(kind, name, value) -> None:
     """Counts are whole and at least one."""
     assert getattr(kind(**{name: 1}), name) == 1
-    with pytest.raises(ConfigError, match=f"^setting {name} must be a whole number of 1 or more, not "):
+    with pytest.raises(ConfigError, match=f"^setting {name} must be a whole number of at least 1, not "):
         kind(**{name: value})
 
 

@@ -1,1 +1,1 @@
-"""Credentials: values that say how to get access tokens, one kind a file."""
+"""Credentials: values that describe how to get access tokens, one kind a file."""

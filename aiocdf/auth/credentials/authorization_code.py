@@ -39,17 +39,17 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 class AuthorizationCode(UserCredentials):
     """A person's sign-in in the browser of this computer (RFC 6749 section 4.1, with the proof of RFC 7636).
 
-    The browser opens with the first request, or with `client.login()`. Beside the arguments of `UserCredentials`:
+    The browser opens with the first request, or with `client.login()`. In addition to the arguments of `UserCredentials`:
 
     Args:
         authorize_url: The page to sign in at, if no issuer is given.
-        redirect_uri: Where the browser brings the answer, as it is registered at the provider: a loopback address;
+        redirect_uri: Where the browser is redirected, as registered at the provider: a loopback address;
             without a port, any free one is taken.
-        open_browser: Open the browser; otherwise, and where there is none, only `show_url` is called.
+        open_browser: Whether to open the browser; if not, or if none is installed, only `show_url` is called.
         show_url: Called, or awaited, with the page's address; prints it by default.
 
     Raises:
-        ConfigError: Something is missing, or cannot be sent or sent safely.
+        ConfigError: An argument is missing, or must not be sent, or not safely.
     """
 
     authorize_url: str | None = attrs.field(default=None, repr=shown_url)
@@ -132,7 +132,7 @@ class AuthorizationCode(UserCredentials):
             return await self._ask_user(url, loopback.outcome), loopback.redirect_uri
 
     async def _ask_user(self, url: str, outcome: asyncio.Future[Secret | OAuthError]) -> Secret | OAuthError:
-        """Show the page, and wait for what comes back."""
+        """Show the page, and wait for the redirect."""
         showing = asyncio.get_running_loop().create_task(self._show(url))
         try:
             either: set[asyncio.Future[Any]] = {showing, outcome}

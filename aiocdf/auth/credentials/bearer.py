@@ -1,4 +1,4 @@
-"""An access token that somebody else obtained, or a function that obtains one."""
+"""An access token obtained elsewhere, or a function that obtains one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["BearerToken"]
 Given = str | Secret | tuple[str | Secret, float]
 TokenFunction = Callable[[], Given | Awaitable[Given]]
 
-#: Seconds that a token from a function is used when the function does not say for how long it is good.
+#: Seconds for which a token from a function is used if the function does not return its lifetime.
 _REUSE = 60.0
 #: Seconds that a function may take.
 _PATIENCE = 60.0
@@ -34,11 +34,11 @@ _LONGEST_LIFE = 1e9
 @safe_to_show
 @attrs.frozen(init=False)
 class BearerToken:
-    """An access token that somebody else obtained, or a function that obtains one.
+    """An access token obtained elsewhere, or a function that obtains one.
 
     A token given as text is used as long as the service takes it. A function is asked when the first request is
     made, and again ahead of expiry or when the service refuses a token; never twice at the same time. If it returns
-    `(token, expires_in)`, that is kept until shortly before its end; a token alone is used for one minute at the most.
+    `(token, expires_in)`, that is kept until shortly before its end; a token alone is used for at most one minute.
 
     Args:
         token: The token, without "Bearer" in front; or a function without arguments, which returns the token or the
@@ -66,10 +66,10 @@ class BearerToken:
             )
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:  # noqa: ARG002 - what it asks does its own I/O
-        """Hand out the text, or ask the function.
+        """Return the given token, or call the function.
 
         Raises:
-            AuthError: The function failed or took too long, or what it returned is no token.
+            AuthError: The function failed or took too long, or did not return a valid token.
         """
         asked_at, asked_at_wall = _clock.monotonic(), _clock.wall()
         if isinstance(self.token, Secret):
@@ -84,7 +84,7 @@ class BearerToken:
 
 
 def _wrap(token: object) -> Secret | TokenFunction:
-    """Wrap a text; what is not a function either becomes an empty one, which is refused."""
+    """Wrap a text; a value that is neither text nor function becomes an empty text, which is rejected later."""
     if isinstance(token, str | Secret):
         return Secret(token)
     return token if callable(token) else Secret("")
@@ -96,14 +96,14 @@ async def _ask(function: TokenFunction) -> object:
         async with asyncio.timeout(_PATIENCE) as limit:
             answer = function() if _is_async(function) else await asyncio.to_thread(_guarded, function)
             return await answer if inspect.isawaitable(answer) else answer
-    except Exception as error:  # noqa: BLE001 - anybody's function, any error
+    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
         if limit.expired():
             return AuthError(f"the token function took more than {_PATIENCE:g} s.", passing=True)
         return _failure(error)
 
 
 def _is_async(function: TokenFunction) -> bool:
-    """Tell an `async def`, or an object that is called like one."""
+    """Return whether it is an `async def`, or an object that is called like one."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
@@ -111,18 +111,18 @@ def _guarded(function: TokenFunction) -> object:
     """Call it in a thread, from which not every exception finds its way back: a StopIteration would be waited for."""
     try:
         return function()
-    except Exception as error:  # noqa: BLE001 - anybody's function, any error
+    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
         return _failure(error)
 
 
 def _failure(error: Exception) -> AuthError:
-    """Tell what a function raised, and leave its traceback behind, whose locals may hold anything."""
+    """Return an error that describes what a function raised, without the traceback, whose locals may hold secrets."""
     message = f"the token function raised {type(error).__name__}: {clean(str(error)) or 'no message'}"
     return AuthError(message, passing=True)
 
 
 def _read(answer: object, asked_at: float, asked_at_wall: float) -> AccessToken | AuthError:
-    """Read what a function returned; an error is returned, not raised, for this function's locals have the token."""
+    """Read what a function returned; an error is returned, not raised, because the locals here hold the token."""
     token, life = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, _REUSE)
     if isinstance(answer, AuthError):
         return answer

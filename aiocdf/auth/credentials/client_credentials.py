@@ -59,8 +59,8 @@ class ClientCredentials:
         client_id: The application's id.
         client_secret: The application's secret; it is wrapped and never shown. With `private_key_jwt`, its private key
             instead: RSA, EC or Ed25519 as unencrypted PEM text.
-        scopes: What to ask for: an iterable, or a text that parts them by spaces or commas.
-        audience: Whom the token is for, with providers that want it said (Auth0, for one).
+        scopes: The scopes to request: an iterable, or a text with spaces or commas between them.
+        audience: The service that the token is for; some providers require it (such as Auth0).
         resource: The same in the words of RFC 8707: one or more URIs.
         extra: Further fields of the token request; their values are kept like secrets.
         auth_method: How the secret is used: `client_secret_post` sends it in the body, `client_secret_basic` in a
@@ -69,7 +69,7 @@ class ClientCredentials:
             set `kid`, `typ`, `x5t` and `x5t#S256`.
 
     Raises:
-        ConfigError: Something is missing, or cannot be sent or sent safely.
+        ConfigError: An argument is missing, or must not be sent, or not safely.
     """
 
     token_url: str = attrs.field(repr=shown_url)
@@ -95,7 +95,7 @@ class ClientCredentials:
         auth_method: AuthMethod = "client_secret_post",
         key_header: Mapping[str, str] | None = None,
     ) -> None:
-        """Wrap what is secret, then check."""
+        """Wrap the secrets, then check."""
         self.__attrs_init__(
             token_url=token_url,
             client_id=client_id,
@@ -160,12 +160,12 @@ class ClientCredentials:
         return cls.entra(client_secret=client_secret, **OPEN_INDUSTRIAL_DATA)
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
-        """Ask the token endpoint for an access token.
+        """Request an access token from the token endpoint.
 
         Raises:
             OAuthError: The provider refused.
             AuthError: The provider could not be reached.
-            ConfigError: The private key cannot be read.
+            ConfigError: The private key is not readable.
         """
         # A signature takes its time, and so does the import of what makes it.
         signs = self.auth_method == "private_key_jwt"
@@ -201,5 +201,5 @@ class ClientCredentials:
 
 
 def _wrap(value: object) -> Secret:
-    """Wrap a secret; what is not a string becomes an empty one, which is refused."""
+    """Wrap a secret; a value that is not a string becomes an empty one, which is rejected later."""
     return Secret(value) if isinstance(value, str | Secret) else Secret("")

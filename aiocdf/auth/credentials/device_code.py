@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["DeviceCode"]
 
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
-#: Seconds between two questions where the provider does not say, and what it adds by asking for patience.
+#: Seconds between two token requests if the provider does not say, and the increase after a `slow_down`.
 _INTERVAL, _SLOW_DOWN = 5.0, 5.0
-#: Seconds that a code is good for where the provider does not say.
+#: The lifetime of a code in seconds if the provider does not say.
 _LIFE = 900.0
 
 
 @attrs.frozen(kw_only=True)
 class _DeviceAuthorization:
-    """The device authorization response: what is traded for tokens once the user has entered the code."""
+    """The device authorization response: it is exchanged for tokens after the user has entered the code."""
 
     device_code: Secret
     prompt: DevicePrompt
@@ -51,14 +51,14 @@ class _DeviceAuthorization:
 class DeviceCode(UserCredentials):
     """A person's sign-in on another device, such as a phone, by a short code (RFC 8628).
 
-    The user is told the code with the first request, or with `client.login()`. Beside the arguments of `UserCredentials`:
+    The code is shown with the first request, or with `client.login()`. In addition to the arguments of `UserCredentials`:
 
     Args:
         device_url: The device authorization endpoint, if no issuer is given.
         prompt: Called, or awaited, with a `DevicePrompt`; prints it by default. Waiting begins when it returns.
 
     Raises:
-        ConfigError: Something is missing, or cannot be sent or sent safely.
+        ConfigError: An argument is missing, or must not be sent, or not safely.
     """
 
     device_url: str | None = attrs.field(default=None, repr=shown_url)
@@ -87,7 +87,7 @@ class DeviceCode(UserCredentials):
         return cls(client_id=client_id, **usual | more)
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
-        """Tell the user a code, and ask the provider until it was entered."""
+        """Show a code, and poll the provider until the user has entered it."""
         from aiocdf.auth.oauth.requests import device_authorization_request, token_request  # as late as everywhere
 
         if provider.device_url is None:
@@ -105,7 +105,7 @@ class DeviceCode(UserCredentials):
 
 
 async def _poll(request: Request, transport: Transport, authorization: _DeviceAuthorization) -> AccessToken:
-    """Ask for the token until the user is done (RFC 8628 section 3.5)."""
+    """Request the token until the user is done (RFC 8628 section 3.5)."""
     interval = authorization.interval
     while _clock.monotonic() + interval < authorization.good_until:
         await _clock.sleep(interval)
@@ -118,7 +118,7 @@ async def _poll(request: Request, transport: Transport, authorization: _DeviceAu
             if longer is None:
                 raise
             interval = longer
-    raise LoginRequired(f"nobody entered the code within {authorization.prompt.expires_in:g} s: try again.")
+    raise LoginRequired(f"the code was not entered within {authorization.prompt.expires_in:g} s: try again.")
 
 
 def _denial(error: OAuthError) -> OAuthError:
@@ -133,7 +133,7 @@ def _denial(error: OAuthError) -> OAuthError:
 
 
 def _longer(interval: float, error: AuthError) -> float | None:
-    """Return the seconds to wait before the next question, given the answer to the last; None for no further one."""
+    """Return the seconds to wait before the next request, given the last answer; None to stop."""
     if not isinstance(error, OAuthError) or error.status == 429 or (error.status or 0) >= 500:
         return 2.0 * interval  # no answer, or none that is about the sign-in
     match error.error:

@@ -37,7 +37,7 @@ _AUTH0_SCOPES = ("IDENTITY", "user_impersonation")
 
 @hide_arguments
 def credentials_from(environment: Environment) -> Credentials:
-    """Return the credentials that `LOGIN_FLOW` asks for; sign-ins of users are kept for all programs of the user.
+    """Return the credentials that `LOGIN_FLOW` selects; sign-ins of users are kept for all programs of the user.
 
     Raises:
         ConfigError: A variable of that flow is missing, or its value is not known.
@@ -130,7 +130,7 @@ def _entra(environment: Environment) -> Provider | None:
 
 
 def _scopes_of_application(environment: Environment) -> tuple[str, ...]:
-    """Return what the provider usually wants an application to ask for, as Cognite's own tools do."""
+    """Return the scopes that an application usually requests from the provider, as Cognite's own tools do."""
     match environment.provider:
         case "cdf":
             return ()
@@ -141,7 +141,7 @@ def _scopes_of_application(environment: Environment) -> tuple[str, ...]:
 
 
 def _scopes_of_user(environment: Environment, *, is_device: bool) -> tuple[str, ...]:
-    """Return what the provider usually wants users to ask for; the last keeps them signed in."""
+    """Return the scopes of a user's sign-in; the last one keeps the user signed in."""
     match environment.provider:
         case "entra_id" if is_device:
             return (_scope(environment, "IDENTITY"), _scope(environment, "user_impersonation"), "offline_access")
@@ -158,7 +158,7 @@ def _scope(environment: Environment, name: str) -> str:
 
 
 def _audience(environment: Environment) -> str | None:
-    """Return whom tokens are for; Auth0 wants to be told."""
+    """Return the audience of tokens, which Auth0 requires."""
     if environment.audience or environment.provider != "auth0":
         return environment.audience
     return f"https://{environment.project}.fusion.cognite.com/{environment.project}"

@@ -18,8 +18,8 @@ __all__ = ["Credentials"]
 class Credentials(Protocol):
     """An immutable value that says how to get access tokens.
 
-    It holds no state, so several clients and event loops may share it; when to fetch is the token source's affair.
-    What has to be kept of a user's sign-in is kept in a token store.
+    It holds no state, so several clients and event loops may share it; the token source decides when to fetch.
+    A token store keeps the sign-ins of users.
     """
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
@@ -27,15 +27,15 @@ class Credentials(Protocol):
 
         Args:
             transport: What sends requests.
-            old: The token that is to be replaced; None for a client's first.
+            old: The token to replace; None for the first token of a client.
 
         Raises:
-            AuthError: There is none to be had; the message says what to do.
+            AuthError: No token is available; the message says what to do.
         """
 
     def session_item(self) -> Mapping[str, str | Secret] | None:
         """Return the item for `POST /sessions` that lets a function act as these credentials.
 
-        None means that they cannot be handed over: exchange the access token instead.
+        None means that they are not transferable: exchange the access token instead.
         Secrets in the item are still wrapped.
         """

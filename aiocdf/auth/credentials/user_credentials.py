@@ -38,7 +38,7 @@ __all__ = ["UserCredentials"]
 _OVER = frozenset(
     {"invalid_grant", "account_selection_required", "consent_required", "interaction_required", "login_required"}
 )
-#: Parameters of a sign-in that have arguments of their own, or are not for users to set.
+#: Parameters of a sign-in that have their own arguments, or that users must not set.
 _OWN_FIELDS = frozenset(
     {
         "audience",
@@ -63,18 +63,18 @@ class UserCredentials:
 
     Args:
         client_id: The application's id at the identity provider; it needs no secret.
-        issuer: The provider's name, such as `https://login.example.com`, which tells all addresses. Or give them:
+        issuer: The provider's name, such as `https://login.example.com`, from which all addresses are read. Or give them:
         token_url: The token endpoint.
         revoke_url: Where sign-ins are ended; None for a provider that has no such thing.
-        scopes: What to ask for: an iterable, or a text that parts them by spaces or commas. Most providers want
+        scopes: The scopes to request: an iterable, or a text with spaces or commas between them. Most providers want
             `offline_access` among them to renew the sign-in.
-        audience: Whom the token is for, with providers that want it said (Auth0, for one).
+        audience: The service that the token is for; some providers require it (such as Auth0).
         resource: The same in the words of RFC 8707: one or more URIs.
         extra: Further parameters of the sign-in, such as `{"login_hint": "me@example.com"}`.
         service: The address of the service that the tokens are for; sign-ins for different services are kept apart.
         store: Where the sign-in is kept; by default in memory, as long as these credentials live.
         time_limit: Seconds that the user may take.
-        ask_user: Whether the user may be asked to sign in; otherwise `LoginRequired` is raised, as where nobody sits.
+        ask_user: Whether the user may be asked to sign in; if not, `LoginRequired` is raised, for programs without a user.
     """
 
     client_id: str
@@ -121,9 +121,9 @@ class UserCredentials:
             raise ConfigError(f"give either issuer, or token_url and {self._begins_at}.")
 
     async def fetch(self, transport: Transport, old: AccessToken | None = None) -> AccessToken:
-        """Return the token that is kept, renew it, or have the user sign in.
+        """Return the stored token, renew it, or ask the user to sign in.
 
-        The user is asked only for a client's first token: nobody may be there any more when it is to be renewed.
+        The user is asked only for the first token of a client: at a later renewal the user may have left.
 
         Raises:
             LoginRequired: The sign-in is over, or was not completed in time.
@@ -141,10 +141,10 @@ class UserCredentials:
         return await self._sign_in_and_keep(transport)
 
     async def logout(self, transport: Transport) -> None:
-        """End the sign-in here, and at the provider where that is possible (RFC 7009).
+        """End the sign-in here, and at the provider if it supports that (RFC 7009).
 
         Raises:
-            AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+            AuthError: The provider could not be reached; on this computer the sign-in has ended all the same.
         """
         async with self.store.lock(self._key):
             kept = await self._load()
@@ -156,7 +156,7 @@ class UserCredentials:
         """Return None: there is nothing to hand over but the token itself."""
 
     async def _sign_in(self, provider: Provider, transport: Transport) -> AccessToken:
-        """Have the user sign in."""
+        """Ask the user to sign in."""
         raise NotImplementedError
 
     async def _sign_in_and_keep(self, transport: Transport) -> AccessToken:
@@ -167,7 +167,7 @@ class UserCredentials:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise LoginRequired(f"nobody completed the sign-in within {self.time_limit:g} s: try again.") from None
+            raise LoginRequired(f"the sign-in was not completed within {self.time_limit:g} s: try again.") from None
         return await finished(self._keep_first(token, provider))
 
     async def _keep_first(self, token: AccessToken, provider: Provider) -> AccessToken:
@@ -176,13 +176,13 @@ class UserCredentials:
 
     async def _keep(self, token: AccessToken, token_url: str) -> AccessToken:
         """Save the token, and return it as it is kept."""
-        if token.refresh_token is None:  # so that there is no use in renewing it ahead
+        if token.refresh_token is None:  # without a refresh token it is not renewable ahead of time
             token = attrs.evolve(token, renew_after=token.stale_after)
         await self.store.save(self._key, StoredSignIn(token=token, token_url=token_url).text())
         return token
 
     async def _renew(self, transport: Transport, old: AccessToken | None) -> AccessToken:
-        """Trade the refresh token for new tokens, unless somebody else who shares the store just did."""
+        """Exchange the refresh token for new tokens, unless another client that shares the store just did."""
         refused: OAuthError | None = None
         async with self.store.lock(self._key):
             tried = None
@@ -192,7 +192,7 @@ class UserCredentials:
                 if kept.token.refresh_token == tried:
                     break
                 tried = kept.token.refresh_token
-                answer = await finished(self._trade(kept, transport))
+                answer = await finished(self._exchange(kept, transport))
                 if not isinstance(answer, OAuthError):
                     return answer
                 refused = answer
@@ -203,8 +203,8 @@ class UserCredentials:
             " `await client.login()`."
         ) from refused
 
-    async def _trade(self, kept: StoredSignIn, transport: Transport) -> AccessToken | OAuthError:
-        """Ask for new tokens and keep them; a refusal that only the user can help with is returned."""
+    async def _exchange(self, kept: StoredSignIn, transport: Transport) -> AccessToken | OAuthError:
+        """Request new tokens and keep them; a refusal that only a new sign-in can solve is returned."""
         from aiocdf.auth.oauth.requests import token_request  # as late as everywhere: Authlib takes its time to import
 
         assert kept.token.refresh_token is not None  # noqa: S101 - or there would have been nothing to try
@@ -216,7 +216,7 @@ class UserCredentials:
             more=self._targets(),
         )
         try:
-            # Two attempts: one whose answer was lost may have used the refresh token up, and more would not help.
+            # Two attempts: one whose answer was lost may have used the refresh token, and more would not help.
             token = await send_token_request(request, transport, _read_renewal, attempts=2, first_limit=TIME_LIMIT)
         except OAuthError as error:
             if error.error in _OVER:
@@ -235,7 +235,7 @@ class UserCredentials:
             await send_token_request(request, transport, _read_revocation)
 
     async def _provider(self, transport: Transport) -> Provider:
-        """Return the addresses, as given or as the provider tells them."""
+        """Return the addresses, as given or as discovered."""
         if self.issuer is not None:
             return await discover(self.issuer, transport)
         assert self.token_url is not None  # noqa: S101 - checked when these credentials were made
@@ -243,7 +243,7 @@ class UserCredentials:
         return Provider(token_url=self.token_url, revoke_url=self.revoke_url, **begins_at)
 
     async def _load(self) -> StoredSignIn | None:
-        """Return the sign-in that is kept, if it is one of this provider's."""
+        """Return the stored sign-in, if it is of this provider."""
         text = await self.store.load(self._key)
         kept = StoredSignIn.read(text) if text else None
         return None if kept is None or self.token_url not in {None, kept.token_url} else kept
@@ -255,7 +255,7 @@ class UserCredentials:
         return ClientIdentity(client_id=self.client_id)
 
     def _targets(self) -> list[tuple[str, str]]:
-        """Return the fields that say whom the token is for."""
+        """Return the form fields for audience and resource."""
         audience = [("audience", self.audience)] if self.audience else []
         return [*audience, *(("resource", uri) for uri in self.resource)]
 
@@ -269,20 +269,20 @@ class UserCredentials:
 
 
 def _serves(token: AccessToken, old: AccessToken | None) -> bool:
-    """Tell whether a token is good, and another than the one that is to be replaced."""
+    """Return whether a token is valid and differs from the one to replace."""
     is_old = old is not None and old.secret == token.secret
     return not is_old and token.age(_clock.monotonic(), _clock.wall()) < token.renew_after
 
 
 def _read_renewal(response: Response, *, what: str, asked_at_wall: float) -> AccessToken | OAuthError:
-    """Read the answer to a refresh token, at an endpoint that has given tokens before."""
-    if response.status == 400 and not response.body.strip():  # so says glewlwyd that a refresh token is spent
+    """Read the answer to a refresh token from an endpoint that has issued tokens before."""
+    if response.status == 400 and not response.body.strip():  # glewlwyd's answer to a used refresh token
         return refusal(response.status, {"error": "invalid_grant"}, what)
     return read_token_response(response, what=what, asked_at_wall=asked_at_wall, proven=True)
 
 
 def _that_ends_nothing(error: OAuthError) -> OAuthError:
-    """Say that the sign-in is kept; where the provider gave no reason, another attempt may succeed."""
+    """Add to an error that the sign-in is kept; if the provider gave no reason, another attempt may succeed."""
     kept = copy.copy(error)
     kept.args = (f"{error} The sign-in is kept.",)
     kept.passing = error.passing or error.error is None

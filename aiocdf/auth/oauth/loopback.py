@@ -35,9 +35,9 @@ class Loopback:
     """Listens on a loopback address for as long as it is entered.
 
     Args:
-        redirect_uri: Where the answer is expected; without a port, any free one is taken. `localhost` is listened to
-            at both its addresses, as far as this computer has them.
-        read: Reads a redirect's query: the outcome of the sign-in, or None where it is none of its.
+        redirect_uri: Where the redirect is expected; without a port, any free one is used. For `localhost` it listens on
+            the IPv4 and IPv6 addresses that this computer has.
+        read: Reads the query of a redirect: the outcome of the sign-in, or None if the query belongs to another.
     """
 
     def __init__(self, redirect_uri: str, read: Callable[[str], Outcome | None]) -> None:
@@ -46,9 +46,9 @@ class Loopback:
         self._read = read
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
-        #: The outcome of the sign-in, once it is there.
+        #: The outcome of the sign-in.
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        #: The address as the provider is to be told it.
+        #: The address to send to the provider.
         self.redirect_uri = redirect_uri
 
     async def __aenter__(self) -> Self:
@@ -87,7 +87,7 @@ class Loopback:
             await asyncio.wait(self._connections)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer each connection in a task of its own, so that none keeps another waiting."""
+        """Answer each connection in its own task, so that none delays another."""
         connection = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
@@ -101,7 +101,7 @@ class Loopback:
                 writer.write(_answer(status, outcome))
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-            pass  # a browser's spare connection, or nobody who wants an answer
+            pass  # a spare connection of the browser, or a client that left
         finally:
             if outcome is not None and not self.outcome.done():
                 self.outcome.set_result(outcome)
@@ -110,7 +110,7 @@ class Loopback:
                 await writer.wait_closed()
 
     def _judge(self, head: bytes) -> tuple[str, Outcome | None]:
-        """Return the status to answer with, and the outcome of the sign-in if this tells it."""
+        """Return the status of the answer, and the outcome of the sign-in if the request has it."""
         method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
         path, _, query = rest.partition(" ")[0].partition("?")
         if path != self._path:
@@ -129,7 +129,7 @@ def _listening(host: str | None, port: int) -> list[socket.socket]:
         port: Which one; 0 for one that is free.
 
     Raises:
-        OSError: There is none; or another program has the port at an address that a browser may try.
+        OSError: No port is free, or another program uses the port at an address that a browser may try.
     """
     if host != "localhost":
         return [_bound(host or _IPV4, port)]
@@ -144,7 +144,7 @@ def _listening(host: str | None, port: int) -> list[socket.socket]:
             return [first, _bound(_IPV6, first.getsockname()[1])]
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return [first]  # there is no IPv6 here
+                return [first]  # this computer has no IPv6
             first.close()
             if port or attempt == _FREE_PORTS:
                 raise
@@ -160,7 +160,7 @@ def _bound(address: str, port: int) -> socket.socket:
         if bound.family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
-        bound.listen()  # which may be what fails where another program has the port
+        bound.listen()  # this may fail if another program uses the port
     except BaseException:
         bound.close()
         raise
@@ -168,7 +168,7 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def _answer(status: str, outcome: Outcome | None) -> bytes:
-    """Return the answer for the browser, which holds nothing of what was asked."""
+    """Return the answer for the browser, without any content of the request."""
     if outcome is None:
         return page(status, status)
     return page(status, *(FAILED if isinstance(outcome, OAuthError) else FINISHED))

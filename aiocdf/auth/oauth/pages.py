@@ -12,17 +12,17 @@ from typing import Final
 __all__ = ["FAILED", "FINISHED", "page"]
 
 #: Title and text.
-FINISHED: Final = ("All done here", "Your program goes on with your sign-in. You can close this page.")
+FINISHED: Final = ("All done here", "Your program continues with your sign-in. You can close this page.")
 FAILED: Final = ("Not signed in", "Your program says why. You can close this page.")
 
 
 def page(status: str, title: str, text: str = "") -> bytes:
-    """Return an answer with a page that no cache keeps, and that loads and tells nothing else.
+    """Return an answer with a page that is not cached, and that loads nothing and sends no referrer.
 
     Args:
         status: The code and reason of the status line.
-        title: Our own text, as is `text`; nothing that came from outside.
-        text: What is below the title.
+        title: Fixed text, as is `text`; nothing that came from outside.
+        text: The text below the title.
     """
     template, style, style_hash = _files()
     body = template.substitute(style=style, title=title, text=text).encode()

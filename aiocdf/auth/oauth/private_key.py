@@ -33,7 +33,7 @@ def import_key(pem: Secret) -> RSAKey | ECKey | OKPKey:
         if key.is_private:
             return key
     raise ConfigError(
-        "client_secret is no private key: private_key_jwt takes an RSA, EC or Ed25519 key as unencrypted PEM text."
+        "client_secret is not a private key: private_key_jwt takes an RSA, EC or Ed25519 key as unencrypted PEM text."
     )
 
 

@@ -20,19 +20,19 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class DevicePrompt:
-    """What a user is told, who signs in on another device."""
+    """What to show to a user who signs in on another device."""
 
     #: What to enter there.
     user_code: str
     #: The page to open.
     verification_uri: str
-    #: The same page with the code in it, such as for a QR code; None where the provider has none.
+    #: The same page with the code in it, such as for a QR code; None if the provider does not have one.
     verification_uri_complete: str | None = None
-    #: Seconds that the code is good for.
+    #: The lifetime of the code, in seconds.
     expires_in: float
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Return it as a sentence."""
         return f"To sign in, open {self.verification_uri} and enter the code {self.user_code}"
 
 
@@ -44,20 +44,20 @@ async def notify(callback: Callable[[T], object], value: T) -> None:
 
 
 def print_prompt(prompt: DevicePrompt) -> None:
-    """Tell the user on the terminal."""
-    print(prompt, file=sys.stderr, flush=True)  # noqa: T201 - where there is nothing but a terminal
+    """Print what to do to stderr."""
+    print(prompt, file=sys.stderr, flush=True)  # noqa: T201 - the default for programs on a terminal
 
 
 def print_url(url: str) -> None:
-    """Tell the user on the terminal."""
+    """Print the address to stderr."""
     print(f"To sign in, open {url}", file=sys.stderr, flush=True)  # noqa: T201 - see above
 
 
 async def open_browser(url: str) -> bool:
-    """Open *url* in the user's browser; tell whether there is one.
+    """Open *url* in the user's browser; return whether that worked.
 
-    Some browsers return only when they are closed. So this is a daemon thread of its own: one of the event loop's pool
-    would keep the process from ending.
+    Some browser commands return only when the browser is closed. This uses a daemon thread, because a thread of the
+    event loop's pool would keep the process from exiting.
     """
     import webbrowser  # needed by few, and not at the start
 

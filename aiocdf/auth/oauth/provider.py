@@ -28,29 +28,29 @@ _ADVICE = "Check issuer or IDP_DISCOVERY_URL."
 
 @attrs.frozen(kw_only=True)
 class Provider:
-    """Where an identity provider is asked for what."""
+    """The endpoints of an identity provider."""
 
     token_url: str = attrs.field(repr=shown_url)
     authorize_url: str | None = attrs.field(default=None, repr=shown_url)
     device_url: str | None = attrs.field(default=None, repr=shown_url)
     revoke_url: str | None = attrs.field(default=None, repr=shown_url)
-    #: Its name, where it is known; the answer to a sign-in that bears another is refused (RFC 9207).
+    #: Its name, if known; an answer to a sign-in with another name is rejected (RFC 9207).
     issuer: str | None = None
-    #: It puts its name into the answer to a sign-in, so that one without is refused.
+    #: It puts its name into the answer to a sign-in, so an answer without a name is rejected.
     names_itself: bool = False
-    #: It takes code challenges by S256, as far as it says.
+    #: It supports code challenges with S256, unless it says otherwise.
     takes_s256: bool = True
 
 
 async def discover(issuer: str, transport: Transport) -> Provider:
-    """Ask a provider for its addresses (OpenID Connect Discovery 1.0; else RFC 8414).
+    """Read the addresses of a provider (OpenID Connect Discovery 1.0; else RFC 8414).
 
     Args:
-        issuer: Its name, which is also where to ask.
+        issuer: Its name, which is also the base of the document's address.
         transport: What sends requests.
 
     Raises:
-        OAuthError: There is no such document, or it is somebody else's.
+        OAuthError: There is no such document, or it is of another issuer.
         AuthError: The provider could not be reached.
         ConfigError: One of its addresses is plain http and not loopback.
     """
@@ -81,7 +81,7 @@ def _read_document(response: Response, *, what: str, asked_at_wall: float) -> Ma
         return refusal(response.status, document, what, advice=_ADVICE)
     if document:
         return document
-    came = "an HTML page, no JSON" if is_html(response) else "no such document"
+    came = "an HTML page, not JSON" if is_html(response) else "no such document"
     return OAuthError(f"{what}: the answer is {came}. {_ADVICE}", status=response.status)
 
 
@@ -90,12 +90,12 @@ def _read(document: Mapping[str, Any], issuer: str) -> Provider:
     name = document.get("issuer")
     if isinstance(name, str) and "{" in name:
         raise OAuthError(
-            f"the discovery document of issuer {issuer} is a template for many tenants: it is of issuer {name!r}. Give the"
-            " issuer of your own tenant, with its id in place of a name such as 'common' or 'organizations'."
+            f"the discovery document of issuer {issuer} is a template for many tenants: its issuer is {name!r}. Give the"
+            " issuer of your own tenant, with its id instead of a name such as 'common' or 'organizations'."
         )
     # A slash at the end more or less is a slip of the pen, and leads to the same document.
     if not isinstance(name, str) or name.rstrip("/") != issuer.rstrip("/"):
-        raise OAuthError(f"the discovery document of issuer {issuer} is of issuer {name!r}. Give that as the issuer.")
+        raise OAuthError(f"the discovery document of issuer {issuer} has the issuer {name!r}. Give that as the issuer.")
     methods = document.get("code_challenge_methods_supported")
     token_url = _endpoint(document, "token_endpoint")
     if token_url is None:
@@ -112,7 +112,7 @@ def _read(document: Mapping[str, Any], issuer: str) -> Provider:
 
 
 def _endpoint(document: Mapping[str, Any], name: str) -> str | None:
-    """Return an address as it is given there, if what is sent to it is safe."""
+    """Return an address of the document, if it is safe to send secrets to it."""
     url = document.get(name)
     if not isinstance(url, str):
         return None

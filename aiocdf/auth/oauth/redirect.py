@@ -24,11 +24,11 @@ def read_redirect(query: str, *, state: str, provider: Provider) -> Secret | OAu
 
     Args:
         query: What the redirect has behind its question mark.
-        state: The state of our own request.
+        state: The state of this client's request.
         provider: Whom it should come from.
 
     Returns:
-        The code; what went wrong with this sign-in; or None where the redirect is none of this sign-in's.
+        The code; the error of this sign-in; or None if the redirect belongs to another sign-in.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
@@ -42,14 +42,14 @@ def read_redirect(query: str, *, state: str, provider: Provider) -> Secret | OAu
 
 
 def _mix_up(answer: Mapping[str, str], provider: Provider) -> OAuthError | None:
-    """Refuse the answer of another provider than the one that was asked (RFC 9207 section 2.4)."""
+    """Reject an answer from another provider (RFC 9207 section 2.4)."""
     name = answer.get("iss")
     if name is None and not provider.names_itself:
         return None
     if provider.issuer is None or name == provider.issuer:
         return None
     return OAuthError(
-        f"the answer to the sign-in is from {clean(name) or 'nobody by name'}, not from {provider.issuer}. Do not sign in there again."
+        f"the answer to the sign-in is from {clean(name) or 'an unnamed provider'}, not from {provider.issuer}. Do not sign in there again."
     )
 
 

@@ -46,11 +46,11 @@ class ClientIdentity:
     secret: Secret | None = None
     #: `none`, `client_secret_post`, `client_secret_basic` or `private_key_jwt`.
     method: str = "none"
-    #: What the header of a signed assertion says beside its algorithm.
+    #: The header of a signed assertion, without its algorithm.
     key_header: Mapping[str, str] = attrs.field(factory=dict)
 
 
-@hide_arguments  # and with them what is made of them: frames of the builders hold bare secrets
+@hide_arguments  # also of what they call: frames of the builders hold bare secrets
 def token_request(
     token_url: str,
     client: ClientIdentity,
@@ -65,15 +65,15 @@ def token_request(
 
     Args:
         token_url: The token endpoint.
-        client: Who asks.
-        grant_type: What is traded for a token.
-        scope: Scopes, parted by spaces; empty for none.
+        client: The application.
+        grant_type: What is exchanged for a token.
+        scope: Scopes, separated by spaces; empty for none.
         code: The authorization code, if one is traded.
-        secrets: Further form fields that nobody is to see.
+        secrets: Further form fields that must stay secret.
         more: Further form fields. A name may come more than once.
     """
     # Fields go in as a body: as keywords they would collide with Authlib's own arguments and could not repeat.
-    # Headers of our own, because Authlib's default is one dict for the whole process, into which Basic writes the secret.
+    # New headers, because Authlib's default is one dict for the whole process, into which Basic writes the secret.
     request: Request = _builder(client).fetch_token(
         token_url,
         grant_type=grant_type,
@@ -100,11 +100,11 @@ def authorization_url(
 
     Args:
         authorize_url: The authorization endpoint.
-        client: Who asks.
-        redirect_uri: Where the answer goes.
-        scope: Scopes, parted by spaces; empty for none.
-        state: What tells the answer to this request from others.
-        verifier: What proves with the token request that it comes from whoever made this one.
+        client: The application.
+        redirect_uri: Where the browser is redirected.
+        scope: Scopes, separated by spaces; empty for none.
+        state: Identifies the answer to this request.
+        verifier: Proves, with the token request, that the same client made both requests (PKCE).
         more: Further parameters. A name may come more than once.
     """
     url, _ = _builder(client).create_authorization_url(
@@ -169,7 +169,7 @@ def _sign_with_key(builder: _RequestBuilder, client: ClientIdentity) -> None:
 
     from aiocdf.auth.oauth.private_key import algorithm_of, import_key
 
-    assert client.secret is not None  # noqa: S101 - whoever names the method has a key
+    assert client.secret is not None  # noqa: S101 - this method requires a key
     builder.client_secret = key = import_key(client.secret)
     builder.register_client_auth_method(
         PrivateKeyJWT(

@@ -32,7 +32,7 @@ TIME_LIMIT = 30.0
 _FIRST_LIMIT = 4.0
 #: Seconds that the first wait takes at most.
 _BASE = 1.0
-#: Bytes of an answer, after decompression: hundreds of times what a provider has to say.
+#: The largest accepted answer in bytes after decompression: hundreds of times a usual one.
 _LARGEST = 256 * 1024
 #: Characters of a text in an answer: more than an error quotes of it.
 _QUOTED = 4000
@@ -49,7 +49,7 @@ class Reader(Protocol[T_co]):
 
         Args:
             response: The answer, whatever its status.
-            what: What was asked for, for the error's message.
+            what: What was requested, for the error's message.
             asked_at_wall: Wall time in seconds, just before the request was sent.
         """
 
@@ -64,14 +64,14 @@ async def send_token_request(
 ) -> T_co:
     """Send a request and read the answer.
 
-    It is sent again when there was no answer, and after a 429 or 5xx, within half a minute for all attempts together.
+    It is sent again if there was no answer, and after a 429 or 5xx. All attempts together take at most half a minute.
 
     Args:
         request: A request to an identity provider.
         transport: What sends it.
-        read: What makes something of the answer.
-        attempts: How often it may be sent in all.
-        first_limit: Seconds for the first attempt; `TIME_LIMIT` where its answer may hold what another would not.
+        read: Reads the answer.
+        attempts: The maximum number of attempts.
+        first_limit: Seconds for the first attempt; `TIME_LIMIT` if its answer must not be lost.
 
     Raises:
         OAuthError: The provider refused.
@@ -95,7 +95,7 @@ async def send_token_request(
 async def _send_until(
     request: Request, transport: Transport, read: Callable[..., T | AuthError], attempts: int, give_up_at: float
 ) -> T | AuthError:
-    """Send until an attempt is the last; an error is returned, for a caller that is late must not find it in a context."""
+    """Send until an attempt is the last; an error is returned, so that it is not the context of a later timeout error."""
     for attempt in count(1):
         asked_at_wall = _clock.wall()
         response = await _send(request, transport)
@@ -114,16 +114,16 @@ async def _send_until(
 def _read(
     response: Response, request: Request, read: Callable[..., T | AuthError], asked_at_wall: float
 ) -> T | AuthError:
-    """Read an answer first without the secrets that were sent: an error cuts what it quotes, and a part could remain."""
+    """Read an answer, first without the sent secrets: an error shortens quotes, and a part of a secret could remain."""
     outcome = read(_concealed(response, request.secrets), asked_at_wall=asked_at_wall)
     return outcome if isinstance(outcome, AuthError) else read(response, asked_at_wall=asked_at_wall)
 
 
 def _concealed(response: Response, secrets: Iterable[Secret]) -> Response:
-    """Return an answer without the secrets that it repeats."""
+    """Return an answer without the sent secrets that it repeats."""
     answer = json_object(response.body)
     if not answer:
-        return response  # which no error quotes
+        return response  # errors do not quote it
     shown = {
         name: redact(value[:_QUOTED], secrets) if isinstance(value, str) else value for name, value in answer.items()
     }
@@ -131,7 +131,7 @@ def _concealed(response: Response, secrets: Iterable[Secret]) -> Response:
 
 
 async def _send(request: Request, transport: Transport) -> Response | AuthError:
-    """Send once; what goes wrong is returned."""
+    """Send once; an error is returned."""
     try:
         return await transport.send(request)
     except TransportError as error:

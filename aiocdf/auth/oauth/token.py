@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessToken", "clean", "is_sendable", "json_object", "read_seconds", "read_token_response", "refusal"]
 
-#: Seconds that a token is used when its issuer does not say for how long it is good.
+#: The assumed lifetime of a token in seconds if its issuer does not say.
 _ASSUMED_LIFE = 300.0
-# RFC 6750 section 2.1 allows less, but issuers know best; what matters is that it stays one word of a header.
+# RFC 6750 section 2.1 allows fewer characters, but it is enough that the token is one word of a header.
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _SUCCESS = range(200, 300)
 _NO_ENDPOINT = "Check that token_url is of an OAuth 2.0 token endpoint."
@@ -42,19 +42,19 @@ _ADVICE = {
 
 @attrs.frozen(kw_only=True)
 class AccessToken:
-    """An access token and how long it is good for."""
+    """An access token and its lifetime."""
 
     secret: Secret
-    #: Loop time and wall time in seconds, just before the token was asked for.
+    #: Loop time and wall time in seconds, just before the token was requested.
     asked_at: float
     asked_at_wall: float
-    #: Age in seconds from which a new one is fetched ahead of need.
+    #: Age in seconds from which a new one is fetched in the background.
     renew_after: float = math.inf
     #: Age in seconds from which it is not used any more.
     stale_after: float = math.inf
     #: Age in seconds at which it expires.
     life: float = math.inf
-    #: What gets the next one, where a user signed in and the provider gave one.
+    #: The refresh token, if a user signed in and the provider issued one.
     refresh_token: Secret | None = None
 
     @classmethod
@@ -68,19 +68,19 @@ class AccessToken:
         renew_in: float | None = None,
         refresh_token: Secret | None = None,
     ) -> AccessToken:
-        """Make one that lives *life* seconds, with margins that scale so that short lives work too.
+        """Make a token that lives *life* seconds, with margins that scale with its life.
 
         Args:
             secret: The token.
             life: Seconds from *asked_at* to its expiry.
-            asked_at: Loop time in seconds, just before it was asked for.
+            asked_at: Loop time in seconds, just before it was requested.
             asked_at_wall: Wall time in seconds at the same moment.
-            renew_in: Seconds after which its issuer wants it renewed, if it says so.
-            refresh_token: What gets the next one.
+            renew_in: Seconds after which its issuer wants it renewed; None if it does not say.
+            refresh_token: The refresh token, if there is one.
         """
         stale_after = life - min(10.0, 0.05 * life)
         margin = min(60.0, 0.25 * life)
-        # However early its issuer wants it renewed, not with each call.
+        # Never renew with each call, however early the issuer wants it.
         renew_after = life - margin if renew_in is None else max(renew_in, margin)
         return cls(
             secret=secret,
@@ -93,12 +93,12 @@ class AccessToken:
         )
 
     def age(self, now: float, wall: float) -> float:
-        """Return its age in seconds by the clock that saw more: one stops while a laptop sleeps, the other jumps."""
+        """Return the larger of two ages in seconds: one clock stops while a laptop sleeps, the other may be set back."""
         return max(now - self.asked_at, wall - self.asked_at_wall)
 
     @property
     def expires_at(self) -> float:
-        """Seconds since 1970 at which it expires; infinity where that is not known."""
+        """Seconds since 1970 at which it expires; infinity if unknown."""
         return self.asked_at_wall + self.life
 
 
@@ -107,13 +107,13 @@ def read_token_response(
 ) -> AccessToken | OAuthError:
     """Read a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 
-    An error is returned, not raised: its traceback must not hold this function's locals, which have the token.
+    An error is returned, not raised: the locals here hold the token, and must not be in a traceback.
 
     Args:
-        response: The answer, whatever its status; a token is taken with any status of success.
-        what: What was asked for, for the error's message.
+        response: The answer, with any status; a token is accepted with any success status.
+        what: What was requested, for the error's message.
         asked_at_wall: Wall time in seconds, just before the request was sent.
-        proven: The endpoint has given tokens before, so that the trouble passes if a page came in place of its answer.
+        proven: The endpoint has issued tokens before, so an HTML page instead of its answer is temporary trouble.
     """
     answer = json_object(response.body)
     if response.status not in _SUCCESS or answer.get("error"):
@@ -140,7 +140,7 @@ def _access_token(answer: Mapping[str, Any], asked_at: float, asked_at_wall: flo
 
 
 def _fault(answer: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with an answer of success, by the name of the member; its value may be a token."""
+    """Return what is wrong with a success answer, without values, which may be tokens; None if nothing is."""
     token, kind, life = (answer.get(name) for name in ("access_token", "token_type", "expires_in"))
     if token is None:
         return "has no access_token"
@@ -156,7 +156,7 @@ def _fault(answer: Mapping[str, Any]) -> str | None:
 
 
 def _came(response: Response) -> str:
-    """Say what came in place of an OAuth answer."""
+    """Return what came instead of an OAuth answer."""
     if is_html(response):
         return "an HTML page"
     if not response.body.strip():
@@ -171,13 +171,13 @@ def _came(response: Response) -> str:
 
 
 def read_seconds(value: object) -> float | None:
-    """Return a positive, finite number of seconds from what issuers send as one; None for all else."""
+    """Return a positive, finite number of seconds from a value in an answer; None for anything else."""
     seconds = _number(value)
     return seconds if seconds is not None and 0 < seconds < math.inf else None
 
 
 def _number(value: object) -> float | None:
-    """Return a number from what issuers send as one; None for all else."""
+    """Return a number from a value in an answer, which may be text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -188,17 +188,17 @@ def _number(value: object) -> float | None:
 
 
 def is_sendable(token: str) -> bool:
-    """Tell whether the token can stand in a header: one word of visible ASCII."""
+    """Return whether the token is valid in a header: one word of visible ASCII."""
     return _SENDABLE.fullmatch(token) is not None
 
 
 def clean(text: object) -> str | None:
-    """Return another party's text as one short line without control characters; None if there is none."""
+    """Return foreign text as one short line without control characters; None if it has none."""
     return (one_line(text) or None) if isinstance(text, str) else None
 
 
 def json_object(body: bytes) -> Mapping[str, Any]:
-    """Return the JSON object in *body*, or an empty one; its numbers are floats, so that none is too long."""
+    """Return the JSON object in *body*, or an empty one; numbers are floats, so none has too many digits."""
     try:
         answer = json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
@@ -209,14 +209,14 @@ def json_object(body: bytes) -> Mapping[str, Any]:
 def refusal(
     status: int, answer: Mapping[str, Any], what: str, *, advice: str | None = None, came: str | None = None
 ) -> OAuthError:
-    """Say what the provider refused and what to do about it.
+    """Return the error for a refusal: what the provider refused, and what to do.
 
     Args:
         status: The HTTP status.
         answer: The JSON object in the answer, or an empty one.
-        what: What was asked for.
-        advice: What to do, unless the error code or the status tells.
-        came: What kind of answer came, where it is none of OAuth.
+        what: What was requested.
+        advice: What to do if neither error code nor status shows it.
+        came: What kind of answer came, if it is not an OAuth answer.
     """
     error, description = clean(answer.get("error")), clean(answer.get("error_description"))
     reason = " - ".join(part for part in (error, description) if part) or _unexplained(came)
@@ -229,24 +229,24 @@ def refusal(
 
 
 def _unexplained(came: str | None) -> str:
-    """Say that there is no error code, and who may have answered."""
+    """Return the reason of a refusal without an error code."""
     if came in (None, "empty"):
         return "no OAuth error code in the answer"
-    return f"no OAuth error code, but {came}: a web page or a gateway answered in place of the identity provider"
+    return f"no OAuth error code, but {came}: a web page or a gateway answered instead of the identity provider"
 
 
 def _advice(status: int, advice: str | None) -> str:
-    """Say what to do when there is no error code that tells."""
+    """Return what to do if no error code shows it."""
     match status:
         case 429:
-            return "The identity provider asks for fewer requests: try again later."
+            return "The identity provider limits the request rate: try again later."
         case _ if status >= 500:
             return "The identity provider is failing: try again later."
         case _ if advice:
             return advice
-        case 401 | 403:  # some providers answer a wrong secret so, with an empty body
+        case 401 | 403:  # some providers answer a wrong secret this way, with an empty body
             return _ADVICE["invalid_client"]
         case _ if 300 <= status < 400:
-            return "Redirects are not followed, for they would take the secret along: set token_url to its target."
+            return "Redirects are not followed, because they would receive the secret: set token_url to its target."
         case _:
             return "Check token_url, client_id and scopes."

@@ -1,1 +1,1 @@
-"""Token stores: where the sign-ins of users are kept."""
+"""Token stores, which keep the sign-ins of users."""

@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryTokenStore", "TokenStore", "wait_for_turn"]
 
-#: Seconds to wait for others who hold the lock, which is more than a token request may take; and between two tries.
+#: Seconds to wait for the lock, which is longer than a token request may take; and the first and last pause between tries.
 _PATIENCE, _PAUSE, _LONGEST_PAUSE = 45.0, 0.01, 0.25
 
 
 @runtime_checkable
 class TokenStore(Protocol):
-    """Keeps a text for each sign-in, under a key that says nothing of it.
+    """Keeps a text for each sign-in, under a key that reveals nothing about it.
 
-    The texts hold tokens: whoever reads them can act as the user. `save` and `delete` are called with the lock held.
+    The texts hold tokens: anyone who reads them can act as the user. `save` and `delete` are called with the lock held.
     """
 
     async def load(self, key: str) -> Secret | None:
-        """Return what is kept under *key*; None for nothing."""
+        """Return the text under *key*; None if there is none."""
 
     async def save(self, key: str, text: Secret) -> None:
-        """Keep *text* under *key*, so that it is there when this returns, whatever happens next."""
+        """Keep *text* under *key*; when this returns, it is stored for good."""
 
     async def delete(self, key: str) -> None:
-        """Forget what is kept under *key*, if there is anything."""
+        """Delete the text under *key*, if there is one."""
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Keep everyone else who shares this store from renewing the sign-in under *key*.
+        """Prevent other users of this store from renewing the sign-in under *key*.
 
         Raises:
-            AuthError: Another one holds it for too long.
+            AuthError: Another one holds the lock for too long.
         """
 
 
@@ -53,7 +53,7 @@ class MemoryTokenStore:
         self._lock = threading.Lock()  # and not asyncio's, which belongs to one event loop
 
     async def load(self, key: str) -> Secret | None:
-        """Return what is kept under *key*; None for nothing."""
+        """Return the text under *key*; None if there is none."""
         return self._texts.get(key)
 
     async def save(self, key: str, text: Secret) -> None:
@@ -61,7 +61,7 @@ class MemoryTokenStore:
         self._texts[key] = text
 
     async def delete(self, key: str) -> None:
-        """Forget what is kept under *key*."""
+        """Delete the text under *key*."""
         self._texts.pop(key, None)
 
     @contextlib.asynccontextmanager
@@ -69,7 +69,7 @@ class MemoryTokenStore:
         """Keep other clients from renewing a sign-in.
 
         Raises:
-            AuthError: Another one holds it for too long.
+            AuthError: Another one holds the lock for too long.
         """
         await wait_for_turn(lambda: self._lock.acquire(blocking=False))
         try:
@@ -79,10 +79,10 @@ class MemoryTokenStore:
 
 
 async def wait_for_turn(take: Callable[[], bool]) -> None:
-    """Try to take a lock until it is ours, without ever blocking the event loop.
+    """Try to take a lock until it succeeds, without blocking the event loop.
 
     Args:
-        take: Takes the lock if it is free, at once; tells whether it did.
+        take: Takes the lock if it is free, without waiting; returns whether it did.
 
     Raises:
         AuthError: It was not free in time.

@@ -1,4 +1,4 @@
-"""The token store that keeps sign-ins in files, which only their owner can read."""
+"""The token store that keeps sign-ins in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["FileTokenStore"]
 
 _log = logging.getLogger(__name__)
 
-# Without O_NONBLOCK, opening a FIFO would wait for somebody at its other end.
+# Without O_NONBLOCK, opening a FIFO would wait for its other end.
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _LOCKED = os.O_RDWR | os.O_CREAT
 
@@ -43,12 +43,12 @@ T = TypeVar("T")
 
 
 class FileTokenStore:
-    """Keeps each sign-in in a file of its own, for all processes of one user on one computer.
+    """Keeps each sign-in in its own file, for all processes of one user on one computer.
 
-    A file is replaced as a whole, or not at all. One that others could read counts as missing.
+    A file is replaced atomically. A file that other users could read counts as missing.
 
     Args:
-        directory: Where; by default `aiocdf` in the user's state directory: `$XDG_STATE_HOME` or `~/.local/state` on
+        directory: Where to keep them; by default `aiocdf` in the user's state directory: `$XDG_STATE_HOME` or `~/.local/state` on
             Linux, `~/Library/Application Support` on macOS, `%LOCALAPPDATA%` on Windows. It is made with mode 0700.
     """
 
@@ -56,15 +56,15 @@ class FileTokenStore:
         self._directory = _state_directory() if directory is None else Path(directory)
 
     def __repr__(self) -> str:
-        """Tell where it is."""
+        """Show the directory."""
         return f"FileTokenStore({str(getattr(self, '_directory', ''))!r})"
 
     async def load(self, key: str) -> Secret | None:
-        """Return what is kept under *key*; None for nothing.
+        """Return the text under *key*; None if there is none.
 
         Raises:
-            AuthError: The file cannot be read.
-            ConfigError: The directory is not its owner's alone.
+            AuthError: The file is not readable.
+            ConfigError: Other users can use the directory.
         """
         return await self._in_thread(_read, self._file(key))
 
@@ -72,25 +72,25 @@ class FileTokenStore:
         """Keep *text* under *key*.
 
         Raises:
-            AuthError: The file cannot be written.
+            AuthError: Writing the file failed.
         """
         await self._in_thread(_write, self._file(key), text)
 
     async def delete(self, key: str) -> None:
-        """Forget what is kept under *key*.
+        """Delete the text under *key*.
 
         Raises:
-            AuthError: The file cannot be removed.
+            AuthError: Deleting the file failed.
         """
         await self._in_thread(lambda: self._file(key).unlink(missing_ok=True))
 
     @contextlib.asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:
-        """Keep everyone else from renewing the sign-in under *key*, in other processes too.
+        """Prevent other clients and processes from renewing the sign-in under *key*.
 
         Raises:
-            AuthError: Another one holds it for too long, or the directory cannot be used.
-            ConfigError: The directory is not its owner's alone.
+            AuthError: Another one holds the lock for too long, or the directory is not usable.
+            ConfigError: Other users can use the directory.
         """
         await self._in_thread(_make_private, self._directory)
         async with contextlib.AsyncExitStack() as stack:
@@ -102,7 +102,7 @@ class FileTokenStore:
         return self._directory / f"{key}.json"
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        """Do what may block in a thread, and to its end."""
+        """Run a blocking function in a thread, to its end even if cancelled."""
         with self._reported():
             return await finished(asyncio.to_thread(function, *arguments))
 
@@ -129,11 +129,11 @@ def _read(path: Path) -> Secret | None:
 
 
 def _open_file(path: Path, flags: int) -> int:
-    """Open a file, and nothing else that may bear its name.
+    """Open a regular file, and nothing else of that name.
 
     Raises:
         AuthError: It is a directory, a device or a FIFO.
-        OSError: It cannot be opened.
+        OSError: Opening it failed.
     """
     descriptor = os.open(path, flags | _SAFELY, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -143,7 +143,7 @@ def _open_file(path: Path, flags: int) -> int:
 
 
 def _write(path: Path, text: Secret) -> None:
-    """Replace the file at once; the lock is held, so that nobody else writes here."""
+    """Replace the file atomically; the lock is held, so no other process writes here."""
     draft = path.with_suffix(".tmp")
     draft.unlink(missing_ok=True)  # of a process that was killed
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, stat.S_IRUSR | stat.S_IWUSR)
@@ -156,11 +156,11 @@ def _write(path: Path, text: Secret) -> None:
 
 @contextlib.asynccontextmanager
 async def _file_lock(path: Path) -> AsyncIterator[None]:
-    """Hold the lock on a file, which is made if it is not there and stays; the system lets go of it with the process.
+    """Hold the lock on a file, which is created if missing and stays; the system releases it when the process ends.
 
     Raises:
-        AuthError: Another process, or another client of this one, holds it for too long.
-        OSError: The file cannot be opened.
+        AuthError: Another process, or another client of this one, holds the lock for too long.
+        OSError: Opening the file failed.
     """
     with await finished(asyncio.to_thread(lambda: os.fdopen(_open_file(path, _LOCKED), "wb", buffering=0))) as file:
         await wait_for_turn(lambda: _try_lock(file.fileno()))  # tried without waiting, so not worth a thread
@@ -176,7 +176,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _state_directory() -> Path:
-    """Return our directory among those of the user: one that stays on this computer and is no part of a backup by habit."""
+    """Return the directory for aiocdf's state: it stays on this computer, and backups usually skip it."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "aiocdf"
     if sys.platform == "darwin":
@@ -185,30 +185,28 @@ def _state_directory() -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Make a directory that is its owner's alone, and so each above it that is missing, or check the one that is there.
+    """Make a private directory, and private missing parents, or check an existing one.
 
     Raises:
         ConfigError: It is a link, another user's, or open to others.
-        OSError: It cannot be made.
+        OSError: Making it failed.
     """
     for missing in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
         with contextlib.suppress(FileExistsError):  # another process was faster
             missing.mkdir(mode=0o700)
-            missing.chmod(0o700)  # where the umask has taken the owner's own rights away
+            missing.chmod(0o700)  # in case the umask removed the owner's rights
     _check_private(directory)
 
 
 def _check_private(directory: Path) -> None:
-    """See to it that a directory is its owner's alone.
+    """Check that only the owner can use a directory.
 
     Raises:
         ConfigError: It is a link, another user's, or open to others.
-        FileNotFoundError: There is none.
+        FileNotFoundError: It does not exist.
     """
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(f"{directory} is not a directory. Sign-ins are kept in a directory of their own.")
+        raise ConfigError(f"{directory} is not a directory. Sign-ins need their own directory.")
     if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
-        raise ConfigError(
-            f"{directory} is open to other users, and sign-ins are to be kept in it: chmod 700 {directory}"
-        )
+        raise ConfigError(f"{directory} is open to other users, so sign-ins are not safe in it: chmod 700 {directory}")

@@ -17,9 +17,9 @@ __all__ = ["KeyringTokenStore"]
 
 
 class KeyringTokenStore:
-    """Keeps sign-ins in the operating system's keyring, by the package `keyring`: `pip install 'aiocdf[keyring]'`.
+    """Keeps sign-ins in the operating system's keyring, with the package `keyring`: `pip install 'aiocdf[keyring]'`.
 
-    Where there is no keyring, as on most servers, nothing is kept anywhere else instead: it is an error.
+    Without a keyring, as on most servers, it raises an error and stores nothing.
 
     Args:
         service: The name under which the keyring shows them.
@@ -29,10 +29,10 @@ class KeyringTokenStore:
         self._service = service
 
     async def load(self, key: str) -> Secret | None:
-        """Return what is kept under *key*; None for nothing.
+        """Return the text under *key*; None if there is none.
 
         Raises:
-            AuthError: The keyring cannot be read.
+            AuthError: The keyring is not readable.
         """
         text = await self._call("get_password", key)
         return None if text is None else Secret(text)
@@ -41,29 +41,31 @@ class KeyringTokenStore:
         """Keep *text* under *key*.
 
         Raises:
-            AuthError: The keyring cannot be written.
+            AuthError: The keyring is not writable.
         """
         await self._call("set_password", key, text)
 
     async def delete(self, key: str) -> None:
-        """Forget what is kept under *key*.
+        """Delete the text under *key*.
 
         Raises:
-            AuthError: The keyring cannot be written.
+            AuthError: The keyring is not writable.
         """
         if await self.load(key) is not None:
             await self._call("delete_password", key)
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Keep everyone else from renewing the sign-in under *key*, in other processes too: by a file, for keyrings have no locks.
+        """Prevent other clients and processes from renewing the sign-in under *key*.
+
+        Keyrings have no locks, so the lock is a file.
 
         Raises:
-            AuthError: Another one holds it for too long, or there can be no such file.
+            AuthError: Another one holds the lock for too long, or making the file failed.
         """
         return FileTokenStore().lock(key)
 
     async def _call(self, name: str, key: str, *more: Secret) -> Any:
-        """Call the keyring in a thread, for it may ask the user for a password."""
+        """Call the keyring in a thread, because it may ask the user for a password."""
         outcome = await finished(asyncio.to_thread(_call, name, self._service, key, *more))
         if isinstance(outcome, Exception):
             raise outcome
@@ -78,5 +80,5 @@ def _call(name: str, service: str, key: str, *more: Secret) -> Any:
         return ConfigError("KeyringTokenStore needs the package keyring: pip install 'aiocdf[keyring]'")
     try:
         return getattr(keyring, name)(service, key, *(text.reveal() for text in more))
-    except Exception as error:  # noqa: BLE001 - each of its back ends has errors of its own
+    except Exception as error:  # noqa: BLE001 - each back end has its own errors
         return AuthError(f"the keyring failed: {type(error).__name__}. Is there one, and is it unlocked?")

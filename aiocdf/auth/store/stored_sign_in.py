@@ -23,7 +23,7 @@ class StoredSignIn:
     """The tokens of one sign-in, as a token store keeps them."""
 
     token: AccessToken
-    #: Where the refresh token came from, and the only place that it is ever sent to.
+    #: Where the refresh token came from; it is sent to this address only.
     token_url: str = attrs.field(repr=shown_url)
 
     def text(self) -> Secret:
@@ -44,7 +44,7 @@ class StoredSignIn:
 
     @classmethod
     def read(cls, text: Secret) -> StoredSignIn | None:
-        """Read what was kept; None where it is nothing that was kept by us."""
+        """Read a stored text; None if it is not one of ours."""
         return _stored_sign_in(json_object(text.reveal().encode()))
 
 
@@ -59,7 +59,7 @@ def _stored_sign_in(kept: Mapping[str, Any]) -> StoredSignIn | None:
         token=AccessToken.lasting(
             Secret(access_token),
             life,
-            # Made in the future: the clock was set back, so that nobody knows how old it is.
+            # Made in the future: the clock was set back, so its age is unknown.
             asked_at=_clock.monotonic() - (age if age >= 0 else life),
             asked_at_wall=asked_at,
             renew_in=read_seconds(kept.get("renew_after")),

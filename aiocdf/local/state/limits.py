@@ -14,7 +14,7 @@ __all__ = ["Limits"]
 
 def _whole(_: object, limit: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"limit {limit.name} must be a whole number of 0 or more, not {value!r}")
+        raise ConfigError(f"limit {limit.name} must be a whole number of at least 0, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)

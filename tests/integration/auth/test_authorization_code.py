@@ -206,7 +206,7 @@ async def test_answer_without_a_name(provider, transport) -> None:
     provider.document["authorization_response_iss_parameter_supported"] = True
     provider.redirect = {"iss": None}
 
-    with pytest.raises(OAuthError, match="nobody by name"):
+    with pytest.raises(OAuthError, match="an unnamed provider"):
         await person(provider).fetch(transport)
 
 

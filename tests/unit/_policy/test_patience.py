@@ -69,7 +69,7 @@ def test_the_shorter_patience_holds(usual, connect, seconds) -> None:
     assert Patience(usual=usual, connect=connect).seconds(ConnectError("no route")) == seconds
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(10.4, "for 10 s at most"), (math.inf, "for ever")])
+@pytest.mark.parametrize(("seconds", "words"), [(10.4, "for at most 10 s"), (math.inf, "without limit")])
 def test_span(seconds, words) -> None:
     """A span of time is said in words, also one without an end."""
     assert span(seconds) == words

@@ -48,7 +48,7 @@ async def test_slash_at_the_end(issuer, name, script) -> None:
 @pytest.mark.parametrize("name", ["https://evil.test", "https://idp.test", "http://idp.test/tenant", None, 7])
 async def test_document_of_another_issuer(name, script) -> None:
     """Statement 6: a document that is of another issuer than the one that was asked is refused."""
-    with pytest.raises(OAuthError, match=f"the discovery document of issuer {ISSUER} is of issuer"):
+    with pytest.raises(OAuthError, match=f"issuer {ISSUER}"):
         await discover(ISSUER, script(DOCUMENT | {"issuer": name}))
 
 
@@ -91,7 +91,7 @@ async def test_no_document(answer, script) -> None:
 
 async def test_page_instead_of_a_document(script) -> None:
     """A web page by status 200 is no refusal."""
-    with pytest.raises(OAuthError, match=r"openid-configuration\): the answer is an HTML page, no JSON\. Check issuer"):
+    with pytest.raises(OAuthError, match=r"openid-configuration\): the answer is an HTML page, not JSON\. Check issuer"):
         await discover(ISSUER, script(b"<html>", headers={"content-type": "text/html"}))
 
 

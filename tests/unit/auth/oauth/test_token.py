@@ -199,7 +199,7 @@ def test_gateway_in_place_of_a_provider(body, headers, came) -> None:
     """A refusal without an OAuth error code is called what it is."""
     error = read(body, 403, **headers)
 
-    assert f"HTTP 403: no OAuth error code, but {came}: a web page or a gateway answered in place of" in str(error)
+    assert f"HTTP 403: no OAuth error code, but {came}: a web page or a gateway answered instead of" in str(error)
     assert (error.error, error.status) == (None, 403)
 
 
@@ -235,7 +235,7 @@ def test_status_counts() -> None:
         (403, None, "Check client_id and client_secret"),
         (307, None, "Redirects are not followed"),
         (404, None, "Check token_url"),
-        (429, None, "fewer requests"),
+        (429, None, "request rate"),
         (503, None, "is failing"),
     ],
 )

@@ -20,5 +20,5 @@ def test_no_limit(name, value):
 def test_whole_limits(name, value):
     """What is counted is whole, and may be nothing."""
     assert getattr(Limits(**{name: 0}), name) == 0
-    with pytest.raises(ConfigError, match=f"^limit {name} must be a whole number of 0 or more, not "):
+    with pytest.raises(ConfigError, match=f"^limit {name} must be a whole number of at least 0, not "):
         Limits(**{name: value})
