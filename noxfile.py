@@ -13,6 +13,8 @@ import nox
 HERE = Path(__file__).parent
 DIST = HERE / "dist"
 PROVIDER = HERE / "tests" / "providers"
+#: Mutations without effect: unions in annotations, which are not evaluated, and the identity of equal numbers.
+UNTESTABLE = '"core/ReplaceBinaryOperator_BitOr_.*", "core/ReplaceComparisonOperator_.*_Is(Not)?"'
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.5"
@@ -197,10 +199,13 @@ def mutate(session: nox.Session, module: str) -> None:
         timeout = 60.0
         test-command = "{tests}"
         distributor.name = "local"
+        [cosmic-ray.filters.operators-filter]
+        exclude-operators = [{UNTESTABLE}]
         """
     )
     environment = {"PYTHONPATH": str(Path.cwd())}
-    session.run("cosmic-ray", "init", settings, results)
+    session.run("cosmic-ray", "init", settings, results, silent=True)
+    session.run("cr-filter-operators", results, settings, silent=True)
     session.run("cosmic-ray", "--verbosity=ERROR", "exec", settings, results, env=environment)
     session.log(f"{module}: of its mutants, this part survived the tests (%):")
     session.run("cr-rate", results)

@@ -44,7 +44,9 @@ def drawn() -> dict[tuple[str, str], tuple[str, ...]]:
     for arrow in re.findall(r'class="edge">(.*?)</g>', PICTURE.read_text(), re.DOTALL):
         (ends,) = re.findall(r"<title>(.*?)</title>", arrow)
         before, to = html.unescape(ends).split("->")
-        found[before, to] = tuple(html.unescape(words).strip("\xa0 ") for words in re.findall(r"<text .*?>(.*?)</text>", arrow))
+        found[before, to] = tuple(
+            html.unescape(words).strip("\xa0 ") for words in re.findall(r"<text .*?>(.*?)</text>", arrow)
+        )
     return found
 
 
