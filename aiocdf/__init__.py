@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiocdf._listing import Listing
 from aiocdf.auth import (
     AccessToken,
     AuthorizationCode,
@@ -72,7 +73,9 @@ from aiocdf.models import (
     FunctionCall,
     FunctionError,
     FunctionLimits,
+    FunctionSchedule,
     FunctionStatus,
+    ItemList,
     LogEntry,
     Pause,
     Session,
@@ -130,10 +133,13 @@ __all__ = [
     "FunctionError",
     "FunctionLimits",
     "FunctionNotReady",
+    "FunctionSchedule",
     "FunctionStatus",
     "InvalidArgument",
     "InvalidType",
+    "ItemList",
     "KeyringTokenStore",
+    "Listing",
     "LogEntry",
     "LoginRequired",
     "MemoryTokenStore",

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiocdf._http.sender import Sender
 from aiocdf._http.transport import AiohttpTransport
 from aiocdf._wire.json import api_headers
-from aiocdf.auth import BearerToken, TokenSource, session_requests
+from aiocdf.auth import BearerToken, TokenSource, lasting_grant, session_requests
 from aiocdf.config import cluster_of
-from aiocdf.resources import Calls, Functions, Sessions, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     import aiohttp
 
     from aiocdf._engine import Engine
     from aiocdf._http.transport import Transport
+    from aiocdf._reader import Reader
     from aiocdf.auth import Credentials
-    from aiocdf.config import Settings
+    from aiocdf.config import SessionGrant, Settings
+    from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens
     from aiocdf.telemetry import Event
 
 __all__ = ["Opened", "open_project"]
+
+
+@attrs.frozen(kw_only=True)
+class Resources:
+    """The service's resources, for requests one by one."""
+
+    functions: Functions
+    calls: Calls
+    schedules: Schedules
+    sessions: Sessions
+    tokens: Tokens
 
 
 @attrs.frozen(kw_only=True)
@@ -37,10 +50,7 @@ class Opened:
     transport: Transport
     source: TokenSource
     engine: Engine
-    functions: Functions
-    calls: Calls
-    sessions: Sessions
-    tokens: Tokens
+    resources: Resources
 
     async def aclose(self) -> None:
         """Close them all, each before those that it needs, also if the caller is cancelled in the midst of it.
@@ -61,6 +71,7 @@ async def open_project(
     session: aiohttp.ClientSession | None,
     transport: Transport | None,
     emit: Callable[[Event], None],
+    encode: Callable[[object], tuple[bytes, Any]],
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.
 
@@ -72,12 +83,15 @@ async def open_project(
         session: An aiohttp session of the caller's to send on; None for one of our own.
         transport: What sends requests; None for one on aiohttp.
         emit: Told what happens.
+        encode: Checks the data of calls, and returns it as text and as plain JSON.
 
     Raises:
         ConfigError: The credentials do not go with the settings.
     """
     # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
     from aiocdf._engine import Engine
+    from aiocdf._engine.service import Service
+    from aiocdf._reader import Reader
 
     if not isinstance(credentials, BearerToken):
         import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
@@ -87,26 +101,47 @@ async def open_project(
     headers = api_headers(settings.app, _version())
     sender = Sender(transport, source, headers=headers, retry=settings.retrying, emit=emit)
     url = f"{base_url}/api/v1/projects/{project}"
-    calls, functions, sessions = Calls(sender, url), Functions(sender, url), Sessions(sender, url)
+    reader = Reader(sender, url, most=settings.max_concurrent_reads)
     engine = Engine(
-        calls=calls,
-        functions=functions,
-        sessions=sessions,
+        service=Service(sender, url),
+        reader=reader,
         session_requests=session_requests(credentials, settings.session_grant),
         settings=settings,
         cluster=cluster_of(base_url),
         project=project,
         emit=emit,
     )
+    resources = _resources(
+        sender, base_url, url, engine, reader, credentials=credentials, settings=settings, encode=encode
+    )
     await transport.open()
     await engine.start()
-    return Opened(
-        loop=asyncio.get_running_loop(),
-        transport=transport,
-        source=source,
-        engine=engine,
-        functions=functions,
-        calls=calls,
+    loop = asyncio.get_running_loop()
+    return Opened(loop=loop, transport=transport, source=source, engine=engine, resources=resources)
+
+
+def _resources(
+    sender: Sender,
+    base_url: str,
+    url: str,
+    engine: Engine,
+    reader: Reader,
+    *,
+    credentials: Credentials,
+    settings: Settings,
+    encode: Callable[[object], tuple[bytes, Any]],
+) -> Resources:
+    from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens  # with the engine, as late as that
+
+    def grants(chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
+        return session_requests(credentials, chosen or settings.session_grant)
+
+    sessions = Sessions(sender, url, grants=grants)
+    lasting = partial(sessions.create, grant=lasting_grant(credentials, settings.session_grant))
+    return Resources(
+        functions=Functions(sender, url),
+        calls=Calls(sender, url, resolve=engine.resolve, reader=reader),
+        schedules=Schedules(sender, url, resolve=engine.resolve, encode=encode, new_session=lasting),
         sessions=sessions,
         tokens=Tokens(sender, base_url),
     )

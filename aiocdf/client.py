@@ -14,8 +14,9 @@ from aiocdf._from_env import client_arguments
 from aiocdf._http.sessions import check_session
 from aiocdf._http.transport import Transport
 from aiocdf._map import map_calls
+from aiocdf._project import Project
 from aiocdf._secret_check import SecretCheck
-from aiocdf._wire.arguments import CallSpec, check_call, check_max_pending, check_retry, check_timeout, nonce_fault
+from aiocdf._wire.arguments import CallSpec, check_call, check_max_pending, check_retry, check_timeout, secret_fault
 from aiocdf._wire.identifiers import check_function
 from aiocdf._wire.payload import encode
 from aiocdf.auth import Credentials
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from aiocdf.models.call_ref import CallRef
     from aiocdf.models.functions import Function
     from aiocdf.models.stats import Stats
-    from aiocdf.resources import Calls, Functions, Sessions, Tokens
     from aiocdf.telemetry import Event, Observer
 
 __all__ = ["Client"]
@@ -50,7 +50,7 @@ T = TypeVar("T")
 _log = logging.getLogger("aiocdf.client")
 
 
-class Client:
+class Client(Project):
     """Makes calls of Cognite Functions into futures.
 
     Args:
@@ -145,6 +145,7 @@ class Client:
             session=self._session,
             transport=self._transport,
             emit=self._emit,
+            encode=self._encode,
         )
 
     async def login(self) -> AccessToken:
@@ -204,7 +205,7 @@ class Client:
             UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
             ClientClosed: The client is closed.
         """
-        if fault := nonce_fault(nonce):
+        if fault := secret_fault(nonce, "nonce"):
             del nonce  # a secret in bytes must not stand among the locals of a traceback
             raise fault
         nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
@@ -222,9 +223,7 @@ class Client:
     ) -> CallHandle:
         """Call a function as `call` does. *before_post* gets the id of each POST's session; its error ends the call."""
         engine = self._ready().engine
-        encoded, plain = encode(data, limit=self._payload_limit)
-        if self.settings.warn_secrets:
-            self._secret_check.warn(plain)
+        encoded, _ = self._encode(data)
         spec = CallSpec(
             function=check_function(function),
             data=encoded,
@@ -336,26 +335,6 @@ class Client:
             readers=self.settings.max_concurrent_reads,
         )
 
-    @property
-    def functions(self) -> Functions:
-        """The project's functions."""
-        return self._ready().functions
-
-    @property
-    def calls(self) -> Calls:
-        """The calls of functions, as the service tells of them; `call` and `attach` are the way to follow one."""
-        return self._ready().calls
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions that let functions act as their callers."""
-        return self._ready().sessions
-
-    @property
-    def tokens(self) -> Tokens:
-        """What the service tells of the client's own access token."""
-        return self._ready().tokens
-
     def stats(self) -> Stats:
         """Return what this client has done so far, in numbers."""
         return self._ready().engine.stats(
@@ -373,6 +352,13 @@ class Client:
             return "<Client: not made yet>"  # a report of an error on the way may show it
         state = "open" if self._opened else "closed" if self._closed else "not started"
         return f"<Client of project {self.project} at {self.base_url}: {state}>"
+
+    def _encode(self, data: object) -> tuple[bytes, Any]:
+        """Return *data* as JSON text and as the plain object; warn if it looks as if it held a secret."""
+        encoded, plain = encode(data, limit=self._payload_limit)
+        if self.settings.warn_secrets:
+            self._secret_check.warn(plain)
+        return encoded, plain
 
     def _ready(self) -> Opened:
         """Return what is open, or say why nothing is."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 #: Where the types are that a kept handle must not keep alive.
-INNER = ("aiocdf._engine", "aiocdf._http")
+INNER = ("aiocdf._engine", "aiocdf._http", "aiocdf._reader")
 
 
 @attrs.frozen

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiocdf._engine.following import Following
     from aiocdf._engine.records import CallRecord
     from aiocdf._engine.recovering import Known
+    from aiocdf._engine.service import Service
     from aiocdf._engine.submitter import Attempt, InDoubt
     from aiocdf._engine.tasks import Tasks
     from aiocdf._policy.gate import Gate
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from aiocdf._policy.servertime import ServerTime
     from aiocdf.errors import AiocdfError
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.resources import Calls, Sessions
     from aiocdf.telemetry import Event as TelemetryEvent
 
     Outcome = NotStarted | Started | Uncertain
@@ -75,8 +75,7 @@ class Doubts:
     Args:
         gate: Where their places count.
         following: Takes over the calls that are found.
-        calls: The resource.
-        sessions: The resource.
+        service: Asked about sessions and calls.
         known: The calls of this client.
         server_time: What is known of the service's clock.
         attempts: POSTs that a call may cost where its end can have been the call's fault.
@@ -92,8 +91,7 @@ class Doubts:
         *,
         gate: Gate[CallRecord],
         following: Following,
-        calls: Calls,
-        sessions: Sessions,
+        service: Service,
         known: Known,
         server_time: ServerTime,
         attempts: int,
@@ -113,8 +111,7 @@ class Doubts:
         self._tasks = tasks
         self._changed = changed
         self._recovering: Recovering[CallRecord | asyncio.Future[Outcome]] = Recovering(
-            calls=calls,
-            sessions=sessions,
+            service=service,
             known=known,
             patience=patience,
             under_way=lambda function: gate.breakers.breaker(function).under_way,

@@ -17,7 +17,6 @@ from aiocdf._engine.following import Following
 from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
 from aiocdf._engine.poller import Poller
-from aiocdf._engine.reader import Reader
 from aiocdf._engine.records import CallRecord
 from aiocdf._engine.recovering import Known
 from aiocdf._engine.resolver import Resolver
@@ -41,11 +40,12 @@ from aiocdf.telemetry import CallQueued
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
+    from aiocdf._engine.service import Service
     from aiocdf._policy.lifecycle import Submitting
     from aiocdf._policy.recovery import NotStarted, Started, Uncertain
+    from aiocdf._reader import Reader
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
-    from aiocdf.resources import Calls, Functions, Sessions
     from aiocdf.telemetry import Event as TelemetryEvent
 
 __all__ = ["Engine"]
@@ -64,9 +64,8 @@ class Engine:
     """Starts calls, follows them, and ends their handles.
 
     Args:
-        calls: The resource.
-        functions: The resource.
-        sessions: The resource.
+        service: Sends its requests.
+        reader: Reads responses and logs for handles.
         session_requests: What sessions may be asked for with, the best first.
         settings: Limits and intervals.
         cluster: For the references of calls.
@@ -77,9 +76,8 @@ class Engine:
     def __init__(  # one argument a collaborator
         self,
         *,
-        calls: Calls,
-        functions: Functions,
-        sessions: Sessions,
+        service: Service,
+        reader: Reader,
         session_requests: Sequence[Mapping[str, Any]],
         settings: Settings,
         cluster: str,
@@ -96,15 +94,13 @@ class Engine:
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
         self._ledger = Ledger()
-        reader = Reader(calls, most=settings.max_concurrent_reads)
         self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
-        self._resolver = Resolver(functions, self._gate.breakers.lookups, self._patience)
-        self._nonces = Nonces(sessions, session_requests, self._tasks, AnswerTimes(settings.request_timeout))
+        self._resolver = Resolver(service, self._gate.breakers.lookups, self._patience)
+        self.resolve = self._resolver.resolve
+        self._nonces = Nonces(service, session_requests, self._tasks, AnswerTimes(settings.request_timeout))
         self._schedule = Schedule(settings.polling)
         server_time = ServerTime()
-        self._poller = Poller(
-            calls=calls, functions=functions, schedule=self._schedule, settings=settings, server_time=server_time
-        )
+        self._poller = Poller(service=service, schedule=self._schedule, settings=settings, server_time=server_time)
         self._following = Following(
             poller=self._poller,
             schedule=self._schedule,
@@ -115,12 +111,12 @@ class Engine:
             emit=emit,
         )
         known = Known(server_time, posts := AnswerTimes(settings.request_timeout))
-        self._doubts = self._open_doubts(calls, sessions, known, server_time)
+        self._doubts = self._open_doubts(service, known, server_time)
         self._starting = Starting(
             gate=self._gate,
-            submitter=Submitter(calls, self._nonces, self._gate, posts, attempts=settings.retrying.attempts),
+            submitter=Submitter(service, self._nonces, self._gate, posts, attempts=settings.retrying.attempts),
             following=self._following,
-            functions=functions,
+            service=service,
             resolver=self._resolver,
             server_time=server_time,
             known=known,
@@ -135,12 +131,11 @@ class Engine:
         self._polls_at: float | None = None
         self._loop_end = self._until_the_loop_ends()
 
-    def _open_doubts(self, calls: Calls, sessions: Sessions, known: Known, server_time: ServerTime) -> Doubts:
+    def _open_doubts(self, service: Service, known: Known, server_time: ServerTime) -> Doubts:
         return Doubts(
             gate=self._gate,
             following=self._following,
-            calls=calls,
-            sessions=sessions,
+            service=service,
             known=known,
             server_time=server_time,
             attempts=self._settings.retrying.attempts,

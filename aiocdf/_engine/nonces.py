@@ -15,9 +15,9 @@ from aiocdf.errors import BadRequest, DecodeError, TransportTimeout
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aiocdf._engine.service import Service
     from aiocdf._engine.tasks import Tasks
     from aiocdf._policy.answer_times import AnswerTimes
-    from aiocdf.resources.sessions import Sessions
     from aiocdf.secret import Secret
 
 __all__ = ["Nonce", "Nonces"]
@@ -43,7 +43,7 @@ class Nonces:
     """Makes sessions for their nonces, and keeps a few in stock.
 
     Args:
-        sessions: The resource.
+        service: Creates the sessions.
         session_requests: What a session may be asked for with, the best first; the first that works is kept to.
         tasks: What the making ahead runs in.
         answers: How long to wait for a session.
@@ -51,12 +51,12 @@ class Nonces:
 
     def __init__(
         self,
-        sessions: Sessions,
+        service: Service,
         session_requests: Sequence[Mapping[str, Any]],
         tasks: Tasks,
         answers: AnswerTimes,
     ) -> None:
-        self._sessions = sessions
+        self._service = service
         self._session_requests = list(session_requests)
         self._tasks = tasks
         self._answers = answers
@@ -146,7 +146,7 @@ class Nonces:
         """Ask once: whoever waits for a nonce holds a place, so that back-off happens in the queue."""
         made_at = _clock.monotonic()
         try:
-            session = await self._sessions.create(request, attempts=1, within=self._answers.limit())
+            session = await self._service.new_session(request, within=self._answers.limit())
         except TransportTimeout:
             self._answers.unanswered()
             raise

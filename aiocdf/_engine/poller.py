@@ -19,12 +19,11 @@ from aiocdf.models.calls import CallStatus, FunctionCall
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aiocdf._engine.service import Service
     from aiocdf._policy.schedule import Schedule
     from aiocdf._policy.servertime import ServerTime
     from aiocdf._policy.watch import Followed, Loss, Watch
     from aiocdf.config import Settings
-    from aiocdf.resources.calls import Calls
-    from aiocdf.resources.functions import Functions
 
 __all__ = ["PollReport", "Poller"]
 
@@ -34,6 +33,8 @@ _CHUNK = 1000
 _USUAL_LIMIT = 15 * 60.0
 _ASK_LIMIT_AFTER = 60.0
 _WARN_AFTER = 10.0
+# Pages of a list of calls that are read while polls wait, and seconds until the answer to each must be there.
+_PAGES, _LIST_TIMEOUT = 3, 4.0
 # Seconds that polls stay away at most at the service's request: calls end meanwhile.
 _LONGEST_PAUSE = 600.0
 
@@ -57,8 +58,7 @@ class Poller:
     """Polls functions, and reads the answers.
 
     Args:
-        calls: The resource.
-        functions: Asked for the time limit of functions when a call runs long.
+        service: Asked for the state of calls, and for the time limit of functions when a call runs long.
         schedule: What is followed, and what answers say of it.
         settings: How patient it is.
         server_time: What is known of the service's clock.
@@ -67,14 +67,12 @@ class Poller:
     def __init__(
         self,
         *,
-        calls: Calls,
-        functions: Functions,
+        service: Service,
         schedule: Schedule,
         settings: Settings,
         server_time: ServerTime,
     ) -> None:
-        self._calls = calls
-        self._functions = functions
+        self._service = service
         self._schedule = schedule
         self._settings = settings
         self._server_time = server_time
@@ -112,7 +110,7 @@ class Poller:
         """Send one poll and read its answer."""
         self.polls += 1
         try:
-            items, response = await self._calls.poll(watch.function_id, ids, within=self._answers.limit())
+            items, response = await self._service.poll(watch.function_id, ids, within=self._answers.limit())
         except AiocdfError as error:
             if isinstance(error, TransportTimeout):
                 self._answers.unanswered()
@@ -205,12 +203,24 @@ class Poller:
             ended = {call.id for call, _ in report.seen if call.ended}
             overrun = watch.overrun(now, limit)
             report.lost = {call_id: loss for call_id, loss in overrun.items() if call_id not in ended} | report.lost
+        if watch.unheard:
+            await self._search(watch, report)
+
+    async def _search(self, watch: Watch, report: PollReport) -> None:
+        """Look for calls that no answer has described in the list of calls; without a whole list they are polled on."""
+        ids, watch.unheard = watch.unheard, []
+        try:
+            listed, _ = await self._service.started(watch.function_id, pages=_PAGES, within=_LIST_TIMEOUT)
+        except AiocdfError as error:
+            _log.info("the calls of function %s could not all be listed: %s", watch.function_id, error)
+        else:
+            report.lost |= watch.unlisted(ids, {call.id for call in listed})
 
     async def _verify(self, watch: Watch, report: PollReport) -> None:
         """Ask for one of the calls by itself: where that works, the refusals say nothing of the calls."""
         call_id = next(iter(report.lost))
         try:
-            call = await self._calls.retrieve(watch.function_id, call_id, attempts=1)
+            call = await self._service.call(watch.function_id, call_id)
         except AiocdfError as error:
             if _refuses(error):
                 return
@@ -223,7 +233,7 @@ class Poller:
     async def _ask_limit(self) -> None:
         """Learn how long functions may run; without an answer the usual limit stands."""
         try:
-            minutes = (await self._functions.limits(attempts=1)).timeout_minutes
+            minutes = (await self._service.limits()).timeout_minutes
         except AiocdfError as error:
             _log.info("the functions' time limit could not be read, so %.0f s stand: %s", _USUAL_LIMIT, error)
         else:

@@ -299,7 +299,11 @@ class CallRecord(CallView):
         accepted = await self.accepted()
         record = self.merged_into or self
         reader = self.shared.open_desk().reader
-        async for entry in reader.logs(accepted.function_id, accepted.id, lambda: not follow or record.ended):
+
+        async def over() -> bool:
+            return not follow or record.ended
+
+        async for entry in reader.logs(accepted.function_id, accepted.id, over):
             yield entry
 
     def _expire(self, timeout: float) -> None:

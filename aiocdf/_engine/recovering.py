@@ -23,10 +23,10 @@ from aiocdf.errors import AiocdfError, ApiError, DecodeError, PermissionDenied
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from aiocdf._engine.service import Service
     from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.resources import Calls, Sessions
 
 __all__ = ["Found", "Known", "Recovering"]
 
@@ -113,8 +113,7 @@ class Recovering(Generic[T]):
     """Asks about submissions in doubt until each is decided.
 
     Args:
-        calls: The resource.
-        sessions: The resource.
+        service: Asked about sessions and calls.
         known: The calls of this client.
         patience: Seconds for which the service is asked; None for ever.
         under_way: Tells how many attempts of a function are under way.
@@ -124,15 +123,13 @@ class Recovering(Generic[T]):
     def __init__(
         self,
         *,
-        calls: Calls,
-        sessions: Sessions,
+        service: Service,
         known: Known,
         patience: float | None,
         under_way: Callable[[int], int],
         looked: Callable[[Case], None],
     ) -> None:
-        self._calls = calls
-        self._sessions = sessions
+        self._service = service
         self._known = known
         self._patience = math.inf if patience is None else patience
         self._under_way = under_way
@@ -227,7 +224,7 @@ class Recovering(Generic[T]):
         asked_at = _clock.monotonic()
         ids = {case.session_id: case for case in cases if case.session_id is not None}
         try:
-            sessions, response = await self._sessions.by_ids(ids, within=_SESSION_TIMEOUT)
+            sessions, response = await self._service.sessions(ids, within=_SESSION_TIMEOUT)
         except AiocdfError as error:
             self._not_read(cases, error)
             return
@@ -258,7 +255,7 @@ class Recovering(Generic[T]):
         """List the calls of a function that started in the time of these cases."""
         try:
             if math.isinf(self._known.clock()[0]):
-                _, response = await self._calls.started(function_id, 0.0, 0.0, within=_LIST_TIMEOUT)  # for its date
+                _, response = await self._service.started(function_id, 0.0, 0.0, within=_LIST_TIMEOUT)  # for its date
                 self._known.dated(response)
             clock = self._known.clock()
             for case in cases:
@@ -268,7 +265,7 @@ class Recovering(Generic[T]):
             latest = max(min(case.by, asked_at + clock[1]) for case in cases)
             if math.isinf(earliest) or math.isinf(latest):
                 raise DecodeError("list calls: no answer has a date, so their start times cannot be compared")
-            calls, response = await self._calls.started(function_id, earliest, latest, within=_LIST_TIMEOUT)
+            calls, response = await self._service.started(function_id, earliest, latest, within=_LIST_TIMEOUT)
         except AiocdfError as error:
             if isinstance(error, PermissionDenied):
                 return self._decided({case: Uncertain((), str(error)) for case in cases if case in self._cases})

@@ -13,9 +13,9 @@ from aiocdf._wire import endings
 from aiocdf.errors import AiocdfError, ApiError
 
 if TYPE_CHECKING:
+    from aiocdf._engine.service import Service
     from aiocdf._policy.breaker import Breaker
     from aiocdf._policy.patience import Patience
-    from aiocdf.resources.functions import Functions
 
 __all__ = ["Resolver"]
 
@@ -35,13 +35,13 @@ class Resolver:
     """Looks functions up.
 
     Args:
-        functions: The resource.
+        service: Looks functions up.
         breaker: Pauses look-ups in trouble.
         patience: How long look-ups wait for trouble to pass.
     """
 
-    def __init__(self, functions: Functions, breaker: Breaker, patience: Patience) -> None:
-        self._functions = functions
+    def __init__(self, service: Service, breaker: Breaker, patience: Patience) -> None:
+        self._service = service
         self._breaker = breaker
         self._patience = patience
         self._known: dict[str, int] = {}
@@ -60,6 +60,26 @@ class Resolver:
     def forget(self, function: str) -> None:
         """Look *function* up again the next time."""
         self._known.pop(function, None)
+
+    async def resolve(self, function: int | str, *, anew: bool = False) -> int:
+        """Return the function's id for a single request, which is retried as other requests are.
+
+        Args:
+            function: The id or external id.
+            anew: Look it up also if it is known.
+
+        Raises:
+            AiocdfError: It could not be looked up.
+        """
+        if isinstance(function, int):
+            return function
+        if anew:
+            self.forget(function)
+        found = self.known(function)
+        if found is None:
+            found = (await self._service.function(function, attempts=None)).id
+            self.learn(function, found)
+        return found
 
     async def look_up(self, function: str, began_at: float) -> int | AiocdfError:
         """Return the function's id, or why there is none; trouble is waited out for who has waited since *began_at*."""
@@ -94,7 +114,7 @@ class Resolver:
         began_at = _clock.monotonic()
         self._breaker.began()
         try:
-            found = (await self._functions.retrieve(function, attempts=1)).id
+            found = (await self._service.function(function)).id
         except AiocdfError as error:
             self._patience.answered |= isinstance(error, ApiError)
             if judge(error, Step.SESSION) is Verdict.REFUSED:

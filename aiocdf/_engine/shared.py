@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiocdf._engine.ledger import Ledger
-    from aiocdf._engine.reader import Reader
     from aiocdf._engine.records import CallRecord
     from aiocdf._policy.gate import Gate
+    from aiocdf._reader import Reader
 
 __all__ = ["Desk", "Shared"]
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from aiocdf._engine.records import CallRecord
     from aiocdf._engine.recovering import Known
     from aiocdf._engine.resolver import Resolver
+    from aiocdf._engine.service import Service
     from aiocdf._engine.submitter import Outcome, Submitter
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.lifecycle import Submitting
     from aiocdf._policy.patience import Patience
     from aiocdf._policy.servertime import ServerTime
-    from aiocdf.resources.functions import Functions
     from aiocdf.telemetry import Event as TelemetryEvent
 
 __all__ = ["Starting"]
@@ -50,7 +50,7 @@ class Starting:
         gate: Says which call may start.
         submitter: Makes attempts.
         following: Takes over the calls that the service accepts.
-        functions: Asked why the service refuses calls.
+        service: Asked why calls are refused.
         resolver: Learns a function's new id.
         server_time: Learns the service's clock.
         known: Learns which calls are ours.
@@ -65,7 +65,7 @@ class Starting:
         gate: Gate[CallRecord],
         submitter: Submitter,
         following: Following,
-        functions: Functions,
+        service: Service,
         resolver: Resolver,
         server_time: ServerTime,
         known: Known,
@@ -76,7 +76,7 @@ class Starting:
         self._gate = gate
         self._submitter = submitter
         self._following = following
-        self._functions = functions
+        self._service = service
         self._resolver = resolver
         self._server_time = server_time
         self._known = known
@@ -195,7 +195,7 @@ class Starting:
         self._gate.hold(function)
         found: Function | AiocdfError | None = None
         try:
-            found = await self._functions.retrieve(name, attempts=1)
+            found = await self._service.function(name)
         except AiocdfError as failure:
             found = failure
         finally:

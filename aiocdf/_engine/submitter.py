@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocdf._engine.nonces import Nonces
+    from aiocdf._engine.service import Service
     from aiocdf._policy.answer_times import AnswerTimes
     from aiocdf._policy.gate import Gate
     from aiocdf._policy.recovery import Case
     from aiocdf._policy.throttling import Cause
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.resources.calls import Calls
     from aiocdf.secret import Secret
 
 __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Questioned", "Submitter"]
@@ -126,15 +126,15 @@ class Submitter:
     """Makes attempts, one after the other or many at once, and lets the gate learn from each.
 
     Args:
-        calls: The resource.
+        service: Starts the calls.
         nonces: Where nonces come from.
         gate: Learns what the service lets through.
         posts: How long to wait for the answer to a POST.
         attempts: POSTs that a call may cost where it cannot be told whose fault their ends were.
     """
 
-    def __init__(self, calls: Calls, nonces: Nonces, gate: Gate[Any], posts: AnswerTimes, *, attempts: int) -> None:
-        self._calls = calls
+    def __init__(self, service: Service, nonces: Nonces, gate: Gate[Any], posts: AnswerTimes, *, attempts: int) -> None:
+        self._service = service
         self._nonces = nonces
         self._gate = gate
         self._posts = posts
@@ -214,7 +214,7 @@ class Submitter:
     async def _post(self, attempt: Attempt, nonce: Nonce) -> Outcome:
         within = self._posts.limit(len(attempt.data))
         try:
-            call, response = await self._calls.start(attempt.function_id, attempt.data, nonce.secret, within=within)
+            call, response = await self._service.start(attempt.function_id, attempt.data, nonce.secret, within=within)
         except (RateLimited, ConnectError):
             self._give_back(attempt, nonce)
             raise

@@ -1,1 +1,1 @@
-"""The transport, which alone touches aiohttp's client, and the sender, which adds tokens and retries."""
+"""The transport, the only user of aiohttp's client, and the sender, which adds tokens and retries."""

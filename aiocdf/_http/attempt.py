@@ -1,4 +1,4 @@
-"""One attempt to send a request, and the proof of whether a byte of it can have left."""
+"""One attempt to send a request, which proves whether a byte of it may have been sent."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Attempt"]
 
 
 class Attempt:
-    """Follows one request through aiohttp, as a middleware of it, on any session.
+    """An aiohttp middleware that tracks one request, on any session.
 
-    The request carries its own headers for access and nothing that the session has for others: no default
-    authorization, no netrc entry, no cookie. Plain http, which is for loopback addresses, goes through no proxy.
+    The request has its own authorization. It gets none of the session's: no default authorization, no netrc entry, no
+    cookie. Plain http, which is for loopback addresses, does not use a proxy.
 
     Args:
-        request: What is sent.
+        request: The request.
         timeout: Seconds for the connection, and again for the answer.
-        connections: Knows which kept connections can be used.
-        last: No other connection is tried after this one.
+        connections: Knows which kept connections are usable.
+        last: Whether this is the last connection to try.
     """
 
     def __init__(self, request: Request, timeout: float, connections: Connections, *, last: bool) -> None:
@@ -39,25 +39,25 @@ class Attempt:
         self._host = urlsplit(request.url).netloc
         self._used_at: float | None = None
         self._connecting = False
-        #: The request's headers without those for access, with which aiohttp takes no default `auth=` and no netrc entry.
+        #: The headers without the authorization. The middleware adds it later, so that aiohttp does not reject a default `auth=`.
         self.headers = dict(request.headers)
         self._access = {name: self.headers.pop(name) for name in request.headers if name.lower() == "authorization"}
         self.timeout = asyncio.timeout(timeout)
         self.body = None if request.body is None else _Body(request.body, self)
-        #: A byte of the request can have left.
+        #: A byte of the request may have been sent.
         self.begun = False
-        #: The connection could not be used, and nothing was written to it.
+        #: The connection was not usable, and nothing was written to it.
         self.stale = False
 
     def is_unsent(self, error: Exception) -> bool:
-        """Tell whether it is proved that no byte left, for an attempt that ended with *error*."""
+        """Return whether certainly no byte was sent, for an attempt that ended with *error*."""
         if self.begun:
             return False
-        # aiohttp refuses bad input and addresses before it asks its middlewares.
+        # aiohttp rejects bad input and addresses before it calls its middlewares.
         return self._connecting or isinstance(error, ValueError | TypeError | aiohttp.NonHttpUrlClientError)
 
     def failed(self, error: Exception) -> None:
-        """Take note of how it ended, for the next requests to this host."""
+        """Record how it ended, for the next requests to this host."""
         if self.begun and not isinstance(error, TimeoutError):
             self._connections.lost(self._host, self._used_at)
 
@@ -70,17 +70,17 @@ class Attempt:
         request.headers.update(self._access)
         if not request.is_ssl():
             request.proxy = None
-        # The head of a request leaves with the first byte of its body. Without a body, or where the session's own kind
-        # of request may do something else, nothing is proved.
+        # The head of a request is sent with the first byte of its body. Without a body, or with another request class of
+        # the session, nothing is certain.
         self.begun = self.body is None or type(request) is not aiohttp.ClientRequest
         self._connecting = True
         return await handler(request)
 
     def begin(self, writer: AbstractStreamWriter) -> None:
-        """Take note that the request begins to leave; from here on counts the time for the answer.
+        """Record that sending begins; the time limit of the answer starts now.
 
         Raises:
-            ConnectionResetError: The connection cannot be used; nothing leaves.
+            ConnectionResetError: The connection is not usable; nothing is sent.
         """
         if isinstance(writer, StreamWriter) and writer.output_size == 0:
             self._used_at = self._connections.used_at(writer)
@@ -94,7 +94,7 @@ class Attempt:
 
 
 class _Body(aiohttp.Payload):
-    """A request's body, which checks the connection at the last moment."""
+    """The body of a request, which checks the connection just before it is written."""
 
     def __init__(self, content: bytes, attempt: Attempt) -> None:
         super().__init__(content)
@@ -106,10 +106,10 @@ class _Body(aiohttp.Payload):
         return bytes(self._value).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the content, and with it the head that waits for it."""
+        """Write the content, and with it the waiting head."""
         self._attempt.begin(writer)
         await writer.write(self._value)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
-        """Write the content; its length is its own."""
+        """Write the content."""
         await self.write(writer)

@@ -1,4 +1,4 @@
-"""Which kept connections may carry another request."""
+"""Which kept connections are usable for another request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Connections"]
 
-#: Seconds. A server that closes a connection so soon after an answer does not mean to keep any.
+#: A server that closes a connection within this many seconds after an answer does not keep connections.
 _SOON = 1.0
 
 
 class Connections:
-    """Remembers when each connection was used, and the hosts that close theirs soon after an answer.
+    """Records when each connection was used, and the hosts that close connections soon after an answer.
 
-    A request that is written while the end of the connection is on its way here is lost, and nothing shows it. So a request
-    that must not be repeated goes to such a host on a new connection.
+    A request written while the server's close is still on its way here is lost without a sign. So a request that must not
+    be repeated goes to such a host on a new connection.
     """
 
     def __init__(self) -> None:
@@ -31,14 +31,14 @@ class Connections:
         self._hasty: set[str] = set()
 
     def used_at(self, writer: StreamWriter) -> float | None:
-        """Return when a connection was used last; None for a new one."""
+        """Return when a connection was last used; None for a new one."""
         return self._used.get(writer.protocol)
 
     def take(self, writer: StreamWriter, host: str, *, repeatable: bool) -> bool:
-        """Take a connection to write a request to; false where it cannot be used.
+        """Take a connection for a request; return False if it is not usable.
 
-        A kept connection that has something to read without having been asked has ended, also where the event loop has
-        not noticed yet. On a new one, it may be the end of the TLS handshake.
+        A kept connection with unread data has ended, even if the event loop has not noticed yet. On a new connection, the
+        data may be the end of the TLS handshake.
         """
         used_at, transport = self.used_at(writer), writer.transport
         if transport is None or transport.is_closing() or (used_at and _has_something_to_read(transport)):
@@ -50,14 +50,14 @@ class Connections:
         return True
 
     def lost(self, host: str, used_at: float | None) -> None:
-        """Take note that a connection, last used at *used_at*, was found closed or broke."""
+        """Record that a connection, last used at *used_at*, was closed or broke."""
         if used_at is not None and _clock.monotonic() - used_at < _SOON:
             self._hasty.add(host)
 
 
 def _has_something_to_read(transport: asyncio.Transport) -> bool:
     socket = transport.get_extra_info("socket")
-    if socket is None or not hasattr(select, "poll"):  # Windows has none, and learns of the end when it writes
+    if socket is None or not hasattr(select, "poll"):  # Windows has no poll: the write shows the end
         return False
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)

@@ -1,4 +1,4 @@
-"""What aiohttp raised, as an error of ours: what matters is whether the service can have seen the request."""
+"""Turns exceptions of aiohttp into TransportErrors that say whether the service may have seen the request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["TooLargeError", "failure_of", "place"]
 _CREDENTIALS = re.compile(r"(?<=//)[^/\s@]*@")
 _TRUST = "If a private authority signed it, name that: Settings(ca_file=...) or AIOCDF_CA_FILE."
 _PROXY_ADVICE = {
-    403: "It does not let this address through: ask who runs it, or name the host in NO_PROXY.",
+    403: "It does not allow this address: ask its administrator, or add the host to NO_PROXY.",
     407: "Put user name and password into HTTPS_PROXY, as in http://user:password@host:port.",
 }
 
@@ -31,7 +31,7 @@ class TooLargeError(aiohttp.ClientPayloadError):
 
 
 def place(request: Request) -> str:
-    """Say which request it is, without its query."""
+    """Return which request it is, as text without the query."""
     return f"{request.name} ({request.method} {request.url.partition('?')[0]})"
 
 
@@ -39,11 +39,11 @@ def failure_of(request: Request, error: Exception, *, unsent: bool, by: str, adv
     """Return the error to raise.
 
     Args:
-        request: What was sent.
+        request: The request.
         error: How it ended.
-        unsent: It is proved that no byte of it left.
-        by: The way it took, such as " through the proxy http://proxy:3128"; empty for the direct one.
-        advice: What to do about a connection that is not made.
+        unsent: Whether certainly no byte of it was sent.
+        by: The route, such as " through the proxy http://proxy:3128"; empty for a direct connection.
+        advice: What to do if no connection is made.
     """
     where = place(request)
     failure = _unsent(error, where, by, advice) if unsent else _unanswered(request, error, where)
@@ -55,7 +55,7 @@ def _unanswered(request: Request, error: Exception, where: str) -> TransportErro
         case TimeoutError():
             return TransportTimeout(f"{where}: no answer in time. The service may have seen the request.")
         case TooLargeError():
-            # An answer beyond a limit of the request's own is not the answer that was asked for.
+            # An answer larger than the limit of this request is not the expected answer, and will not be next time.
             passing = request.max_answer is None
             return ProtocolError(f"{where}: {error}. The service has seen the request.", passing=passing)
         case _:
@@ -79,7 +79,7 @@ def _unsent(error: Exception, where: str, by: str, advice: str) -> ConnectError:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return ConnectError(f"{where}: the address is not valid.", passing=False)
         case TimeoutError():
-            why = "those that the pool may have are in use, or a name is not resolved"
+            why = "all connections of the pool are in use, or a name was not resolved"
             return ConnectError(f"{where}: no connection in time{by}: {why}. Nothing was sent. {advice}")
         case OSError() | aiohttp.ClientError():
             return ConnectError(f"{where}: no connection{by}: {_reason(error)}. Nothing was sent. {advice}")
@@ -88,7 +88,7 @@ def _unsent(error: Exception, where: str, by: str, advice: str) -> ConnectError:
 
 
 def _origin(error: Exception) -> Exception:
-    """Return the error of the system or of TLS that aiohttp wrapped."""
+    """Return the operating system's or TLS error that aiohttp wrapped."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return error.certificate_error
@@ -99,7 +99,7 @@ def _origin(error: Exception) -> Exception:
 
 
 def _reason(error: Exception) -> str:
-    """Say why, without what aiohttp would say of connections: that can hold the password of a proxy."""
+    """Return the reason as text, without aiohttp's description of connections, which can hold a proxy's password."""
     origin = _origin(error)
     match origin:
         case aiohttp.ServerDisconnectedError():

@@ -1,4 +1,4 @@
-"""The proxies that environment variables name, read as urllib, curl and Cognite's own tools read them."""
+"""The proxies in environment variables, read as urllib, curl and Cognite's own tools read them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes to the proxy alone."""
+        """The headers for the proxy alone."""
         return {"Proxy-Authorization": self.authorization.reveal()} if self.authorization else {}
 
 
 @attrs.frozen
 class Proxies:
-    """What HTTPS_PROXY or else ALL_PROXY, and NO_PROXY say, in upper or lower case."""
+    """The values of HTTPS_PROXY or else ALL_PROXY, and of NO_PROXY, in upper or lower case."""
 
     _variables: Mapping[str, str] = attrs.field(factory=getproxies_environment, repr=False)
 
     def variable(self, url: str) -> str | None:
-        """Return the name of the variable with the proxy for *url*; None where it is to be reached without one.
+        """Return the name of the variable with the proxy for *url*; None for a direct connection.
 
-        Plain http is for loopback addresses, so that it goes through no proxy.
+        Plain http is for loopback addresses, so it never uses a proxy.
         """
         parts = urlsplit(url)
         if parts.scheme != "https":

@@ -1,4 +1,4 @@
-"""A request with its token, sent until it succeeds or there is no point in trying again."""
+"""Sends a request with its token, and retries it while that makes sense."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
 __all__ = ["Authorizer", "Sender"]
 
 _UNAUTHORIZED = 401
-# Seconds without a byte after which a request that may be sent again is, the first time: twice as many each time.
+# After twice this many seconds without a byte, an idempotent request is sent again; doubled with each attempt.
 _SILENCE = 1.5
 _SUCCESS = range(200, 300)
 
 
 class Authorizer(Protocol):
-    """Where access tokens come from."""
+    """Provides access tokens."""
 
     async def token(self) -> Secret:
-        """Return a token to send now; raise an `AuthError` where there is none to be had."""
+        """Return a valid token; raise an `AuthError` if none is available."""
 
     async def rejected(self, used: Secret) -> bool:
-        """Take note that the service refused *used*; tell whether a new token makes another attempt worth while."""
+        """Record that the service rejected *used*; return whether to try again with a new token."""
 
 
 class Sender:
     """Sends requests to the service.
 
     Args:
-        transport: What carries them.
-        authorizer: Where the access token comes from.
+        transport: Sends one request.
+        authorizer: Provides the access token.
         headers: Sent with each request.
-        retry: How often and how patiently.
-        emit: Told of each attempt.
+        retry: How often and after which waits to retry.
+        emit: Called with an event for each attempt.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class Sender:
         self._emit = emit
 
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
-        """Send *request* and return the answer of success; its body is a JSON object as far as its ends tell.
+        """Send *request* and return the success answer, whose body looks like a JSON object.
 
-        Where the body is something else after the last attempt, it is returned for the reader to say so.
+        If the body is something else after the last attempt, it is returned as it is; reading it raises.
 
         Args:
-            request: What to send.
-            attempts: How many there may be; None for the setting.
+            request: The request.
+            attempts: The maximum number of attempts; None for the setting.
 
         Raises:
-            AuthError: There is no token.
+            AuthError: No access token is available.
             TransportError: There was no answer.
-            ApiError: The answer was an error.
+            ApiError: The answer has an error status.
         """
         attempt, garbled, most = 1, 0, attempts or self._retry.attempts
         while True:
@@ -107,7 +107,7 @@ class Sender:
         attempts: int,
         garbled: int = 0,
     ) -> float | None:
-        """Ask the policy how long to wait, or whether to give up; without an error, the answer was garbled."""
+        """Return how long to wait, or None to give up; without an error, the answer was not JSON."""
         if isinstance(error, AuthError) and not error.passing:
             return None
         answer = error if isinstance(error, ApiError) else None
@@ -128,9 +128,9 @@ class Sender:
         )
 
     async def _send_authorized(self, request: Request, attempt: int) -> Response:
-        """Send once; a token that the service refuses is renewed and the request sent once more.
+        """Send once; if the service rejects the token, renew it and send once more.
 
-        A 401 means that nothing was done, so that even a request that must not be repeated may be.
+        A 401 means that the service did nothing, so even a request that is not idempotent may be sent again.
         """
         token = await self._authorizer.token()
         response = await self._send_with(token, request, attempt)

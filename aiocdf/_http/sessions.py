@@ -1,4 +1,4 @@
-"""Sessions of aiohttp: the client's own, and what one of the caller's must not bring."""
+"""Sessions of aiohttp: how the client makes its own, and the check of a caller's session."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 __all__ = ["check_session", "open_session"]
 
-#: Headers that say how one request is written, or to whom; as defaults of a session they break every request.
+#: Headers that belong to one request; as defaults of a session they break every request.
 _OF_ONE_REQUEST = ("Content-Encoding", "Content-Length", "Expect", "Host", "Transfer-Encoding")
 
 
 def check_session(session: object) -> None:
-    """Check that the client can send on a session of the caller's.
+    """Check that the client can send on the caller's session.
 
     Raises:
         InvalidType: It is not a session.
         InvalidArgument: It has default headers that belong to one request.
     """
-    # Not by its class: tests have sessions of their own kind.
+    # Not by its class: tests use other classes of sessions.
     if isinstance(session, type) or not hasattr(session, "closed"):
         raise InvalidType(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
     headers = getattr(session, "headers", {})
     if found := [name for name in _OF_ONE_REQUEST if name in headers]:
         raise InvalidArgument(
-            f"session has {', '.join(found)} among its default headers, which each request sets for itself: "
-            "make one without"
+            f"session has {', '.join(found)} among its default headers, and each request sets its own: "
+            "make a session without them"
         )
 
 
@@ -44,9 +44,9 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class _Resolver(aiohttp.ThreadedResolver):
-    """Looks names up as aiohttp does, but knows `localhost`: both loopback addresses, whatever the system says.
+    """Resolves names as aiohttp does, except `localhost`, which always has both loopback addresses.
 
-    The system leaves ::1 out where no other interface has an IPv6 address.
+    The system leaves out ::1 if no other interface has an IPv6 address.
     """
 
     async def resolve(
@@ -69,5 +69,5 @@ class _Resolver(aiohttp.ThreadedResolver):
 
 
 def is_of_another_loop(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether a session belongs to another event loop than *loop*."""
+    """Return whether a session belongs to another event loop than *loop*."""
     return getattr(session, "_loop", loop) is not loop

@@ -1,4 +1,4 @@
-"""One request over a socket, one answer back, by aiohttp's client."""
+"""Sends one request over a socket and returns its answer, with aiohttp's client."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
 
 __all__ = ["AiohttpTransport", "Transport"]
 
-#: Bytes of a line of an answer's head. Gateways send headers beyond aiohttp's 8 kB.
+#: The maximum length of a header line in bytes. Some gateways send more than aiohttp's default of 8 kB.
 _LONGEST_LINE = 64 * 1024
-#: Connections that are tried where the server has closed those that were kept.
+#: The maximum number of connections to try if the server has closed kept ones.
 _CONNECTIONS_TRIED = 5
 
 
 @runtime_checkable
 class Transport(Protocol):
-    """What sends a client's requests: on a socket, or in a test to wherever that likes."""
+    """Sends a client's requests: on a socket, or in tests to a fake service."""
 
     async def open(self) -> None:
         """Get ready to send, on the running loop."""
 
     async def send(self, request: Request) -> Response:
-        """Send *request* once and return the answer, whatever its status; raise a `TransportError` where there is none."""
+        """Send *request* once and return the answer, with any status; raise a `TransportError` if there is none."""
 
     async def aclose(self) -> None:
-        """Let go of what it holds; nothing is sent from then on."""
+        """Close everything; nothing is sent after this."""
 
 
 class AiohttpTransport:
-    """Sends requests on a pool of connections; follows no redirect, sends no cookie, reads no netrc.
+    """Sends requests on a pool of connections, without redirects, cookies or netrc.
 
     Args:
-        session: A session of the caller's, which stays the caller's to close; None to make one on opening.
-        timeout: Seconds until a request has a connection, and then until its whole answer must be there.
-        connect_timeout: Seconds until a connection must stand.
-        max_body: Bytes of an answer, unpacked, that are read at the most.
-        trust_env: Use the proxy that HTTPS_PROXY and NO_PROXY say.
-        ca_file: A file of authorities to trust besides the system's.
+        session: The caller's session, which the caller closes; None to make one on opening.
+        timeout: The time limit in seconds for getting a connection, and then for the whole answer.
+        connect_timeout: The time limit in seconds of a new connection.
+        max_body: The maximum size of a decompressed answer, in bytes.
+        trust_env: Whether to use the proxy of HTTPS_PROXY and NO_PROXY.
+        ca_file: A file of authorities to trust in addition to the system's.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class AiohttpTransport:
         self._loop_end: AsyncGenerator[None] | None = None
 
     async def open(self) -> None:
-        """Read what the settings name, and open the pool.
+        """Read the files and variables of the settings, and open the pool.
 
         Raises:
-            ConfigError: The file of authorities or the proxy cannot be used.
+            ConfigError: The file of authorities or the proxy is not valid.
             WrongState: The caller's session belongs to another event loop.
         """
         if self._session and is_of_another_loop(self._session, asyncio.get_running_loop()):
@@ -102,7 +102,7 @@ class AiohttpTransport:
             await anext(self._loop_end)
 
     async def aclose(self) -> None:
-        """Close the pool, unless it is the caller's."""
+        """Close the pool, unless it belongs to the caller."""
         if self._owned and self._session is not None:
             session, self._session = self._session, None
             await session.close()
@@ -110,7 +110,7 @@ class AiohttpTransport:
             await self._loop_end.aclose()
 
     async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
-        """Close a pool that was not closed when the loop ends: `asyncio.run` closes async generators last."""
+        """Close a pool that is still open when the loop ends: `asyncio.run` closes async generators last."""
         try:
             yield
         finally:
@@ -118,11 +118,11 @@ class AiohttpTransport:
                 await self._session.close()
 
     async def send(self, request: Request) -> Response:
-        """Send *request* once and read the answer, whatever its status.
+        """Send *request* once and read the answer, with any status.
 
         Raises:
-            ConnectError: No byte of the request left, so the service has seen nothing of it.
-            TransportTimeout: The answer was not there in time; the service may have seen the request.
+            ConnectError: No byte of the request was sent, so the service has not seen it.
+            TransportTimeout: The answer did not come in time; the service may have seen the request.
             ProtocolError: The connection broke; the service may have seen the request.
         """
         for tried in range(1, _CONNECTIONS_TRIED + 1):
@@ -134,14 +134,14 @@ class AiohttpTransport:
             if not attempt.stale:
                 break
         if isinstance(outcome, TransportError):
-            # Raised out here, so that no exception of aiohttp's, whose repr holds the headers, hangs on as context.
+            # Raised here, so that no exception of aiohttp, whose repr holds the headers, becomes its context.
             raise outcome
         return outcome
 
     async def _try(
         self, request: Request, attempt: Attempt, session: aiohttp.ClientSession
     ) -> Response | TransportError:
-        """Send once; what goes wrong is returned."""
+        """Send once; an error is returned."""
         proxy = self._proxy if self._trust_env and self._proxies.variable(request.url) else None
         sent_at = _clock.monotonic()
         try:
@@ -154,7 +154,7 @@ class AiohttpTransport:
                     headers=attempt.headers,
                     middlewares=(attempt,),
                     allow_redirects=False,
-                    # What follows holds also where the caller's own session says otherwise: an error status is an answer.
+                    # These override the caller's session: an error status is an answer.
                     raise_for_status=False,
                     auto_decompress=True,
                     timeout=aiohttp.ClientTimeout(
@@ -178,10 +178,10 @@ class AiohttpTransport:
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if session.closed and task and not task.cancelling():
-                return _closed(request)  # aiohttp cancels those who wait for a connection when it closes
-            # A TimeoutError that is made of it would hold on to aiohttp's frames, and they to the headers.
+                return _closed(request)  # on closing, aiohttp cancels tasks that wait for a connection
+            # A TimeoutError made of it would keep aiohttp's frames, which hold the headers.
             raise error.with_traceback(None) from None
-        except Exception as error:  # noqa: BLE001 - the caller's session may have hooks, and those may raise anything
+        except Exception as error:  # noqa: BLE001 - hooks of the caller's session may raise anything
             attempt.failed(error)
             unsent = attempt.is_unsent(error)
             if unsent and session.closed:
@@ -190,7 +190,7 @@ class AiohttpTransport:
             return failure_of(request, error, unsent=unsent, by=by, advice=self._advice(request.url))
 
     def _advice(self, url: str) -> str:
-        """Say what to do about a connection that is not made."""
+        """Return what to do if no connection is made."""
         if is_loopback(urlsplit(url).hostname or ""):
             return "Is `aiocdf serve` running, or was it started again on another port?"
         variable = None if self._trust_env else self._proxies.variable(url)
@@ -200,7 +200,7 @@ class AiohttpTransport:
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read the body to its end, or give up where it grows past the limit."""
+    """Read the body to its end, or give up beyond the limit."""
     chunks, size = [], 0
     while chunk := await answer.content.readany():
         size += len(chunk)

@@ -3,6 +3,7 @@
 The client gives up a call when it can no longer expect to see its end:
 
 - answers did not contain it for `LOST_AFTER` seconds, or described it in a way that is not readable;
+- no answer has ever described it, and the list of the function's calls does not contain it either;
 - the service refused to describe any call of the function for as long;
 - no poll got a usable answer for the caller's patience, or the error is permanent;
 - it has exceeded the time limit of functions.
@@ -30,6 +31,8 @@ __all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
 
 #: Seconds of answers without a call after which it is given up.
 LOST_AFTER = 30.0
+# The client searches the list of calls for a call that no answer has described for so many seconds.
+_SEARCH_AFTER = 0.5
 # At most this many seconds between two answers count: a longer gap may be an outage.
 _LONGEST_COUNTED = 10.0
 # At most this many seconds between two failed polls count as silence.
@@ -78,6 +81,8 @@ class Watch:
     failures: int = 0
     #: Seconds for which every answer was a refusal; None while the service describes calls.
     refused: float | None = None
+    #: Calls that no answer has described, to be searched in the list of the function's calls.
+    unheard: list[int] = attrs.field(factory=list)
     #: Since when no poll has got an answer.
     silent_since: float | None = None
     #: When the last failed poll ended.
@@ -109,12 +114,19 @@ class Watch:
             call = self.calls.get(call_id)
             if call is None:
                 continue
-            call.missing = 0.0 if call.missing is None else call.missing + passed
+            before, call.missing = call.missing, 0.0 if call.missing is None else call.missing + passed
+            if (before or 0.0) < _SEARCH_AFTER <= call.missing and not call.seen and call_id not in unread:
+                self.unheard.append(call_id)
             if call.missing >= LOST_AFTER:
                 error = unread.get(call_id)
                 reason = _UNKNOWN if error is None else f"its state could not be read: {error}"
                 losses[call_id] = Loss(reason, error, known=error is not None)
         return losses
+
+    def unlisted(self, ids: Iterable[int], listed: Collection[int]) -> dict[int, Loss]:
+        """Return the calls to give up, of those that no answer has described: the ones that are not *listed* either."""
+        calls = {call_id: self.calls.get(call_id) for call_id in ids if call_id not in listed}
+        return {call_id: Loss(_UNKNOWN, known=False) for call_id, call in calls.items() if call and not call.seen}
 
     def refuse(self, ids: Collection[int], error: ApiError, now: float) -> dict[int, Loss]:
         """Record an answer that refused to describe calls; return the calls to give up. It may name unknown ones."""

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from aiocdf.models.functions import Function
 
-__all__ = ["CallSpec", "check_call", "check_max_pending", "check_retry", "check_timeout", "nonce_fault"]
+__all__ = [
+    "CallSpec",
+    "check_call",
+    "check_count",
+    "check_limit",
+    "check_max_pending",
+    "check_retry",
+    "check_text",
+    "check_timeout",
+    "secret_fault",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -70,14 +80,14 @@ def check_retry(retry: object, nonce: object) -> bool | Retry:
     return retry
 
 
-def nonce_fault(nonce: object) -> InvalidType | None:
-    """Return what is wrong with *nonce*, if anything.
+def secret_fault(secret: object, name: str) -> InvalidType | None:
+    """Return what is wrong with *secret*, the argument *name*, if anything.
 
-    It is the caller who raises it, without the nonce among its locals: a secret in bytes must not stand in a traceback.
+    The caller raises it, without the secret among its locals: a secret in bytes must not stand in a traceback.
     """
-    if nonce is None or isinstance(nonce, str | Secret):
+    if secret is None or isinstance(secret, str | Secret):
         return None
-    return InvalidType(f"nonce must be text, as the service gave it, not {type(nonce).__name__}")
+    return InvalidType(f"{name} must be text, as the service gave it, not {type(secret).__name__}")
 
 
 def check_max_pending(max_pending: object) -> int | None:
@@ -87,13 +97,45 @@ def check_max_pending(max_pending: object) -> int | None:
         InvalidType: It is no whole number.
         InvalidArgument: It is below 1.
     """
-    if max_pending is None:
-        return None
-    if isinstance(max_pending, bool) or not isinstance(max_pending, int):
-        raise InvalidType(f"max_pending is {max_pending!r}; it must be a whole number, or None")
-    if max_pending < 1:
-        raise InvalidArgument(f"max_pending is {max_pending}; it must be at least 1")
-    return max_pending
+    return None if max_pending is None else check_count(max_pending, "max_pending")
+
+
+def check_limit(limit: object) -> int | None:
+    """Return *limit* if it can be a number of items.
+
+    Raises:
+        InvalidType: It is not a whole number.
+        InvalidArgument: It is below 1.
+    """
+    return None if limit is None else check_count(limit, "limit")
+
+
+def check_count(count: object, name: str) -> int:
+    """Return *count*, the argument *name*, if it is a whole number of at least 1.
+
+    Raises:
+        InvalidType: It is not a whole number.
+        InvalidArgument: It is below 1.
+    """
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise InvalidType(f"{name} is {count!r}; it must be a whole number")
+    if count < 1:
+        raise InvalidArgument(f"{name} is {count}; it must be at least 1")
+    return count
+
+
+def check_text(text: object, name: str, *, longest: int) -> str:
+    """Return *text*, the argument *name*, if it has 1 to *longest* characters.
+
+    Raises:
+        InvalidType: It is not text.
+        InvalidArgument: It is empty or too long.
+    """
+    if not isinstance(text, str):
+        raise InvalidType(f"{name} must be text, not {type(text).__name__}")
+    if not 0 < len(text) <= longest:
+        raise InvalidArgument(f"{name} has {len(text):,} characters; it must have 1 to {longest:,}")
+    return text
 
 
 def check_call(

@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from aiocdf.errors import DecodeError
 from aiocdf.models.calls import FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
+from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 from aiocdf.secret import Secret
@@ -136,7 +137,17 @@ def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
     return hook
 
 
-_MODELS = (Range, Function, FunctionLimits, FunctionCall, LogEntry, Session, TokenInspection, TokenProject)
+_MODELS = (
+    Range,
+    Function,
+    FunctionLimits,
+    FunctionCall,
+    FunctionSchedule,
+    LogEntry,
+    Session,
+    TokenInspection,
+    TokenProject,
+)
 
 converter.register_structure_hook(datetime, _read_iso_instant)
 converter.register_unstructure_hook(datetime, datetime.isoformat)

@@ -1,4 +1,4 @@
-"""Why calls end without an end that was seen, as the exceptions that their handles raise."""
+"""Makes the exceptions of calls that did not start or whose end was not seen."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["bug", "closed", "expired", "lost", "not_ready", "not_started", "uncertain", "waited_out"]
 
 
-# Candidates that a message names.
+# The maximum number of candidates in a message.
 _SHOWN = 5
 
 
 def bug(error: BaseException) -> AiocdfError:
-    """Return what stands for an exception that should never have been raised."""
+    """Return the error for an exception that is a bug of aiocdf."""
     failure = AiocdfError(f"a bug in aiocdf, please report it: {error!r}")
     failure.__cause__ = error
     return failure
@@ -34,9 +34,9 @@ def closed(which: str, why: str, prospect: str) -> ClientClosed:
     """Return the error of a call that the client's closing ends.
 
     Args:
-        which: The call in words.
+        which: The call, as text.
         why: What closed the client.
-        prospect: What becomes of the call now.
+        prospect: What happens to the call now.
     """
     return ClientClosed(f"{which}: {why}. {prospect}")
 
@@ -55,22 +55,22 @@ def lost(which: str, reason: str, *, known: bool, call: FunctionCall | None, ref
     """Return the error of a call whose end will not be seen.
 
     Args:
-        which: The call in words, and for how long it was followed.
-        reason: Why it is given up.
-        known: The service may still know the call.
-        call: The last that the service said of it.
-        ref: Where to find it again.
+        which: The call, and how long it was tracked, as text.
+        reason: Why the client gave it up.
+        known: Whether the service may still know the call.
+        call: The call as the service last described it.
+        ref: Its reference.
     """
     again = f" Use client.attach({str(ref)!r}) to follow it again." if known else ""
     return CallLost(f"{which}: {reason.rstrip('.')}.{again}", call=call, ref=ref)
 
 
 def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotReady:
-    """Return the error of calls of a function that cannot be called now.
+    """Return the error of calls of a function that is not ready.
 
     Args:
-        name: What the callers called the function.
-        function: What the service says of it.
+        name: The function, as the caller named it.
+        function: The function as the service describes it.
         error: The service's refusal of a call.
     """
     why = f": {function.error.message.rstrip('.')}" if function.error else ""
@@ -98,20 +98,20 @@ def uncertain(
     """Return the error of a call that may have started.
 
     Args:
-        which: The call in words.
-        attempts: POSTs that were sent.
-        error: How the one ended that may have started it.
-        repeatable: The caller allowed it to run twice.
+        which: The call, as text.
+        attempts: How many POSTs were sent.
+        error: The error of the POST that may have started it.
+        repeatable: Whether the caller allowed it to run twice.
         candidates: Calls that may be this one.
-        why: Why it could not be found out.
+        why: Why recovery did not find out.
     """
     sent = f"It was sent {attempts} times." if attempts > 1 else "It was not sent again because it could run twice."
-    reason = f" It could not be found out: {why.rstrip('.')}." if why else ""
+    reason = f" Recovery did not find out: {why.rstrip('.')}." if why else ""
     if candidates:
         shown = ", ".join(str(call.id) for call in candidates[:_SHOWN]) + (", ..." if len(candidates) > _SHOWN else "")
-        look = f"Look at the calls that may be it ({shown}; all are in `candidates`) and attach to the right one"
+        look = f"Check the calls that may be it ({shown}; all are in `candidates`) and attach to the right one"
     else:
-        look = "Look for it among the function's calls"
+        look = "Check the list of the function's calls"
     advice = "" if repeatable else ", or pass retry=True if the function may run twice"
     failure = SubmissionUncertain(
         f"{which} may or may not have started: {error} {sent}{reason} {look}{advice}.", candidates=candidates
@@ -123,18 +123,18 @@ def uncertain(
 def not_started(which: str, error: AiocdfError) -> AiocdfError:
     """Return the error of a call that did not start and is not sent again, of the type of *error*."""
     failure = copy.copy(error)
-    failure.args = (f"{which} did not start, as the service says: {error}",)
+    failure.args = (f"{which} did not start: {error}",)
     failure.__cause__ = error
     return failure
 
 
 def waited_out(what: str, seconds: float, error: AiocdfError) -> AiocdfError:
-    """Return the error of what has waited for as long as it may for trouble to pass.
+    """Return the error of an operation whose patience is over.
 
     Args:
-        what: What did not happen, in words.
+        what: What did not happen, as text.
         seconds: How long it has waited.
-        error: The trouble; what is returned is of the same type.
+        error: The trouble; the result has the same type.
     """
     failure = copy.copy(error)
     failure.args = (f"{what}: it waited {seconds:.0f} s for this to pass: {error}",)

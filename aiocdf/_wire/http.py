@@ -1,4 +1,4 @@
-"""An HTTP request and its answer as plain values, so that everything but the transport works without a socket."""
+"""An HTTP request and its answer as plain values, so that only the transport needs a socket."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ _SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
 class Request:
     """A request, ready to be sent."""
 
-    #: What this is in the service's words, for messages and events: "call function 12".
+    #: What the request does, for messages and events: "call function 12".
     name: str
     method: str
     #: An absolute URL; a query may hold a key.
     url: str = attrs.field(repr=shown_url)
-    #: May hold an Authorization value, so it is never shown.
+    #: Not shown, because it may hold an Authorization value.
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    #: May hold a nonce or a client secret, so it is never shown.
+    #: Not shown, because it may hold a nonce or a client secret.
     body: bytes | None = attrs.field(default=None, repr=False)
-    #: Sending it twice does no more than sending it once.
+    #: The request is idempotent: sending it twice has the same effect as once.
     repeatable: bool = True
-    #: The capability that the service asks for, such as "functionsAcl:RUN".
+    #: The capability that the service requires, such as "functionsAcl:RUN".
     capability: str | None = None
-    #: Seconds until the whole answer must be there; None for the transport's own limit.
+    #: The time limit of the whole answer in seconds; None for the transport's limit.
     timeout: float | None = None
-    #: Seconds without a byte of the answer after which it is given up; None for as many as the whole answer may take.
+    #: The time limit without a byte of the answer, in seconds; None for the limit of the whole answer.
     silence: float | None = None
-    #: Bytes of the answer, after decompression, that are read; None for the transport's own limit.
+    #: The maximum size of the decompressed answer, in bytes; None for the transport's limit.
     max_answer: int | None = None
-    #: What the request carries and no error that quotes the answer may repeat.
+    #: Secrets in the request, which errors that quote the answer must not repeat.
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class Response:
-    """An answer, read to its end."""
+    """A complete answer."""
 
     status: int
-    #: To be asked by names in lower case.
+    #: Names are in lower case.
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     #: Loop time in seconds just before the request was sent and just after the answer was read.
@@ -63,7 +63,7 @@ class Response:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """Read a date as headers have it (RFC 9110 section 5.6.7); None where there is none to read."""
+    """Read a date of a header (RFC 9110 section 5.6.7); None if it is not valid."""
     try:
         moment = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):
@@ -72,19 +72,20 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def is_html(response: Response) -> bool:
-    """Tell whether an answer says that it is a web page."""
+    """Return whether the content type of an answer is HTML."""
     return "html" in response.headers.get("content-type", "").lower()
 
 
 def is_object(response: Response) -> bool:
-    """Tell whether the body begins and ends as a JSON object does, without reading what may be megabytes."""
+    """Return whether the body begins and ends like a JSON object, without parsing what may be megabytes."""
     return response.body.lstrip()[:1] == b"{" and response.body.rstrip()[-1:] == b"}"
 
 
 def retry_after(response: Response) -> float | None:
-    """Read `Retry-After` (RFC 9110 section 10.2.3) as seconds; a date counts from the answer's own.
+    """Read `Retry-After` (RFC 9110 section 10.2.3) as seconds; a date counts from the date of the answer.
 
-    None where there is none to read.
+    Returns:
+        The seconds; None without a valid header.
     """
     said = response.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(said):
@@ -94,6 +95,6 @@ def retry_after(response: Response) -> float | None:
 
 
 def one_line(text: str) -> str:
-    """Make a text from elsewhere fit for one line of a terminal: short, and without control characters."""
+    """Return foreign text as one short line without control characters."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 2 * _LONGEST_LINE])
     return " ".join(printable.split())[:_LONGEST_LINE]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiocdf.errors import InvalidArgument, InvalidType
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.functions import Function
 
-__all__ = ["check_function", "check_id", "parse_ref"]
+__all__ = ["check_function", "check_id", "check_ids", "parse_ref"]
 
 _LARGEST_ID = 2**53 - 1
 _LONGEST_EXTERNAL_ID = 255
@@ -39,6 +41,18 @@ def check_id(number: object, what: str) -> int:
     if not 0 < number <= _LARGEST_ID:
         raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
     return number
+
+
+def check_ids(numbers: object, what: str) -> list[int]:
+    """Return *numbers*, one id of *what* or several, as a list.
+
+    Raises:
+        InvalidType: They are not whole numbers.
+        InvalidArgument: One is out of the service's range.
+    """
+    if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
+        return [check_id(numbers, what)]
+    return [check_id(number, what) for number in numbers]
 
 
 def parse_ref(token: str) -> CallRef:

@@ -14,7 +14,7 @@ from aiocdf.secret import Secret
 if TYPE_CHECKING:
     from aiocdf._wire.http import Response
 
-__all__ = ["api_headers", "json_request", "member", "read_items", "read_json", "read_value", "server_date"]
+__all__ = ["api_headers", "items_in", "json_request", "member", "read_items", "read_json", "read_value", "server_date"]
 
 T = TypeVar("T")
 
@@ -124,7 +124,12 @@ def read_value(request: Request, response: Response, kind: type[T]) -> T:
 
 def read_items(request: Request, response: Response, kind: type[T]) -> list[T]:
     """Return the `items` of an answer, each a *kind*."""
-    items = member(request, read_json(request, response), "items", list)
+    return items_in(request, read_json(request, response), kind)
+
+
+def items_in(request: Request, body: object, kind: type[T]) -> list[T]:
+    """Return the `items` of an answer's object, each a *kind*."""
+    items = member(request, body, "items", list)
     return [structure(item, kind, what=request.name, path=f"$.items[{index}]") for index, item in enumerate(items)]
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong, as exceptions: error answers of the service and calls that did not complete."""
+"""Makes exceptions of error answers of the service and of calls that did not complete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from aiocdf._wire.converter import camel
 from aiocdf._wire.http import is_html, one_line, retry_after
 from aiocdf.config import is_loopback
 from aiocdf.errors import (
@@ -38,26 +39,26 @@ _DETAIL_SHOWN = 1000
 
 _ADVICE: dict[type[ApiError], str] = {
     Unauthorized: "Check the project's name and that the credentials belong to it.",
-    NotFound: "Check the id; a function that was deployed anew has a new one.",
-    RateLimited: "The service asks for fewer requests or fewer running calls.",
+    NotFound: "Check the id; a function that was deployed again has a new one.",
+    RateLimited: "Send fewer requests, or run fewer calls at once.",
     ServerError: "The service failed: try again later.",
-    Conflict: "Something by that identifier exists already.",
-    BadRequest: "The request has to change before it can succeed.",
+    Conflict: "The identifier already exists: use another one.",
+    BadRequest: "Correct the request.",
 }
-#: What a 401 on a loopback address may mean.
-#: A restart ends access tokens, and the client replaces one that it got less than 30 s ago only after that.
+#: The advice for a 401 on a loopback address. A restart ends access tokens, and the client does not replace a token that
+#: is less than 30 s old.
 RESTARTED = (
     "Was `aiocdf serve` started again? Then try again in half a minute; after --fresh, or for another folder, read its "
     "variables again."
 )
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PAGE_ADVICE = "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
+_PAGE_ADVICE = "A web site or a gateway answered instead of the API: check base_url or CDF_URL."
 
 
 def api_error(request: Request, response: Response) -> ApiError:
     """Build the exception for an answer with an error status.
 
-    Reads every shape that is seen: `{"error": {...}}`, `{"error": "text"}`, and bodies that are no JSON at all.
+    It reads all observed forms: `{"error": {...}}`, `{"error": "text"}`, and bodies that are not JSON.
     """
     body = _body(response)
     said = str(body.get("message") or "")
@@ -69,7 +70,7 @@ def api_error(request: Request, response: Response) -> ApiError:
     todo = _redirected(request, response) or (_PAGE_ADVICE if is_page else _advice(kind, request, request_id))
     parts = [
         f"{request.name}: the service answered {response.status}: {detail.rstrip('.') or 'without a message'}.",
-        one_line(_named("It does not know", missing) or _named("Taken already:", duplicated)),
+        one_line(_named("Unknown:", missing) or _named("Already exists:", duplicated)),
         todo,
         one_line(f"[request {request_id}]") if request_id else "",
     ]
@@ -88,12 +89,12 @@ def api_error(request: Request, response: Response) -> ApiError:
 
 
 def call_error(call: FunctionCall, ref: CallRef, name: str) -> CallError | None:
-    """Return what awaiting an ended call raises, or None where it completed.
+    """Return what awaiting an ended call raises; None if it completed.
 
     Args:
         call: The call, which has ended.
-        ref: Where to find it.
-        name: What the caller called the function, for the message.
+        ref: Its reference.
+        name: The function, as the caller named it.
     """
     if call.status is CallStatus.Completed:
         return None
@@ -109,19 +110,19 @@ def call_error(call: FunctionCall, ref: CallRef, name: str) -> CallError | None:
 
 
 def note_trace(error: Exception, where: str, cause: FunctionError | None) -> None:
-    """Show the service's trace under an error's own, where there is one.
+    """Show the service's trace below the traceback of an error.
 
     Args:
-        error: What is raised.
-        where: Where the trace is from, for its heading.
-        cause: What the service says went wrong.
+        error: The exception.
+        where: The source of the trace, for its heading.
+        cause: The error that the service described.
     """
     if cause and cause.trace:
         error.add_note(f"\nIn {where}:\n{cause.trace.rstrip()}")
 
 
 def _body(response: Response) -> Mapping[str, Any]:
-    """Return the error object of an answer, empty where there is none."""
+    """Return the error object of an answer; an empty one without it."""
     try:
         error = json.loads(response.body)["error"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -130,14 +131,14 @@ def _body(response: Response) -> Mapping[str, Any]:
 
 
 def _excerpt(response: Response, *, is_page: bool) -> str:
-    """Say what came instead of an error object."""
+    """Return what came instead of an error object, as text."""
     if is_page:
         return f"an HTML page of {len(response.body)} bytes came instead of JSON"
     return response.body[:_DETAIL_SHOWN].decode(errors="replace")
 
 
 def _kind(status: int, *, missing: bool, duplicated: bool) -> type[ApiError]:
-    """Choose the class: what is missing or taken counts for more than the status."""
+    """Return the class: missing or duplicated ids take precedence over the status."""
     if status in (400, 404, 422) and missing:
         return NotFound
     if duplicated:
@@ -153,24 +154,24 @@ def _kind(status: int, *, missing: bool, duplicated: bool) -> type[ApiError]:
 
 
 def _named(what: str, items: Sequence[Mapping[str, Any]]) -> str:
-    """Name what is missing or taken, the first few of it."""
+    """Return the first few missing or duplicated ids, as text."""
     shown = [f"{key} {value!r}" for item in items[:5] for key, value in item.items()]
     return f"{what} {', '.join(shown)}{' and more' * (len(items) > 5)}." if shown else ""
 
 
 def _advice(kind: type[ApiError], request: Request, request_id: str | None) -> str:
-    """Say what to do next."""
+    """Return what to do next."""
     if kind is PermissionDenied:
-        return f"It takes the capability {request.capability or 'named above'}: add it to a group of the caller."
+        return f"Add the capability {request.capability or 'named above'} to a group of the caller."
     if kind is Unauthorized and is_loopback(urlsplit(request.url).hostname or ""):
         return f"{_ADVICE[kind]} {RESTARTED}"
     if kind is ServerError and request_id:
-        return "The service failed; with the request id its support can find out why."
+        return "The service failed; report the request id to its support."
     return _ADVICE[kind]
 
 
 def _redirected(request: Request, response: Response) -> str:
-    """Name the target of a redirect, without its query; empty for another answer."""
+    """Return the target of a redirect as text, without its query; empty for other answers."""
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or not location:
         return ""
@@ -178,19 +179,21 @@ def _redirected(request: Request, response: Response) -> str:
         parts = urlsplit(urljoin(request.url, location))
         target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     except ValueError:
-        target = "an address that cannot be read"
+        target = "an invalid address"
     return one_line(
-        f"It is a redirect to {target}, which is not followed, for the token would go there. "
+        f"It redirects to {target}. Redirects are not followed, because they would receive the token. "
         "Set base_url or CDF_URL to the address of the service itself."
     )
 
 
 def _objects(value: object) -> tuple[Mapping[str, Any], ...]:
-    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+    """Read the identifiers in a list; of functions the service has sent `external_id` for `externalId`."""
+    items = value if isinstance(value, list) else []
+    return tuple({camel(str(key)): name for key, name in item.items()} for item in items if isinstance(item, Mapping))
 
 
 def _retryable(response: Response, body: Mapping[str, Any]) -> bool | None:
-    """Read what the service says about sending again: newer answers have a header, older ones a field."""
+    """Return whether the service says to retry: newer answers have a header, older ones a field."""
     said = response.headers.get("cdf-is-auto-retryable")
     if said is not None:
         return said.strip().lower() == "true"

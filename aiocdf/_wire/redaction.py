@@ -1,4 +1,4 @@
-"""Removing secrets from texts that another party wrote, which may repeat what we sent."""
+"""Removes secrets from foreign texts, which may repeat what the client sent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["redact", "redact_error"]
 
 _STARS = "***"
-#: Characters: a shorter value is no secret, and a part of a secret that is as long as the second counts like all of it.
+#: Lengths in characters: a shorter value is not treated as a secret, and a part of this length is redacted like the whole.
 _SHORTEST, _PART = 4, 12
-# RFC 7519 section 3: its header is a JSON object in base64, which begins so.
+# RFC 7519 section 3: its header is a JSON object in base64, which begins with these characters.
 _JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)+", re.ASCII)
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
@@ -31,13 +31,13 @@ E = TypeVar("E", bound=AiocdfError)
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """Return *text* with stars in place of each secret, each long part of one, and everything that looks like a JWT.
+    """Return *text* with stars instead of each secret, each long part of one, and everything that looks like a JWT.
 
-    A secret is found as it is and in the encodings in which requests carry it and answers repeat it.
+    A secret is found in plain form, and in the encodings that requests and answers use.
 
     Args:
-        text: What another party wrote, or an error that quotes it.
-        secrets: What must not show.
+        text: Foreign text, or an error that quotes it.
+        secrets: The secrets to remove.
     """
     return _JWT.sub(
         _STARS, _without(text, {form.translate(_LOWER) for secret in secrets for form in _forms(secret.reveal())})
@@ -54,7 +54,7 @@ def redact_error(error: E, secrets: Iterable[Secret]) -> E:
 
 
 def _redacted(value: Any, secrets: tuple[Secret, ...]) -> Any:
-    """Remove secrets from each text in a value that JSON may hold."""
+    """Remove secrets from each text in a JSON value."""
     match value:
         case str():
             return redact(value, secrets)
@@ -67,7 +67,7 @@ def _redacted(value: Any, secrets: tuple[Secret, ...]) -> Any:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the ways in which a secret may be written."""
+    """Yield the encodings of a secret."""
     if len(secret) < _SHORTEST:
         return
     for form in (secret, " ".join(secret.split())):
@@ -77,7 +77,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _without(text: str, forms: set[str]) -> str:
-    """Put stars in place of every form, and of every long part of one."""
+    """Replace each form, and each long part of one, with stars."""
     lowered = text.translate(_LOWER)  # percent-encoding comes in both cases
     hidden = bytearray(len(text))
     parts = "\n".join(form for form in forms if len(form) >= _PART)

@@ -8,7 +8,7 @@ from aiocdf.auth.credentials.client_credentials import ClientCredentials
 from aiocdf.auth.credentials.device_code import DeviceCode
 from aiocdf.auth.credentials.from_environment import credentials_from
 from aiocdf.auth.credentials.protocol import Credentials
-from aiocdf.auth.credentials.session_requests import session_requests
+from aiocdf.auth.credentials.session_requests import lasting_grant, session_requests
 from aiocdf.auth.credentials.user_credentials import UserCredentials
 from aiocdf.auth.oauth.prompt import DevicePrompt
 from aiocdf.auth.oauth.token import AccessToken
@@ -32,5 +32,6 @@ __all__ = [
     "TokenStore",
     "UserCredentials",
     "credentials_from",
+    "lasting_grant",
     "session_requests",
 ]

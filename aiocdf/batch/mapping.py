@@ -1,4 +1,4 @@
-"""The durable map, and where one stands."""
+"""The durable map, and the status of one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["journal_beside", "map_inputs", "status"]
 
 # Seconds between two looks of the caller's `on_progress`.
-_TELL_EVERY = 0.25
+_REPORT_EVERY = 0.25
 
 
 async def map_inputs(
@@ -42,19 +42,19 @@ async def map_inputs(
     stop: asyncio.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Call a function with each input of a file, and write a file of results; go on where an earlier run ended.
+    """Call a function with each input of a file, and write a file of results; continue where an earlier run ended.
 
-    Cancelling it stops at once. Whatever ends the process, the next run goes on from the journal.
+    Cancelling it stops at once. The next run continues from the journal, even after a crash.
 
     Args:
         client: An open client.
         function: An id, an external id, or a `Function`.
         inputs: A file of JSON objects, one a line, or of CSV with a header.
         out: The file of results, a line of JSON each. It is replaced as a whole, at the end of the run.
-        journal: The file of the journal; None for one beside the results.
-        settings: What else can be set.
+        journal: The file of the journal; None for one next to the results.
+        settings: Further settings.
         stop: Once set, no more inputs are begun, and calls that run are waited for.
-        on_progress: Told some times a second where things stand.
+        on_progress: Called some times a second with the progress.
 
     Raises:
         UsageError: The journal is of something else, the inputs have changed since it began, another process works on
@@ -88,7 +88,7 @@ async def map_inputs(
 
 
 async def status(journal: str | os.PathLike[str]) -> tuple[Summary, Holder | None]:
-    """Return where a durable map stands, and which process works on it, if one does.
+    """Return the status of a durable map, and the process that works on it, if any.
 
     Args:
         journal: The file of its journal.
@@ -103,7 +103,7 @@ async def status(journal: str | os.PathLike[str]) -> tuple[Summary, Holder | Non
 
 
 def journal_beside(out: Path) -> Path:
-    """Return where the journal of a file of results is, unless that is said."""
+    """Return the path of the journal: as given, or next to the results."""
     return out.with_name(f"{out.name}.journal")
 
 
@@ -122,11 +122,11 @@ async def _check_identity(journal: Journal, identity: Identity, source: Source, 
     """Refuse a journal that is of something else.
 
     Raises:
-        InvalidArgument: It is; the message says how to go on.
+        InvalidArgument: It is; the message says what to do.
     """
     if difference := identity.differs_from(journal.identity):
         raise InvalidArgument(
-            f"journal {str(path)!r} cannot be used: {difference}. Give another journal and results file."
+            f"journal {str(path)!r} does not fit: {difference}. Give another journal and results file."
         )
     if difference := identity.differs_in_inputs(journal.identity):
         if await source.has_grown_from(journal.identity.inputs):
@@ -160,15 +160,15 @@ async def _work(run: Run, on_progress: Callable[[Progress], None] | None) -> Non
         await run.work()
         return
 
-    async def tell() -> None:
+    async def report() -> None:
         while True:
             on_progress(run.tally.progress(_clock.monotonic()))
-            await _clock.sleep(_TELL_EVERY)
+            await _clock.sleep(_REPORT_EVERY)
 
-    telling = asyncio.create_task(tell())
+    reporting = asyncio.create_task(report())
     try:
         await run.work()
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
         on_progress(run.tally.progress(_clock.monotonic()))

@@ -38,7 +38,7 @@ def described(error: BaseException) -> dict[str, Any]:
 
 
 def not_started(error: AiocdfError) -> Outcome | None:
-    """Return the outcome of an input that could not be submitted; None where the error is not about this input alone."""
+    """Return the outcome of an input that was not submitted; None if the error is not about this input alone."""
     match error:
         case SubmissionUncertain():
             return Outcome(status=InputStatus.Uncertain, error=described(error))
@@ -66,7 +66,7 @@ def not_completed(error: CallError) -> Outcome:
 
 
 def not_read(call: FunctionCall, error: AiocdfError) -> Outcome | None:
-    """Return the outcome of a call whose response could not be read; None where the error is not about it alone."""
+    """Return the outcome of a call whose response was not readable; None if the error is not about it alone."""
     if not isinstance(error, BadRequest | NotFound | DecodeError):
         return None
     return Outcome(status=InputStatus.Lost, error=described(error), ended=_ended(call))

@@ -1,15 +1,14 @@
 """When POSTs are sent, so that after a crash each call that started is found by its start time.
 
-Calls that were being submitted when the process was killed are told apart by when they can have started. All of them may have
-until the end of the process, so what tells them apart is when each was sent. The best is that only one POST is under way at a
-time. So each waits for the answers to those before it, but no longer than costs little throughput. When several places become
-free at once, the last of them is taken after all the waits before it. These together take a twentieth of a call's runtime at
-most, so that places are idle for a fortieth of it on average. The first POSTs of a run, which find all places free, wait longer:
-that costs some seconds once. Where calls are short, more POSTs are under way at once, and fewer of those that a crash cuts short
-can be told apart.
+A resumed map identifies the calls of interrupted submissions by their possible start times. Each may have started at any time
+until the process ended, so only the times of their POSTs distinguish them. It would be best to have one POST under way at a
+time. So each POST waits for the answers to those before it, as long as that costs little throughput. When several places become
+free at once, the last one is used after all these waits. Together they take at most a twentieth of a call's runtime, so places
+are idle for a fortieth of it on average. The first POSTs of a run, when all places are free, wait longer; that costs some
+seconds once. If calls are short, more POSTs are under way at once, and fewer of the interrupted ones can be identified.
 
-How long after its sending a call starts is learned from those that were accepted. That figure holds the difference of the two
-clocks too, so that neither has to be known.
+The delay between a POST and the start of its call is learned from accepted calls. It includes the difference of the two clocks,
+so that difference does not have to be known.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Pacing", "Slot"]
 
-# Delays that are remembered, and from how many on they say anything.
+# How many delays are kept, and how many are needed.
 _REMEMBERED, _ENOUGH = 200, 10
 # The part of a call's runtime for which all POSTs that wait together wait at most; the runtime to begin with, of how many calls
 # it is taken after that; and seconds for which one POST waits at most.
 _SHARE, _RUNTIME, _LATELY, _MOST = 0.05, 3.0, 50, 0.250
-# So many POSTs are the first of a run, and each waits so many seconds at most.
+# The first POSTs of a run: how many, and the maximum wait of each in seconds.
 _FIRST, _AT_FIRST = 60, 0.050
-# A POST may be faster than any before: by so much of what their delays differ by, or by so many seconds.
+# A POST may be faster than all before: by this fraction of the spread of their delays, or by this many seconds.
 _FASTER, _SOMEWHAT = 0.25, 0.003
-# Seconds that a commit takes, to begin with and at most; and what of a slow one is remembered at the next.
+# The time of a commit in seconds, at first and at most; and the factor by which a slow one fades.
 _COMMIT, _SLOWEST, _KEPT = 0.005, 0.050, 0.95
 
 

@@ -22,13 +22,13 @@ _WINDOW = 30.0
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """Where the inputs of a durable map stand."""
+    """How many inputs of a durable map have which status."""
 
     #: What the map is of.
     identity: Identity
     #: How many inputs there are.
     total: int
-    #: How many stand where; those that were not submitted yet are not among them.
+    #: The number of inputs by status; without those that were not submitted yet.
     counts: Mapping[InputStatus, int]
 
     @property
@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def running(self) -> int:
-        """Inputs whose call runs, as far as is known."""
+        """How many inputs have a running call, as far as is known."""
         return self.counts.get(InputStatus.Running, 0)
 
     @property
@@ -58,15 +58,15 @@ class Summary:
 
     @property
     def complete(self) -> bool:
-        """Tell whether every input completed."""
+        """Return whether all inputs completed."""
         return self.completed == self.total
 
 
 @attrs.frozen(kw_only=True)
 class Progress(Summary):
-    """Where the inputs of a durable map that runs stand."""
+    """The progress of a running durable map."""
 
-    #: Inputs that got a result a second, lately; None while that is not known.
+    #: Recent results a second; None while unknown.
     rate: float | None
     #: Seconds since this run began.
     elapsed: float
@@ -77,7 +77,7 @@ class Progress(Summary):
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until all inputs are done, if it goes on like this; None while that is not known."""
+        """Seconds until all inputs are done at the current rate; None while unknown."""
         left = self.running if self.draining else self.total - self.done
         return left / self.rate if self.rate else None
 

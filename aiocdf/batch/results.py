@@ -37,23 +37,23 @@ def check_place(path: Path, *, inputs: Path, journal: Path) -> None:
             raise InvalidArgument(f"{str(path)!r} is not a file: give the results another place")
         if not journal.exists():
             raise InvalidArgument(
-                f"{str(path)!r} exists, and there is no journal {str(journal)!r} that it could be of: move it away, "
+                f"{str(path)!r} exists, and its journal {str(journal)!r} does not exist: move it away, "
                 "or give the results another file"
             )
     if not os.access(path.parent, os.W_OK):
-        raise InvalidArgument(f"cannot write the results to {str(path)!r}: its folder is missing, or cannot be written")
+        raise InvalidArgument(f"cannot write the results to {str(path)!r}: its folder is missing or not writable")
 
 
 async def write_results(journal: Journal, path: Path, *, ordered: bool) -> None:
     """Write a line of JSON for each input that has an outcome.
 
     Args:
-        journal: What has them.
+        journal: The journal that has them.
         path: The file, which is replaced once the new one is on disk.
         ordered: In the order of the inputs, else in that in which they ended.
 
     Raises:
-        AiocdfError: It cannot be written; the results are still in the journal.
+        AiocdfError: Writing failed; the results are still in the journal.
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
@@ -75,7 +75,7 @@ def _write(file: IO[str], rows: Iterable[tuple[Entry, str | None, str | None]]) 
 
 
 def _line(entry: Entry, response: str | None, error: str | None) -> str:
-    """Put a result together; what is JSON already stays as it is."""
+    """Return a line of results; parts that are JSON already are inserted as they are."""
     facts = {
         "function_id": entry.function,
         "call_id": entry.call,

@@ -37,7 +37,7 @@ T = TypeVar("T")
 _CLOCKS_APART = 300.0
 # Seconds by which a POST is sent in any case.
 _LATEST = 1.0
-# Seconds between two looks at the queue of a run that is to stop.
+# Seconds between two looks at the queue of a stopping run.
 _LOOK_AGAIN = 0.25
 
 
@@ -56,7 +56,7 @@ class _Input:
 
 
 class _Turns:
-    """A lock that tells how many wait for it, or have it."""
+    """A lock that counts the tasks that wait for it or hold it."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -77,7 +77,7 @@ class _Turns:
 
 @attrs.define(kw_only=True, eq=False)
 class Run:
-    """Works through the inputs of a map, from where the journal says that it stands."""
+    """Works through the inputs of a map, from the state of the journal on."""
 
     client: Client
     function: int | str
@@ -91,7 +91,7 @@ class Run:
     #: What ended the run before its end.
     fault: AiocdfError | None = None
     _room: asyncio.Semaphore = attrs.field(init=False)
-    #: What has not been accepted yet, and those of it whose POST may be under way.
+    #: Inputs that have not been accepted yet, and those of them whose POST may be under way.
     _begun: set[_Input] = attrs.field(factory=set, init=False)
     _unanswered: set[_Input] = attrs.field(factory=set, init=False)
     _all_answered: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -129,7 +129,7 @@ class Run:
             self._fail(AiocdfError(f"cannot read the inputs or the journal any more: {error}"))
 
     async def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin the work on an input once there is room, unless the run is to stop."""
+        """Begin the work on an input once there is room, unless the run is stopping."""
         await self._room.acquire()
         if self.stop.is_set():
             self._room.release()
@@ -138,7 +138,7 @@ class Run:
             self._group.create_task(work).add_done_callback(lambda _: self._room.release())
 
     async def _drain(self) -> None:
-        """Once the run is to stop, take the calls out of the client's queue, and those that come back into it."""
+        """When the run stops, cancel the queued calls, and those that return to the queue."""
         await self.stop.wait()
         self.tally.draining = True
         while True:
@@ -155,7 +155,7 @@ class Run:
     # What an earlier run has left
 
     async def _resume(self) -> None:
-        """Attach to the calls that run, and have it found out what became of the submissions that were interrupted."""
+        """Attach to running calls, and find out which interrupted submissions started a call."""
         interrupted = await self.journal.with_status(InputStatus.Submitting)
         if interrupted:
             self._group.create_task(self._recover(interrupted))
@@ -202,7 +202,7 @@ class Run:
         await self._follow(each)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Do *work*, and give it up when the run is to stop."""
+        """Run *work*, and cancel it when the run stops."""
         task, stop = asyncio.create_task(work), asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,10 +213,10 @@ class Run:
         finally:
             await _end(task, stop)
 
-    # What is new
+    # New inputs
 
     async def _new(self, chunk: list[Record]) -> list[_Input]:
-        """Return those of some records that are to be submitted now; bad ones are noted."""
+        """Return the records to submit now; record invalid ones."""
         before = await self.journal.entries(chunk[0].line, chunk[-1].line)
         wanted = [record for record in chunk if self._is_wanted(before.get(record.line))]
         read = await asyncio.to_thread(lambda: [_read(record, self.settings.key) for record in wanted])
@@ -262,7 +262,7 @@ class Run:
         except AiocdfError as error:
             self._not_started(each, error)
         except asyncio.CancelledError:
-            # Queued, it never starts; what may have been sent stays in the journal as it is.
+            # A queued call never starts; one that may have been sent stays in the journal as it is.
             if each.handle is not None:
                 each.handle.cancel()
             if each.handle is None or _is_cancelled():
@@ -304,7 +304,7 @@ class Run:
         await self.journal.submitting(each.line, each.key, sending)
         self._move(each, InputStatus.Submitting)
         self.pacing.committed(_clock.monotonic() - began)
-        # Never before its moment: the journal has that as a bound. The limit is for a clock that was set back meanwhile.
+        # Never earlier: the journal has this time as a bound. The limit is for a clock that was set back.
         await _clock.sleep(min(max(0.0, slot.at - _clock.wall()), _LATEST))
 
     async def _others_answered(self) -> None:
@@ -343,7 +343,7 @@ class Run:
         self._move(each, InputStatus.Running)
 
     async def _follow(self, each: _Input) -> None:
-        """Wait for the end of a call that was accepted, and note what came of it."""
+        """Wait for the end of an accepted call, and record its outcome."""
         assert each.handle is not None  # noqa: S101 - of the call
         try:
             outcome = await _outcome(each.handle)

@@ -1,4 +1,4 @@
-"""What can be set about a durable map."""
+"""The settings of a durable map."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class MapSettings:
     retry_failed: bool = attrs.field(default=False, validator=of_kind(bool))
     #: Submit again what ended as Uncertain: it may then run twice.
     retry_uncertain: bool = attrs.field(default=False, validator=of_kind(bool))
-    #: At most so many inputs are under way at once; None for what the client lets run of a function, and some that wait.
+    #: The maximum number of inputs under way at once; None for the function's limit and a few waiting ones.
     max_pending: int | None = attrs.field(default=None, validator=optional([of_kind(int), above_zero]))

@@ -25,11 +25,11 @@ class InputStatus(StrEnum):
     Refused = "Refused"
     #: The call may or may not have been started.
     Uncertain = "Uncertain"
-    #: The line cannot be sent.
+    #: The line is not a valid input.
     Invalid = "Invalid"
 
 
-#: What has a result.
+#: The statuses with a result.
 ENDED = frozenset(InputStatus) - {InputStatus.Submitting, InputStatus.Running}
 
 #: What `retry_failed` submits again: none of them runs any more.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "call", "find"]
 
-# Seconds that this computer's clock may have been set by meanwhile, where its uptime does not tell.
+# The allowance in seconds for a changed computer clock, if the uptime does not show it.
 _CLOCK_ERROR = 5.0
 # What the two clocks of this computer drift by, and the journal's times are rounded by.
 _DRIFT = 0.001
@@ -29,7 +29,7 @@ _DRIFT = 0.001
 
 @attrs.frozen
 class Found:
-    """What became of a submission that was interrupted."""
+    """The outcome of an interrupted submission."""
 
     #: The call that it started; None if it started none.
     call: FunctionCall | None = None
@@ -47,11 +47,11 @@ def call(
 async def find(
     client: Client, function: int | str, interrupted: Sequence[Entry], known: Collection[int]
 ) -> AsyncGenerator[tuple[Entry, Found]]:
-    """Give what became of each submission that was interrupted, as it is found out; some take up to two minutes.
+    """Yield the outcome of each interrupted submission once it is known; some take up to two minutes.
 
     Args:
         client: An open client.
-        function: What was called.
+        function: The function.
         interrupted: What the journal has of them.
         known: Calls of other inputs.
     """

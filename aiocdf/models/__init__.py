@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import CallStatus, FunctionCall, LogEntry
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, FunctionStatus, Range
+from aiocdf.models.html import ItemList
+from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session, SessionStatus, SessionType
 from aiocdf.models.stats import Pause, Stats
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
@@ -17,7 +19,9 @@ __all__ = [
     "FunctionCall",
     "FunctionError",
     "FunctionLimits",
+    "FunctionSchedule",
     "FunctionStatus",
+    "ItemList",
     "LogEntry",
     "Pause",
     "Range",

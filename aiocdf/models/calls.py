@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from aiocdf.models.functions import FunctionError
+from aiocdf.models.html import HtmlTable
 from aiocdf.models.open_enum import OpenEnum
 
 __all__ = ["CallStatus", "FunctionCall", "LogEntry"]
@@ -24,7 +25,7 @@ class CallStatus(OpenEnum):
 
 
 @attrs.frozen(kw_only=True)
-class FunctionCall:
+class FunctionCall(HtmlTable):
     """One call, as the service last described it."""
 
     id: int
@@ -55,7 +56,7 @@ class FunctionCall:
 
 
 @attrs.frozen(kw_only=True)
-class LogEntry:
+class LogEntry(HtmlTable):
     """One line that a call printed."""
 
     message: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from aiocdf.models.html import HtmlTable
 from aiocdf.models.open_enum import OpenEnum
 
 __all__ = ["Function", "FunctionError", "FunctionLimits", "FunctionStatus", "Range"]
@@ -33,7 +34,7 @@ class FunctionError:
 
 
 @attrs.frozen(kw_only=True)
-class Function:
+class Function(HtmlTable):
     """A deployed function."""
 
     id: int
@@ -71,7 +72,7 @@ class Range:
 
 
 @attrs.frozen(kw_only=True)
-class FunctionLimits:
+class FunctionLimits(HtmlTable):
     """What the project's cloud allows a function (API: Functions limits)."""
 
     timeout_minutes: float | None = None

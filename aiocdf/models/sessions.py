@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from aiocdf.models.html import HtmlTable
 from aiocdf.models.open_enum import OpenEnum
 from aiocdf.secret import Secret
 
@@ -34,7 +35,7 @@ class SessionType(OpenEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Session:
+class Session(HtmlTable):
     """A session; a new one carries the nonce that a call has to present within about a minute."""
 
     id: int

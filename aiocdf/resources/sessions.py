@@ -2,83 +2,158 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlencode
 
-from aiocdf._wire.json import json_request, read_items
-from aiocdf.errors import DecodeError
-from aiocdf.models.sessions import Session
+from aiocdf._chunks import in_chunks, in_order
+from aiocdf._listing import Listing
+from aiocdf._wire.arguments import secret_fault
+from aiocdf._wire.filters import known_status
+from aiocdf._wire.identifiers import check_ids
+from aiocdf._wire.json import json_request, read_items, read_json
+from aiocdf._wire.new_session import new_session_request, read_new_session
+from aiocdf._wire.pages import read_page
+from aiocdf.config import SessionGrant
+from aiocdf.errors import BadRequest, InvalidArgument, InvalidType
+from aiocdf.models.html import ItemList
+from aiocdf.models.sessions import Session, SessionStatus
+from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from aiocdf._http.sender import Sender
-    from aiocdf._wire.http import Response
+    from aiocdf._wire.pages import Page
 
 __all__ = ["Sessions"]
 
+_LIST = "sessionsAcl:LIST"
+_MOST_BY_IDS = 1000
+
 
 class Sessions:
-    """Makes and reads sessions.
+    """Creates, reads and revokes sessions.
 
     Args:
         sender: What sends the requests.
         project_url: Address of the project, up to and without the last slash.
+        grants: Returns what sessions may be requested with, the best first, for a grant or for None.
     """
 
-    def __init__(self, sender: Sender, project_url: str) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        project_url: str,
+        *,
+        grants: Callable[[SessionGrant | None], Sequence[Mapping[str, Any]]],
+    ) -> None:
         self._sender = sender
         self._url = f"{project_url}/sessions"
+        self._grants = grants
 
     async def create(
-        self, grant: Mapping[str, Any], *, attempts: int | None = None, within: float | None = None
+        self,
+        *,
+        grant: SessionGrant | None = None,
+        client_id: str | None = None,
+        client_secret: str | Secret | None = None,
     ) -> Session:
-        """Make a session; one that nobody binds dies by itself within about a minute.
+        """Create a session; its nonce has to be used within about a minute, or the session ends.
 
         Args:
-            grant: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or
-                `{"oneshotTokenExchange": True}`.
-            attempts: How often the request may be sent; None for the setting.
-            within: Seconds until an answer must be there; None for the setting.
+            grant: How the session gets its rights; None for what the client's calls use.
+            client_id: Of a client at the identity provider as which the session acts; by default it acts as this client.
+            client_secret: The secret that goes with *client_id*.
 
         Raises:
+            UsageError: Only one of *client_id* and *client_secret* is there, or both of them and *grant*.
+            ConfigError: The client's credentials have no secret, which the grant needs.
             PermissionDenied: The caller lacks sessionsAcl:CREATE.
         """
-        request = json_request(
-            "create a session",
-            "POST",
-            self._url,
-            {"items": [grant]},
-            capability="sessionsAcl:CREATE",
-            timeout=within,
-        )
-        response = await self._sender.send(request, attempts=attempts)
-        try:
-            sessions = read_items(request, response, Session)
-        except DecodeError as error:
-            # The frames below hold the answer, and with it the nonce.
-            raise error.with_traceback(None) from None
-        if len(sessions) != 1:
-            raise DecodeError(f"{request.name}: the answer has {len(sessions)} sessions", path="$.items")
-        return sessions[0]
+        if fault := secret_fault(client_secret, "client_secret"):
+            del client_secret  # a secret in bytes must not stand among the locals of a traceback
+            raise fault
+        secret = client_secret = None if client_secret is None else Secret(client_secret)
+        if not isinstance(client_id, str | None):
+            raise InvalidType(f"client_id must be text, not {type(client_id).__name__}")
+        if grant not in {None, *get_args(SessionGrant)}:
+            raise InvalidArgument(f"grant is {grant!r}; it must be one of {', '.join(get_args(SessionGrant))}")
+        if (client_id is None) != (secret is None) or None not in (client_id, grant):
+            raise InvalidArgument("give client_id and client_secret together, and without grant")
+        if client_id is not None:
+            return await self._create({"clientId": client_id, "clientSecret": secret})
+        *others, last = self._grants(grant)
+        for item in others:
+            try:
+                return await self._create(item)
+            except BadRequest:
+                continue
+        return await self._create(last)
 
-    async def by_ids(self, ids: Collection[int], *, within: float | None = None) -> tuple[list[Session], Response]:
-        """Return sessions as they stand now, with one request, sent once.
+    def list(self, *, status: SessionStatus | str | None = None, limit: int | None = None) -> Listing[Session]:
+        """List the project's sessions.
 
         Args:
-            ids: At most 1,000. If the service does not know one of them, it refuses to tell of any.
-            within: Seconds until the answer must be there; None for the setting.
+            status: Only sessions that stand so.
+            limit: Sessions to give at most; None for all.
 
         Raises:
-            PermissionDenied: The caller lacks sessionsAcl:LIST.
-            ApiError: An id is unknown; `missing` names it.
+            UsageError: An argument is not valid.
         """
-        request = json_request(
-            f"read {len(ids)} sessions",
-            "POST",
-            f"{self._url}/byids",
-            {"items": [{"id": session_id} for session_id in ids]},
-            capability="sessionsAcl:LIST",
-            timeout=within,
-        )
-        response = await self._sender.send(request, attempts=1)
-        return read_items(request, response, Session), response
+        wanted = known_status(status, SessionStatus)
+        query = {} if wanted is None else {"status": wanted.lower()}
+
+        async def read(size: int, cursor: str | None) -> Page[Session]:
+            asked = urlencode({**query, "limit": size, **({} if cursor is None else {"cursor": cursor})})
+            request = json_request("list sessions", "GET", f"{self._url}?{asked}", capability=_LIST)
+            return read_page(request, await self._sender.send(request), Session)
+
+        return Listing(read, limit=limit)
+
+    async def retrieve(self, session_id: int) -> Session:
+        """Return a session as it stands now.
+
+        Raises:
+            NotFound: The project has no such session.
+        """
+        (session,) = await self.retrieve_many([session_id])
+        return session
+
+    async def retrieve_many(self, session_ids: Iterable[int]) -> ItemList[Session]:
+        """Return several sessions, in the order of their ids.
+
+        Args:
+            session_ids: Any number of ids; 1,000 go with one request.
+
+        Raises:
+            NotFound: The service does not know one of them; `missing` names those of one request.
+        """
+        ids = check_ids(session_ids, "session")
+        found = {session.id: session for session in await in_chunks(ids, _MOST_BY_IDS, self._by_ids)}
+        return ItemList(in_order(ids, found, what="session", ignore_unknown=False))
+
+    async def revoke(self, session_ids: int | Iterable[int]) -> None:
+        """End sessions; it may take an hour until what uses them stops.
+
+        Args:
+            session_ids: One id or several. A session that was revoked before stays so.
+
+        Raises:
+            NotFound: The service does not know one of them.
+        """
+        await in_chunks(check_ids(session_ids, "session"), _MOST_BY_IDS, self._revoke)
+
+    async def _create(self, item: Mapping[str, Any]) -> Session:
+        request = new_session_request(self._url, item)
+        return read_new_session(request, await self._sender.send(request))
+
+    async def _by_ids(self, session_ids: Sequence[int]) -> Sequence[Session]:
+        name, body = f"read {len(session_ids)} sessions", {"items": [{"id": number} for number in session_ids]}
+        request = json_request(name, "POST", f"{self._url}/byids", body, capability=_LIST)
+        return read_items(request, await self._sender.send(request), Session)
+
+    async def _revoke(self, session_ids: Sequence[int]) -> Sequence[None]:
+        name, body = f"revoke {len(session_ids)} sessions", {"items": [{"id": number} for number in session_ids]}
+        request = json_request(name, "POST", f"{self._url}/revoke", body, capability="sessionsAcl:DELETE")
+        read_json(request, await self._sender.send(request))
+        return ()

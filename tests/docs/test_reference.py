@@ -25,6 +25,7 @@ MODELS = [
     "FunctionCall",
     "FunctionError",
     "FunctionLimits",
+    "FunctionSchedule",
     "LogEntry",
     "Pause",
     "Session",
@@ -32,7 +33,7 @@ MODELS = [
     "TokenInspection",
 ]
 ENUMERATIONS = [aiocdf.CallStatus, aiocdf.FunctionStatus, aiocdf.SessionStatus, aiocdf.SessionType]
-RESOURCES = [resources.Calls, resources.Functions, resources.Sessions, resources.Tokens]
+RESOURCES = [resources.Calls, resources.Functions, resources.Schedules, resources.Sessions, resources.Tokens]
 COMMANDS = typer.main.get_command(app).commands
 
 
@@ -76,6 +77,13 @@ def test_it_names_all_that_is_public() -> None:
 def test_it_names_all_members(kind: type) -> None:
     """Each public attribute of a client, a handle, its reference and a bound function is in the class's section."""
     assert _members(kind) - _heads(_section(kind.__name__)) == set()
+
+
+def test_it_names_all_members_of_the_parts_of_a_client() -> None:
+    """Each public attribute that a client has of its base classes is in its section, too."""
+    parts = [part for part in aiocdf.Client.__mro__ if part.__module__.startswith("aiocdf")]
+
+    assert {name for part in parts for name in _members(part)} - _heads(_section("Client")) == set()
 
 
 @pytest.mark.parametrize(

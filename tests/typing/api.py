@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any, assert_type
 
 import attrs
@@ -52,6 +53,27 @@ async def functions(client: aiocdf.Client) -> None:
     assert_type(client.function(1, Reading), aiocdf.BoundFunction[Reading, Any])
     assert_type(await client.function(1)({"x": 2}), Any)
     assert_type(await client.functions.retrieve("double"), aiocdf.Function)
+
+
+async def requests(client: aiocdf.Client) -> None:
+    """Lists are read item by item or at once; what is requested one by one has its type."""
+    listing = client.calls.list("double", status="Failed", limit=10)
+    assert_type(listing, aiocdf.Listing[aiocdf.FunctionCall])
+    assert_type(await listing, aiocdf.ItemList[aiocdf.FunctionCall])
+    async for call in listing:
+        assert_type(call, aiocdf.FunctionCall)
+    assert_type(await client.calls.retrieve(1, 2), aiocdf.FunctionCall)
+    assert_type(await client.calls.retrieve_many("double", [2, 3]), aiocdf.ItemList[aiocdf.FunctionCall])
+    assert_type(await client.calls.response("double", 2), Any)
+    assert_type(await client.calls.response("double", 2, Reading), Reading)
+    async for line in client.calls.logs("double", 2, follow=True):
+        assert_type(line, aiocdf.LogEntry)
+    schedule = await client.schedules.create("nightly", "0 3 * * *", function="double", data=Reading(value=2))
+    assert_type(schedule, aiocdf.FunctionSchedule)
+    assert_type(await client.schedules.list(function="double"), aiocdf.ItemList[aiocdf.FunctionSchedule])
+    assert_type(client.schedules.next_runs(schedule), aiocdf.ItemList[datetime])
+    assert_type(await client.sessions.create(grant="token_exchange"), aiocdf.Session)
+    assert_type(await client.sessions.list(status="ACTIVE"), aiocdf.ItemList[aiocdf.Session])
 
 
 async def lifetimes() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import json
+import math
 import re
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
@@ -262,9 +263,9 @@ class Service:
 
     def _list(self, seen: Seen) -> Answer:
         function = int(seen.url.split("/")[-3])
-        span = seen.body["filter"]["startTime"]
+        span = seen.body["filter"].get("startTime", {"min": 0})
         wires = [call.wire for call in self.calls.values() if call.function == function]
-        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span["max"]))
+        return items(*(wire for wire in wires if span["min"] <= wire["startTime"] <= span.get("max", math.inf)))
 
     def _retrieve(self, seen: Seen) -> Answer:
         number = int(seen.url.rpartition("/")[2])

@@ -26,7 +26,7 @@ async def opened(closed: list[str], **engine) -> Opened:
         transport=Part("transport", closed),
         source=Part("source", closed),
         engine=Part("engine", closed, **engine),
-        **dict.fromkeys(("functions", "calls", "sessions", "tokens")),
+        resources=None,
     )
 
 

@@ -12,9 +12,19 @@ if TYPE_CHECKING:
     from aiocdf.auth.credentials.protocol import Credentials
     from aiocdf.config import SessionGrant
 
-__all__ = ["session_requests"]
+__all__ = ["lasting_grant", "session_requests"]
 
 _TOKEN_EXCHANGES = {"token_exchange": {"tokenExchange": True}, "oneshot_token_exchange": {"oneshotTokenExchange": True}}
+
+
+def lasting_grant(credentials: Credentials, chosen: SessionGrant | None) -> SessionGrant:
+    """Return the grant for a session that outlives the client's access token, unless another one was chosen.
+
+    Args:
+        credentials: What the client has.
+        chosen: The setting; None for the best that there is.
+    """
+    return chosen or ("token_exchange" if credentials.session_item() is None else "client_credentials")
 
 
 def session_requests(credentials: Credentials, chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Records of an input file: where each begins, and what data it stands for."""
+"""The records of an input file: their positions, and the data of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["BadRecord", "Record", "header", "records"]
 
 
 class BadRecord(Exception):
-    """A record cannot be an input; the message says why, without the line number."""
+    """A record is not a valid input; the message says why, without the line number."""
 
 
 @attrs.frozen
@@ -27,7 +27,7 @@ class Record:
 
     #: The number of its first line, from 1.
     line: int
-    #: A line of JSON; for CSV the fields, or why they cannot be read.
+    #: A line of JSON; for CSV the fields, or why they are not readable.
     raw: bytes | list[str] | str
     #: The names of the fields, for CSV.
     names: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Record:
         return len(self.raw) if isinstance(self.raw, bytes | str) else sum(map(len, self.raw))
 
     def data(self) -> dict[str, Any]:
-        """Return the data that the function is to get.
+        """Return the data for the function.
 
         Raises:
             BadRecord: It has none.
@@ -85,7 +85,7 @@ def header(file: IO[bytes]) -> tuple[str, ...]:
     """Return the names in the first row of a CSV file.
 
     Raises:
-        BadRecord: There are none, or they cannot be names.
+        BadRecord: There are none, or they are not valid names.
     """
     try:
         names = tuple(next(_rows(file)))
@@ -119,7 +119,7 @@ def _rows(file: IO[bytes]) -> Any:
 
 
 def _decoded(file: IO[bytes]) -> Iterator[str]:
-    """Give the lines of a file as text; what is not UTF-8 is told of the record that has it, and the others are as they are."""
+    """Yield the lines of a file as text; only a record with invalid UTF-8 is invalid."""
     for number, raw in enumerate(file):
         yield (raw.removeprefix(codecs.BOM_UTF8) if number == 0 else raw).decode("utf-8", "surrogateescape")
 

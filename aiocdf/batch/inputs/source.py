@@ -53,27 +53,29 @@ class Source:
             form: How it is written; None to go by its suffix.
 
         Raises:
-            InvalidArgument: It cannot be read, is CSV without a header, or its format is not known.
+            InvalidArgument: It is not readable, is CSV without a header, or has an unknown format.
         """
         form = form or _FORMATS.get(path.suffix.lower())
         if form is None:
-            raise InvalidArgument(f"the format of {str(path)!r} is not known by its suffix: say jsonl or csv")
+            raise InvalidArgument(
+                f"the suffix of {str(path)!r} does not show its format: give jsonl or csv as the format"
+            )
         try:
             fingerprint, total = await asyncio.to_thread(_survey, path, form)
         except OSError as error:
             raise InvalidArgument(f"cannot read the inputs in {str(path)!r}: {error.strerror}") from None
         except BadRecord as error:
-            raise InvalidArgument(f"{str(path)!r} cannot be read as CSV: {error}") from None
+            raise InvalidArgument(f"{str(path)!r} is not valid CSV: {error}") from None
         return cls(path=path, format=form, fingerprint=fingerprint, total=total)
 
     async def has_grown_from(self, before: Fingerprint) -> bool:
-        """Tell whether the file is what it was *before*, and more after it."""
+        """Return whether the file begins with its content of *before*."""
         if self.fingerprint.size <= before.size:
             return False
         return await asyncio.to_thread(_digest, self.path, before.size) == before.sha256
 
     async def chunks(self) -> AsyncIterator[list[Record]]:
-        """Give all records, some at a time."""
+        """Yield all records in batches."""
         file = await asyncio.to_thread(self.path.open, "rb")
         try:
             each = records(file, self.format)

@@ -1,4 +1,4 @@
-"""The journal of a durable map: what was submitted and what came of it, in one SQLite file."""
+"""The journal of a durable map: what was submitted and with which outcome, in one SQLite file."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ _LATER = 0.05
 
 
 class GroupCommit:
-    """Collects rows, and writes what has come together while the last transaction went to disk.
+    """Collects rows, and writes the rows that came while the previous transaction was written.
 
     Args:
         database: An open connection in autocommit mode, which only this writes to.
-        statements: What is written, in the order in which that happens to one input.
+        statements: The SQL statements, in the order of the states of an input.
     """
 
     def __init__(self, database: aiosqlite.Connection, statements: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ class GroupCommit:
         """Wait until all that was added is on disk.
 
         Raises:
-            AiocdfError: It cannot be written.
+            AiocdfError: Writing failed.
         """
         if self._fault is not None:
             raise self._fault
@@ -66,7 +66,7 @@ class GroupCommit:
         await waiter
 
     async def aclose(self) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         self._closing = True
         self._wanted.set()
         await self._task
@@ -99,8 +99,8 @@ class GroupCommit:
             await self._database.execute("COMMIT")
             self.commits += 1
         except sqlite3.Error as error:
-            # What is on disk is whole; nothing is written after this, so that the journal claims nothing that was not.
-            self._fault = AiocdfError(f"the journal cannot be written: {error}. Nothing more is submitted.")
+            # The file is consistent. Nothing is written after this, so the journal never claims anything that did not happen.
+            self._fault = AiocdfError(f"writing the journal failed: {error}. No more inputs are submitted.")
             with contextlib.suppress(sqlite3.Error):
                 await self._database.execute("ROLLBACK")
 

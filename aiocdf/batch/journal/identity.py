@@ -14,7 +14,7 @@ __all__ = ["Identity"]
 
 @attrs.frozen(kw_only=True)
 class Identity:
-    """A function, where it is, and the inputs that it gets."""
+    """A function, its project, and its inputs."""
 
     function: int | str
     project: str
@@ -25,7 +25,7 @@ class Identity:
     inputs: Fingerprint
 
     def differs_from(self, before: Identity) -> str | None:
-        """Say why the journal of *before* is not of this; None where it is.
+        """Return why the journal of *before* does not belong to this map; None if it does.
 
         The inputs are left out: `differs_in_inputs` compares them.
         """
@@ -41,7 +41,7 @@ class Identity:
         return None
 
     def differs_in_inputs(self, before: Identity) -> str | None:
-        """Say how the inputs have changed since the journal began; None where they have not."""
+        """Return how the inputs have changed since the journal began; None if they have not."""
         if self.inputs == before.inputs:
             return None
         if self.inputs.size == before.inputs.size:

@@ -43,11 +43,11 @@ class Entry:
     #: once another process has opened the journal.
     sent_from: float | None
     sent_until: float | None
-    #: Seconds since 1970 by the service's clock, before which the call cannot have started, where that is known.
+    #: The earliest possible start of the call, in seconds since 1970 by the service's clock; None if unknown.
     starts_after: float | None
     #: This computer's clock minus its uptime then: another value means that the clock was set.
     clock: float | None
-    #: Whose nonce that POST had, where that is known.
+    #: The session of the nonce of that POST; None if unknown.
     session: int | None
     function: int | None
     call: int | None
@@ -74,7 +74,7 @@ class Sending:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of an input."""
+    """The outcome of an input."""
 
     status: InputStatus
     #: As JSON.
@@ -85,7 +85,7 @@ class Outcome:
 
 
 class Journal:
-    """What was submitted and what came of it. Use `open_for_run` or `open_to_read`."""
+    """What was submitted, and with which outcome. Use `open_for_run` or `open_to_read`."""
 
     def __init__(
         self, database: aiosqlite.Connection, commits: GroupCommit | None, identity: Identity, inputs: str, total: int
@@ -102,7 +102,7 @@ class Journal:
     @classmethod
     @asynccontextmanager
     async def open_for_run(cls, path: Path, identity: Identity, inputs: str, total: int) -> AsyncIterator[Self]:
-        """Open a journal to write in, or begin one; no other process can meanwhile.
+        """Open a journal for writing, or begin one; other processes are locked out.
 
         Args:
             path: The file.
@@ -112,7 +112,7 @@ class Journal:
 
         Raises:
             WrongState: Another process works on it.
-            InvalidArgument: It is something else than a journal, or cannot be written.
+            InvalidArgument: It is not a journal, or is not writable.
         """
         with locked(path):
             async with _opened(path, write=True) as database:
@@ -147,7 +147,7 @@ class Journal:
             raise InvalidArgument(f"{str(path)!r} is not a journal of a durable map: give another file")
         if version != schema.VERSION:
             raise InvalidArgument(
-                f"journal {str(path)!r} is of another version of aiocdf: go on with that, or begin a new one"
+                f"journal {str(path)!r} is of another version of aiocdf: use that version, or begin a new journal"
             )
         text, inputs, total = await _one(database, "SELECT identity, inputs, total FROM map")
         facts = json.loads(text)
@@ -155,12 +155,12 @@ class Journal:
         return cls(database, commits, identity, inputs, total)
 
     async def note_start(self) -> None:
-        """Tell what comes from what was there, and note that nothing that was being submitted was sent after this."""
+        """Mark the start of a run: submissions that an earlier run interrupted were sent before this."""
         await self._database.execute(schema.CUT, (_clock.wall(),))
         (last,) = await _one(self._database, "SELECT COALESCE(MAX(id), 0) FROM outcome")
         self.last_outcome_before = self._last_outcome = last
 
-    # What it has
+    # Reading
 
     async def counts(self) -> dict[InputStatus, int]:
         """Return how many inputs it has, by status."""
@@ -171,7 +171,7 @@ class Journal:
         return {InputStatus(status): count for status, count in rows if count}
 
     async def entries(self, first: int, last: int) -> dict[int, Entry]:
-        """Return what it has of the inputs from one line to another, by line."""
+        """Return the entries of the inputs from one line to another, by line."""
         cursor = await self._database.execute("SELECT * FROM input WHERE line BETWEEN ? AND ?", (first, last))
         return {entry.line: entry for entry in map(_entry, await cursor.fetchall())}
 
@@ -197,7 +197,7 @@ class Journal:
         return [delay for delay, _ in reversed(rows)], [runtime for _, runtime in reversed(rows) if runtime is not None]
 
     async def results(self, *, ordered: bool) -> AsyncIterator[Sequence[tuple[Entry, str | None, str | None]]]:
-        """Give all inputs that have an outcome with response and error as JSON, some at a time.
+        """Yield all inputs that have an outcome, with response and error as JSON, in batches.
 
         Args:
             ordered: In the order of the inputs, else in that in which they ended.
@@ -226,7 +226,7 @@ class Journal:
         return {line: owners[key] for line, key in keys.items() if owners[key] != line}
 
     async def submitting(self, line: int, key: str | None, sending: Sending) -> None:
-        """Note that a POST may be sent from now on; it is on disk when this returns."""
+        """Record that a POST may be sent from now on; it is on disk when this returns."""
         self._write.add(schema.FORGET_OUTCOME, (line,))
         self._write.add(
             schema.SUBMIT, (line, key, sending.sent_from, sending.starts_after, sending.clock, sending.session)
@@ -234,20 +234,20 @@ class Journal:
         await self._write.committed()
 
     def running(self, line: int, function: int, call: int, started: float) -> None:
-        """Note that the service has accepted a call."""
+        """Record that the service accepted a call."""
         self._write.add(schema.RUN, (function, call, started, line))
 
     def withdrawn(self, line: int) -> None:
-        """Note that the input was not submitted after all."""
+        """Record that the input was not submitted after all."""
         self._write.add(schema.WITHDRAW, (line,))
 
     def ended(self, line: int, outcome: Outcome) -> None:
-        """Note what came of an input that was submitted."""
+        """Record the outcome of a submitted input."""
         self._add_outcome(line, outcome)
         self._write.add(schema.END, (outcome.status, outcome.ended, self._last_outcome, line))
 
     def ended_unsent(self, line: int, key: str | None, outcome: Outcome) -> None:
-        """Note why an input cannot be submitted."""
+        """Record why an input is not valid."""
         self._add_outcome(line, outcome)
         self._write.add(schema.END_UNSENT, (line, outcome.status, key, self._last_outcome))
 
@@ -277,7 +277,7 @@ async def _one(database: aiosqlite.Connection, sql: str) -> Any:
 
 @asynccontextmanager
 async def _opened(path: Path, *, write: bool) -> AsyncIterator[aiosqlite.Connection]:
-    """Open a file of SQLite's, which is made if it is to be written and is not there."""
+    """Open an SQLite file; for writing, create it if it is missing."""
     try:
         if write:
             # SQLite gives its side files the same mode.

@@ -1,4 +1,4 @@
-"""One process a journal: a lock that the system lets go of with the process."""
+"""One process a journal: a lock that the system releases when the process ends."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Holder:
     since: float
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return it as text."""
         began = datetime.fromtimestamp(self.since, UTC).astimezone()
         return f"process {self.pid} on {self.host}, since {began:%Y-%m-%d %H:%M:%S}"
 
 
 @contextlib.contextmanager
 def locked(journal: Path) -> Iterator[None]:
-    """Keep every other process from working on a journal. The lock is a file beside it, gone at the end.
+    """Lock a journal against other processes. The lock is a file next to it, removed at the end.
 
     Raises:
         WrongState: Another process works on it; the message says which.
-        InvalidArgument: The lock cannot be made where the journal is to be.
+        InvalidArgument: Creating the lock file next to the journal failed.
     """
     path = _beside(journal)
     while True:
@@ -72,7 +72,7 @@ def locked(journal: Path) -> Iterator[None]:
 
 
 def holder_of(journal: Path) -> Holder | None:
-    """Return who works on a journal now; None for no process."""
+    """Return the process that works on a journal now; None if none does."""
     try:
         with _beside(journal).open("rb") as file:
             try:

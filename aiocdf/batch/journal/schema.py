@@ -20,11 +20,11 @@ __all__ = [
     "WRITES",
 ]
 
-#: "acdf", by which SQLite files of ours are known (https://sqlite.org/fileformat2.html#application_id).
+#: "acdf", which marks SQLite files of aiocdf (https://sqlite.org/fileformat2.html#application_id).
 APPLICATION_ID: Final = 0x61636466
 VERSION: Final = 1
 
-# Responses are in a table of their own, so that counting a million inputs reads some megabytes only.
+# Responses have their own table, so that counting a million inputs reads only some megabytes.
 CREATE: Final = f"""
 BEGIN;
 CREATE TABLE map (identity TEXT NOT NULL, inputs TEXT NOT NULL, total INTEGER NOT NULL, began REAL NOT NULL);
@@ -60,7 +60,7 @@ OUTCOME: Final = "INSERT INTO outcome VALUES (?, ?, ?, ?)"
 END: Final = "UPDATE input SET status = ?, ended = ?, outcome = ? WHERE line = ?"
 WITHDRAW: Final = "DELETE FROM input WHERE line = ? AND status = 'Submitting'"
 
-#: Whoever submitted these is gone: nothing was sent after this.
+#: The process that submitted these has ended: nothing was sent after this time.
 CUT: Final = "UPDATE input SET sent_until = ? WHERE status = 'Submitting' AND sent_until IS NULL"
 
 #: In the order in which they happen to one input.

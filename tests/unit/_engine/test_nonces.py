@@ -37,9 +37,8 @@ class Sessions:
     most: int = 0
     _numbers: itertools.count = attrs.field(factory=lambda: itertools.count(1))
 
-    async def create(self, grant, *, attempts, within):
-        assert attempts == 1, "whoever waits holds a place: trouble is waited out in the queue"
-        self.asked.append(grant)
+    async def new_session(self, item, *, within):
+        self.asked.append(item)
         self.within.append(within)
         self.making += 1
         self.most = max(self.most, self.making)
@@ -71,7 +70,7 @@ async def nonces(sessions, tasks, reports):
     """Nonces of which one has been asked for, and taken."""
     nonces = Nonces(Sessions(seconds=0), [BEST], tasks, AnswerTimes(60.0))
     await nonces.fresh()
-    nonces._sessions = sessions
+    nonces._service = sessions
     return nonces
 
 

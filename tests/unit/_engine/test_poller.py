@@ -385,10 +385,29 @@ class TestUnknown:
         assert "Check the ids" in str(caught.value)
         assert "client.attach" not in str(caught.value)
 
+    async def test_late_to_show_in_polls(self, client, service):
+        """A call that was attached to and is in the list of calls is given half a minute to show up in polls."""
+        call = service.start(seconds=40)
+        service.forgotten.add(call.id)
+        handle = client.attach(1, call.id)
+        await asyncio.sleep(25)
+        service.forgotten.clear()
+        assert (await handle).status == "Completed"
+        assert service.count("list") == 1
+
+    async def test_without_a_whole_list(self, client, service):
+        """Where the calls cannot be listed, or there are too many, an unknown call is lost after half a minute."""
+        service.always("list", service.error(503, "try later"))
+        service.fault("list", service.answer(200, {"items": [], "nextCursor": "more"}))
+        with pytest.raises(CallLost):
+            await client.attach(1, 12345)
+        assert 30 <= now() < 40
+        assert service.count("list") == 2
+
     async def test_of_an_unknown_function(self, client, service):
         """Where the service says that it knows no such function, there is no use in attaching again either."""
         service.always("poll", service.error(400, "unknown functions.", missing=[{"id": 9}]))
-        with pytest.raises(CallLost, match="does not know id 9") as caught:
+        with pytest.raises(CallLost, match="id 9") as caught:
             await client.attach(9, 12345)
         assert isinstance(caught.value.__cause__, NotFound)
         assert "client.attach" not in str(caught.value)

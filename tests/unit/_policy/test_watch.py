@@ -83,6 +83,37 @@ class TestMissing:
         assert answers(watch(), [7], 40.0) == ({}, None)
 
 
+class TestUnheard:
+    def attached(self, *ids):
+        """A function whose calls were attached to at time 0."""
+        return Watch(1, Runtimes(), calls={call_id: Followed(0.0, seen=False) for call_id in ids})
+
+    def test_looked_for_once(self) -> None:
+        """A call that no answer has described for half a second is looked for, and once is enough."""
+        watched = self.attached(7)
+        assert answers(watched, [7], 0.4, every=0.2) == ({}, None)
+        assert watched.unheard == []
+        assert answers(watched, [7], 20.0, start=0.6, every=0.2) == ({}, None)
+        assert watched.unheard == [7]
+
+    def test_calls_that_were_described_are_not(self) -> None:
+        """A call that the service knew, or describes in a way that cannot be read, has half a minute."""
+        assert answers(known := watch(7), [7], 20.0) == ({}, None)
+        assert answers(unread := self.attached(7), [7], 20.0, unread={7: DecodeError("no date", path="$")}) == (
+            {},
+            None,
+        )
+        assert known.unheard == unread.unheard == []
+
+    def test_lost_unless_listed(self) -> None:
+        """A call is given up if the list does not have it, and it was not described meanwhile."""
+        watched = self.attached(7, 8, 9)
+        watched.calls[9].seen = True
+        losses = watched.unlisted([7, 8, 9, 10], {8})
+        assert set(losses) == {7}
+        assert not losses[7].known
+
+
 class TestRefused:
     def refuse(self, watched, error, seconds, ids=(7, 8)):
         """Let the service refuse for so many seconds."""

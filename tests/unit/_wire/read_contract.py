@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-#: The operations that the resources send.
+#: The operations that the client sends.
 OPERATIONS = [
     ("get", "/token/inspect"),
     ("post", "/sessions"),
@@ -27,6 +27,14 @@ OPERATIONS = [
     ("get", "/functions/{functionId}/calls/{callId}"),
     ("get", "/functions/{functionId}/calls/{callId}/response"),
     ("get", "/functions/{functionId}/calls/{callId}/logs"),
+    ("get", "/sessions"),
+    ("post", "/sessions/revoke"),
+    ("post", "/functions/schedules"),
+    ("post", "/functions/schedules/list"),
+    ("post", "/functions/schedules/byids"),
+    ("post", "/functions/schedules/delete"),
+    ("get", "/functions/schedules/{scheduleId}"),
+    ("get", "/functions/schedules/{scheduleId}/input_data"),
 ]
 #: The others that the local server answers.
 SERVED = [
@@ -35,17 +43,9 @@ SERVED = [
     ("get", "/functions/status"),
     ("post", "/functions/status"),
     ("get", "/functions/{functionId}/calls"),
-    ("get", "/sessions"),
-    ("post", "/sessions/revoke"),
     ("post", "/functions"),
     ("post", "/functions/delete"),
     ("get", "/functions/schedules"),
-    ("post", "/functions/schedules"),
-    ("post", "/functions/schedules/list"),
-    ("post", "/functions/schedules/byids"),
-    ("post", "/functions/schedules/delete"),
-    ("get", "/functions/schedules/{scheduleId}"),
-    ("get", "/functions/schedules/{scheduleId}/input_data"),
     ("get", "/files"),
     ("post", "/files"),
     ("get", "/files/{id}"),
@@ -56,7 +56,18 @@ SERVED = [
 #: Of which everything is named that the document has, used or not.
 TOPICS = ("/functions", "/sessions")
 #: Kept as they stand; the others say how something is shown, or are put together below.
-KEYWORDS = ["type", "enum", "required", "minItems", "maxItems", "minimum", "maximum", "maxLength", "writeOnly"]
+KEYWORDS = [
+    "type",
+    "enum",
+    "required",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "maxLength",
+    "readOnly",
+    "writeOnly",
+]
 #: Some hundred kinds, which we read alike: the members of one are its kind and `projectScope`.
 CUT = "Capability"
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from aiocdf import CallRef, Function, FunctionStatus, InvalidArgument, InvalidType, Retry, Secret
-from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, nonce_fault
+from aiocdf._wire.arguments import check_call, check_max_pending, check_retry, check_timeout, secret_fault
 
 REF = CallRef(cluster="westeurope-1", project="acme", function_id=12, call_id=345)
 OURS = {"cluster": "westeurope-1", "project": "acme"}
@@ -50,13 +50,13 @@ def test_what_is_no_retry(retry) -> None:
 @pytest.mark.parametrize("nonce", [None, "n0nce", Secret("n0nce")])
 def test_nonces(nonce) -> None:
     """Text, a secret and none at all are right."""
-    assert nonce_fault(nonce) is None
+    assert secret_fault(nonce, "nonce") is None
 
 
 @pytest.mark.parametrize("nonce", [5, b"n0nce", ["n0nce"]])
 def test_what_is_no_nonce(nonce) -> None:
     """What is wrong is said by its kind, and not shown."""
-    fault = nonce_fault(nonce)
+    fault = secret_fault(nonce, "nonce")
     assert isinstance(fault, InvalidType)
     assert str(fault) == f"nonce must be text, as the service gave it, not {type(nonce).__name__}"
 

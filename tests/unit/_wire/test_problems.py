@@ -67,21 +67,29 @@ def test_class(status, extra, kind) -> None:
 
 
 def test_message() -> None:
-    """The message says what failed, in whose words, which ones, what to do next, and what to quote to support."""
+    """The message names the request, the status, the service's own text, the ids and the request id."""
     body = {"error": {"code": 400, "message": "Functions not found.", "missing": [{"externalId": "nope"}, {"id": 3}]}}
     error = problem(400, body, x_request_id="r-1")
 
-    assert str(error) == (
-        "call function 12: the service answered 400: Functions not found. It does not know externalId 'nope', id 3. "
-        "Check the id; a function that was deployed anew has a new one. [request r-1]"
-    )
+    for part in ("call function 12", "400", "Functions not found.", "externalId 'nope'", "id 3", "[request r-1]"):
+        assert part in str(error)
     assert error.missing == ({"externalId": "nope"}, {"id": 3})
     assert error.request_id == "r-1"
 
 
 def test_permission_names_the_capability() -> None:
-    """Who may not do something is told which capability it takes."""
-    assert "It takes the capability functionsAcl:RUN" in str(problem(403, {"error": {"code": 403, "message": "No"}}))
+    """A 403 names the missing capability."""
+    assert "functionsAcl:RUN" in str(problem(403, {"error": {"code": 403, "message": "No"}}))
+
+
+def test_both_spellings_of_external_ids() -> None:
+    """What is missing or taken is named alike, in whichever spelling the service sends it."""
+    body = {"error": {"missing": [{"external_id": "nope"}], "duplicated": [{"externalId": "taken"}]}}
+
+    error = problem(400, body)
+
+    assert error.missing == ({"externalId": "nope"},)
+    assert error.duplicated == ({"externalId": "taken"},)
 
 
 def test_many_missing() -> None:
@@ -123,10 +131,10 @@ def test_shapes_of_bodies(body, headers, detail) -> None:
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 429, 502])
 def test_page(status) -> None:
     """A web page, by whatever status, is a matter of the address and of nothing else."""
-    assert str(problem(status, b"<html>", content_type="text/html; charset=utf-8")) == (
-        f"call function 12: the service answered {status}: an HTML page of 6 bytes came instead of JSON. "
-        "A web site or a gateway answered in place of the API: check base_url or CDF_URL."
-    )
+    message = str(problem(status, b"<html>", content_type="text/html; charset=utf-8"))
+
+    for part in (str(status), "an HTML page of 6 bytes", "base_url", "CDF_URL"):
+        assert part in message
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,7 @@ def test_page(status) -> None:
         ("https://login.test/a/b?next=s3cr3t#s3cr3t", "https://login.test/a/b"),
         ("https://user:s3cr3t@login.test:1/a", "https://login.test:1/a"),
         ("/elsewhere?x=s3cr3t", "https://cdf.test/elsewhere"),
-        ("http://[s3cr3t/", "an address that cannot be read"),
+        ("http://[s3cr3t/", "an invalid address"),
         ("https://a.test/\x1b2J", "https://a.test/ 2J"),
     ],
 )
@@ -144,7 +152,7 @@ def test_redirect(location, target, kind) -> None:
     """A redirect in place of the API names its target, without query and user, and what to set."""
     error = problem(302, b"<html>", content_type=kind, location=location)
 
-    assert f" {target}, " in str(error)
+    assert f" {target}. " in str(error)
     assert "CDF_URL" in str(error)
     assert "s3cr3t" not in str(error)
     assert not any(not letter.isprintable() for letter in str(error))
@@ -168,13 +176,11 @@ def test_unauthorized_by_a_local_server(url, local) -> None:
 
 
 def test_failing_service() -> None:
-    """A request id is spoken of only where there is one to quote."""
+    """The message has the request id if the answer has one."""
     body = {"error": {"code": 500, "message": "Oops"}}
 
-    assert str(problem(500, body)).endswith("500: Oops. The service failed: try again later.")
-    assert str(problem(500, body, x_request_id="r-1")).endswith(
-        "500: Oops. The service failed; with the request id its support can find out why. [request r-1]"
-    )
+    assert "request id" not in str(problem(500, body))
+    assert "[request r-1]" in str(problem(500, body, x_request_id="r-1"))
 
 
 @given(st.text() | st.binary() | st.dictionaries(st.text(), st.text()), st.integers(300, 599))

@@ -91,7 +91,9 @@ async def test_no_document(answer, script) -> None:
 
 async def test_page_instead_of_a_document(script) -> None:
     """A web page by status 200 is no refusal."""
-    with pytest.raises(OAuthError, match=r"openid-configuration\): the answer is an HTML page, not JSON\. Check issuer"):
+    with pytest.raises(
+        OAuthError, match=r"openid-configuration\): the answer is an HTML page, not JSON\. Check issuer"
+    ):
         await discover(ISSUER, script(b"<html>", headers={"content-type": "text/html"}))
 
 

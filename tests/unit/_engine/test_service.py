@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 import aiocdf
+from aiocdf._engine.service import Service
 from aiocdf._wire.http import Request, Response
 from aiocdf.errors import DecodeError
-from aiocdf.resources.functions import Functions
-from aiocdf.resources.sessions import Sessions
 
 
 class Answering:
@@ -27,10 +26,10 @@ class Answering:
 @pytest.mark.parametrize("count", [0, 2])
 async def test_other_than_one_function(count) -> None:
     """An answer that has not just the function that was asked for cannot be read; it says for which."""
-    functions = Functions(Answering({"items": [{"id": 1, "name": "f", "status": "Ready"}] * count}), "https://cdf.test")
+    service = Service(Answering({"items": [{"id": 1, "name": "f", "status": "Ready"}] * count}), "https://cdf.test")
 
     with pytest.raises(DecodeError, match=f"look up function double: the answer has {count} functions"):
-        await functions.retrieve("double")
+        await service.function("double")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ async def test_other_than_one_function(count) -> None:
 async def test_odd_session(item) -> None:
     """Statement 18: a session that cannot be read leaves its nonce in no message and no traceback's locals."""
     with pytest.raises(DecodeError) as caught:
-        await Sessions(Answering({"items": [item]}), "https://cdf.test").create({"tokenExchange": True})
+        await Service(Answering({"items": [item]}), "https://cdf.test").new_session({"tokenExchange": True})
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
     frames = [f"{frame.name} {frame.locals}" for frame in stack if frame.filename.startswith(aiocdf.__path__[0])]
 
@@ -59,4 +58,4 @@ async def test_other_than_one_session(count) -> None:
     """An answer that has not just the session that was asked for cannot be read; it says how many it has."""
     items = [{"id": 1, "status": "READY", "nonce": "n"}] * count
     with pytest.raises(DecodeError, match=f"create a session: the answer has {count} sessions"):
-        await Sessions(Answering({"items": items}), "https://cdf.test").create({"tokenExchange": True})
+        await Service(Answering({"items": items}), "https://cdf.test").new_session({"tokenExchange": True})
