@@ -92,9 +92,9 @@ def test_too_many_requests_wait_longer(jitter, wait) -> None:
 
 def test_retry_after_is_exceeded_by_a_tenth_of_the_wait() -> None:
     """A pause that the service asks for is obeyed, and a tenth of the usual wait is added."""
-    outcome = Outcome(attempt=3, repeatable=True, status=503, retry_after=30.0)
+    outcome = Outcome(attempt=3, repeatable=True, status=503, retry_after=60.0)
 
-    assert delay(outcome, attempts=9, base=0.5, cap=60.0, jitter=0.5) == 30.1
+    assert delay(outcome, attempts=9, base=0.5, cap=60.0, jitter=1.0) == 60.2
 
 
 def test_retry_after_beyond_the_cap() -> None:
