@@ -28,6 +28,8 @@ import nox
 HERE = Path(__file__).parent
 DIST = HERE / "dist"
 PROVIDER = HERE / "tests" / "providers"
+#: Mutations without effect: unions in annotations, which are not evaluated, and the identity of equal numbers.
+UNTESTABLE = '"core/ReplaceBinaryOperator_BitOr_.*", "core/ReplaceComparisonOperator_.*_Is(Not)?"'
 PROJECT = nox.project.load_toml("pyproject.toml")
 #: The tests that need more than Python, each of which has a session of its own.
 OTHERS = [f"--ignore=tests/{name}" for name in ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")]
@@ -36,7 +38,7 @@ OF_PYTHON = ["tests/unit", "tests/component"]
 PARALLEL = ["-n", "2"]
 
 nox.needs_version = ">=2025.5"
-nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page"]
+nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page", "docs"]
 
 
 def backend() -> str:
@@ -75,6 +77,20 @@ def install_wheel(session: nox.Session, *groups: str) -> None:
     (wheel,) = DIST.glob("*.whl")
     wanted = nox.project.dependency_groups(PROJECT, *groups)
     session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted)
+
+
+def install_lowest(session: nox.Session, *groups: str) -> None:
+    """Install the wheel with the oldest direct dependencies that pyproject.toml allows, and the groups named.
+
+    Schemathesis is left out, because it needs newer versions of some of them.
+    """
+    (wheel,) = DIST.glob("*.whl")
+    session.install("--quiet", "uv")
+    lowest = Path(session.create_tmp()) / "lowest.txt"
+    compile_ = ["uv", "pip", "compile", "--quiet", "--resolution=lowest-direct", "--extra=all", "pyproject.toml"]
+    session.run(*compile_, f"--python={session.python or '3.11'}", f"--output-file={lowest}")
+    wanted = [name for name in nox.project.dependency_groups(PROJECT, *groups) if not name.startswith("schemathesis")]
+    session.install("--quiet", f"aiocdf[all] @ {wheel.as_uri()}", *wanted, "--constraint", str(lowest))
 
 
 def pytest(session: nox.Session, *command: str) -> None:
@@ -215,6 +231,82 @@ def page(session: nox.Session) -> None:
         session.skip("the page is tested in Chromium: put chromium on the PATH")
     install_wheel(session, "tests", "page")
     pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/page"]))
+
+
+@nox.session(python="3.11", requires=["package"])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions of our dependencies that pyproject.toml allows."""
+    install_lowest(session, "tests")
+    places = ["tests/unit", "tests/acceptance"]
+    pytest(session, "pytest", *(session.posargs or ["-n", "2", *places]))
+
+
+@nox.session(requires=["package"])
+def windows(session: nox.Session) -> None:
+    """Run the tests of what also runs on Windows, without those that need the local server."""
+    install_wheel(session, "tests")
+    places = ["_engine", "_http", "_policy", "_wire", "auth", "models", "resources", "test_windows.py"]
+    pytest(session, "pytest", *(session.posargs or [f"tests/unit/{place}" for place in places]))
+
+
+@nox.session(venv_backend="venv")
+def mutants(session: nox.Session) -> None:
+    """Count the faults, put into the modules of `_policy` named, that their tests miss: `nox -s mutants -- patience rate`."""
+    session.install("--quiet", "-e", ".[all]", *nox.project.dependency_groups(PROJECT, "mutants"))
+    # Faults are put into a copy: a run that is cut short must not leave one in the checkout.
+    copy = Path(session.create_tmp()) / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    for folder in ("aiocdf", "docs", "tests"):
+        shutil.copytree(HERE / folder, copy / folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    shutil.copy(HERE / "pyproject.toml", copy)
+    session.chdir(copy)
+    for module in session.posargs or sorted(path.stem for path in copy.glob("aiocdf/_policy/[a-z]*.py")):
+        mutate(session, module)
+
+
+def mutate(session: nox.Session, module: str) -> None:
+    """Put every fault that there is into a module, one at a time, and report which of them its tests miss."""
+    settings, results = f"{module}.toml", f"{module}.sqlite"
+    tests = f"python -m pytest -x -q -p no:randomly -p no:cacheprovider tests/unit/_policy/test_{module}.py"
+    Path(settings).write_text(
+        f"""
+        [cosmic-ray]
+        module-path = "aiocdf/_policy/{module}.py"
+        timeout = 60.0
+        test-command = "{tests}"
+        distributor.name = "local"
+        [cosmic-ray.filters.operators-filter]
+        exclude-operators = [{UNTESTABLE}]
+        """
+    )
+    environment = {"PYTHONPATH": str(Path.cwd())}
+    session.run("cosmic-ray", "init", settings, results, silent=True)
+    session.run("cr-filter-operators", results, settings, silent=True)
+    session.run("cosmic-ray", "--verbosity=ERROR", "exec", settings, results, env=environment)
+    session.log(f"{module}: of its mutants, this part survived the tests (%):")
+    session.run("cr-rate", results)
+
+
+@nox.session(requires=["package"])
+def release(session: nox.Session) -> None:
+    """Check what would be published, down to a demo with the lowest versions, and stop there: CI publishes a pushed tag."""
+    session.install("--quiet", *nox.project.dependency_groups(PROJECT, "release"))
+    files = sorted(map(str, DIST.iterdir()))
+    session.run("twine", "check", "--strict", *files)
+    session.run("check-wheel-contents", *(file for file in files if file.endswith(".whl")))
+    install_lowest(session)
+    with session.chdir(session.create_tmp()):  # where the checkout cannot be imported
+        session.run("aiocdf", "demo", silent=True)
+    if any("dev" in file for file in files):
+        session.warn("This commit has no tag, so the version is one of development, which no index takes.")
+    session.log(f"Ready, and not published: {', '.join(files)}. To publish, push a tag such as v0.1.0.")
+
+
+@nox.session(requires=["package"])
+def docs(session: nox.Session) -> None:
+    """Build the site from the documents and the docstrings; any warning, such as a broken link, is an error."""
+    install_wheel(session, "docs")
+    session.run("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "docs", "build/docs")
 
 
 def peer(session: nox.Session, group: str = "sdk") -> str:

@@ -22,7 +22,7 @@ for name in list(os.environ):
         del os.environ[name]
 
 # `nohup` ignores hangups, and a shell interrupts of what runs in the background. Tests send both and expect them heard.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
