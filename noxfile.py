@@ -68,9 +68,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def types(session: nox.Session) -> None:
-    """Check the types of the package, of its users' code in `tests/typing` and of the examples."""
+    """Check the types of the package, of its users' code in `tests/typing` and of the examples, with two type checkers.
+
+    basedpyright is pyright in a wheel with all it needs: pyright's own package downloads itself from npm when it runs.
+    """
     install_wheel(session, "types")
     session.run("mypy")
+    session.run("basedpyright", "--level", "error", "tests/typing")
+    # Outside of the checkout, so that it finds the wheel.
+    with session.chdir(session.create_tmp()):
+        session.run("basedpyright", "--verifytypes", "aiocdf", "--ignoreexternal", silent=True)
 
 
 @nox.session
@@ -84,7 +91,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests on the wheel; the oldest Python alone meets chaos and measures the tests' branch coverage."""
     install_wheel(session, "tests")
-    others = ("airflow", "dask", "ecosystem", "page", "providers", "sdk")
+    others = ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")
     arguments = session.posargs or ["-n", "2", *(f"--ignore=tests/{name}" for name in others)]
     if session.posargs:
         pytest(session, "pytest", *arguments)
@@ -128,6 +135,15 @@ def airflow(session: nox.Session) -> None:
 
 
 @nox.session(requires=["package"])
+def toolkit(session: nox.Session) -> None:
+    """Deploy a module with Cognite Toolkit, which has a Python of its own; its install and its run take a minute."""
+    install_wheel(session, "tests")
+    python = peer(session, "toolkit")
+    session.env["AIOCDF_TEST_CDF"] = str(Path(python).with_name("cdf"))
+    pytest(session, "pytest", *(session.posargs or ["tests/toolkit"]))
+
+
+@nox.session(requires=["package"])
 def dask(session: nox.Session) -> None:
     """Run functions on a Dask cluster of three worker processes, and kill some."""
     install_wheel(session, "tests", "dask")
@@ -155,13 +171,13 @@ def page(session: nox.Session) -> None:
     pytest(session, "pytest", *(session.posargs or ["tests/page"]))
 
 
-def peer(session: nox.Session) -> str:
+def peer(session: nox.Session, group: str = "sdk") -> str:
     """Return a Python of its own for Cognite's client: none of what that depends on is to change what ours runs with."""
-    folder = Path(session.create_tmp()) / "sdk"
+    folder = Path(session.create_tmp()) / group
     python = str(folder / "bin" / "python")
     session.run("python", "-m", "venv", str(folder))
     session.run(
-        python, "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, "sdk"), external=True
+        python, "-m", "pip", "install", "--quiet", *nox.project.dependency_groups(PROJECT, group), external=True
     )
     return python
 
@@ -200,6 +216,13 @@ def scale(session: nox.Session) -> None:
     """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/scale.py", *session.posargs)
+
+
+@nox.session(requires=["package"])
+def load(session: nox.Session) -> None:
+    """Measure the local server under load, and its memory over 100,000 calls; takes about ten minutes."""
+    install_wheel(session)
+    session.run("python", "benchmarks/server.py", *session.posargs)
 
 
 @nox.session(requires=["package"])

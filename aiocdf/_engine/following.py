@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiocdf import _clock
 from aiocdf._policy.lifecycle import Event, Running
 from aiocdf._policy.schedule import Demand
+from aiocdf._policy.watch import milliseconds
 from aiocdf._wire import endings
 from aiocdf.errors import ProtocolError
 from aiocdf.telemetry import CallEnded, CallsPolled
@@ -86,7 +87,8 @@ class Following:
         else:
             demand = self._demand(running.function_id)
             now = _clock.monotonic()
-            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand)
+            start = milliseconds(call.start_time)
+            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand, start=start)
 
     async def poll(self, function_id: int) -> PollReport:
         """Poll a function's calls; what cuts the poll short counts as one without an answer."""

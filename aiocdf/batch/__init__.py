@@ -19,3 +19,7 @@ from aiocdf.batch.settings import MapSettings
 from aiocdf.batch.statuses import InputStatus
 
 __all__ = ["Holder", "InputStatus", "MapSettings", "Progress", "Summary", "map", "status"]
+
+
+def __dir__() -> list[str]:
+    return __all__

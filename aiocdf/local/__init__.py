@@ -8,3 +8,7 @@ from aiocdf.local.state.limits import Limits
 from aiocdf.local.state.records import OAuthClient, User
 
 __all__ = ["Fault", "Faults", "Limits", "LocalServer", "OAuthClient", "User", "serve"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -100,3 +100,22 @@ async def test_nightly_job_writes_a_table(environment, tmp_path):
     assert [row["input"] for row in rows if row["error"]] == ["{'pumps': 1, 'needed': 2, 'samples': 50}"]
     assert "1 failed" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "CDF_PROJECT"),
+        ({"CDF_PROJECT": "local", "CDF_URL": "http://127.0.0.1:9", "CDF_TOKEN": "t"}, "aiocdf serve"),
+    ],
+    ids=["not set", "no server"],
+)
+async def test_web_service_says_what_is_missing(environment, words):
+    """Without a server, or without the variables that name one, the self-test ends with one sentence."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CDF_", "IDP_", "LOGIN_"))}
+    status, out, err = await run(kept | environment, "web_service.py", "--self-test")
+
+    assert (status, out) == (1, "")
+    assert err.startswith("stopped: ")
+    assert err.count("\n") == 1
+    assert words in err

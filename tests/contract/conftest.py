@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 import attrs
 import pytest
+import requests
 
 from aiocdf.local import Limits, LocalServer, OAuthClient, serve
 
@@ -333,3 +335,32 @@ def _broken_rules(schema: Any, value: Any) -> list[str]:
         "too long": length <= schema.get("maxLength", length),
     }
     return [rule for rule, holds in rules.items() if not holds]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server on a loop in a thread, as address and token: schemathesis blocks while it waits."""
+    root = tmp_path_factory.mktemp("functions")
+    (root / "echo").mkdir()
+    (root / "echo" / "handler.py").write_text("def handle(data):\n    return data\n")
+    started = Future()
+
+    async def run():
+        stop = asyncio.Event()
+        async with serve(root) as server:
+            started.set_result((server.url, server.environment(), asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(asyncio.run, run())
+        url, environment, loop, stop = started.result(timeout=20)
+        try:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": environment["IDP_CLIENT_ID"],
+                "client_secret": environment["IDP_CLIENT_SECRET"],
+            }
+            yield url, requests.post(environment["IDP_TOKEN_URL"], data=form, timeout=10).json()["access_token"]
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            serving.result(timeout=20)

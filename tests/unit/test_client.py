@@ -361,9 +361,20 @@ class TestBoundFunction:
 
     async def test_other_data(self, client, service):
         """Data of another type is refused before anything is sent."""
-        with pytest.raises(InvalidType, match="takes Input as its data, not dict"):
+        with pytest.raises(InvalidType, match=r"takes Input as its data: \$\.value: found nothing"):
             await client.function(1, Input)({"seconds": 1})
         assert service.seen == []
+
+    async def test_mapping(self, client, service):
+        """A mapping with the members of the input is taken for one."""
+        assert await client.function(1, Input, int)({"seconds": 2, "value": 7}) == 7
+        assert service.of("start")[0].body["data"] == {"seconds": 2, "value": 7}
+
+    @pytest.mark.parametrize("types", [{"Input": complex}, {"Output": complex}, {"Output": "Reading"}])
+    async def test_types_that_cannot_be_built(self, client, types):
+        """A type that JSON cannot become is refused when the function is bound."""
+        with pytest.raises(InvalidType, match=rf"^{next(iter(types))} is "):
+            client.function(1, **types)
 
     async def test_other_value(self, client):
         """A value of another type raises, naming the path."""

@@ -18,6 +18,7 @@ from aiocdf import (
     CallTimedOut,
     DecodeError,
     InvalidArgument,
+    InvalidType,
     NotFound,
     WaitExpired,
     WrongState,
@@ -392,6 +393,11 @@ class TestResponse:
         handle = client.call(1, data={"value": {"x": 1, "y": [2]}})
         assert await handle.response(Point) == Point(1, [2])
         assert await client.call(1, data={"value": [1, 2]}).response(list[int]) == [1, 2]
+
+    async def test_response_of_a_type_that_cannot_be_built(self, client):
+        """A type that JSON cannot become is refused at once, and not when the call has ended."""
+        with pytest.raises(InvalidType, match=r"^Output is complex"):
+            await asyncio.wait_for(client.call(1, data={"seconds": 60}).response(complex), timeout=1)
 
     async def test_wrong_type(self, client):
         """What does not fit the type raises an error that names the path and not the value."""

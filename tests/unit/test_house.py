@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import aiocdf
-from aiocdf import errors
+from aiocdf import batch, errors, local
 
 PACKAGE = Path(aiocdf.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -50,6 +50,26 @@ def test_public_names_exist_and_are_documented() -> None:
     public = {name: getattr(aiocdf, name) for name in aiocdf.__all__}
 
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
+
+
+def test_unknown_name_of_the_package() -> None:
+    """A name that is not public is an AttributeError."""
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = aiocdf.nothing_of_the_kind
+
+
+def test_import_of_the_package_loads_no_library() -> None:
+    """`import aiocdf` takes no longer than Python itself: names are imported as a program uses them."""
+    source = (
+        "import sys, aiocdf; print(*{'aiohttp', 'attrs', 'cattrs'} & sys.modules.keys()); aiocdf.errors; aiocdf.Client"
+    )
+    assert subprocess.check_output([sys.executable, "-c", source], text=True) == "\n"
+
+
+@pytest.mark.parametrize("module", [aiocdf, batch, local], ids=lambda module: module.__name__)
+def test_dir_shows_public_names(module) -> None:
+    """What completion offers are the public names, and not the modules that happen to be imported."""
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_exceptions_are_drawn_under_their_parents() -> None:

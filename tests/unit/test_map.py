@@ -19,7 +19,7 @@ from aiocdf import (
     SecretInDataWarning,
     WrongState,
 )
-from aiocdf._map import map_calls
+from aiocdf._map import MapResults
 
 pytestmark = pytest.mark.looptime
 
@@ -113,6 +113,14 @@ class TestMap:
         assert (items.taken, service.seen) == (0, [])
         async with aclosing(results):
             await anext(results)
+
+    async def test_repr(self, client):
+        """It shows the function, and how far it is."""
+        results = client.map("double", inputs(1, 1, 1))
+        assert repr(results) == "<map of function 'double': 0 calls made, 0 results given>"
+        await anext(results)
+        assert repr(results) == "<map of function 'double': 3 calls made, 1 results given>"
+        await results.aclose()
 
     async def test_slow_inputs(self, client):
         """Results come while the next input is waited for."""
@@ -254,11 +262,38 @@ class TestMapErrors:
             assert seen == [1]
         assert asyncio.current_task().cancelling() == 0
 
-    @pytest.mark.parametrize("items", [5, None])
+    @pytest.mark.parametrize("items", [5, None, "text", b"bytes", {"x": 1}, Output(1)])
     async def test_no_iterable(self, client, items):
-        """What cannot be gone through raises as Python says it."""
-        with pytest.raises(TypeError, match="not iterable"):
-            await values(client.map(1, items))
+        """What is not several items is refused when the map is made: one mapping or text is hardly meant."""
+        with pytest.raises(InvalidType, match=f"not {type(items).__name__}: write"):
+            client.map(1, items)
+
+    async def test_one_call(self, client):
+        """A handle, which Python can go through, is not taken for several items."""
+        with pytest.raises(InvalidType, match="not CallHandle"):
+            client.map(1, client.call(1))
+
+    @pytest.mark.parametrize(
+        ("bad", "shown"),
+        [
+            ({"x": object()}, "{'x': <object>}"),
+            ({"password": "hunter2hunter2", "x": {1}}, "{'password': ***, 'x': <set>}"),
+            ([{"a": "b" * 99}, 1, 2.5, None, 5], f"[{{'a': '{'b' * 30}...'}}, 1, 2.5, None, ...]"),
+            ({"a": {"b": {"c": 10**999}}, "d": {5}}, "{'a': {'b': <dict>}, 'd': <set>}"),
+            (Output, "<type>"),
+        ],
+    )
+    async def test_bad_item_is_named(self, client, bad, shown):
+        """The error names the item by its number and shows it briefly, with stars for what looks secret."""
+        results = client.map(1, [{}, bad], return_exceptions=True, ordered=True)
+        _, error = await values(results)
+        assert isinstance(error, InvalidType)
+        assert str(error).startswith(f"item 1 of the map, {shown}: data ")
+
+    async def test_bad_output(self, client):
+        """A type that cannot be built is refused when the map is made."""
+        with pytest.raises(InvalidType, match=r"^Output is complex"):
+            client.map(1, [], Output=complex)
 
     async def test_warnings_as_errors(self, client, service):
         """A warning that was made an error is one here, too."""
@@ -431,9 +466,9 @@ class TestMapPressure:
             handle.set_result(None)
             return handle
 
-        options = {"kind": None, "return_exceptions": False, "max_pending": 500, "readers": 16}
+        options = {"function": 1, "Output": None, "return_exceptions": False, "max_pending": 500, "readers": 16}
         start = time.thread_time()
-        seen = await alist(map_calls(call, range(10_000), ordered=ordered, **options))
+        seen = await alist(MapResults(call, range(10_000), ordered=ordered, **options))
         taken = time.thread_time() - start
         assert len(seen) == 10_000
         assert taken < 1  # some 0.15 s on a machine of 2024

@@ -123,7 +123,7 @@ def _is_function(folder: Path) -> bool:
 
 def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
     if function.error is None and not folder.is_dir():
-        error = f"there is no folder {folder.name!r} with its code beside the file that describes it"
+        error = f"the folder {folder.name!r} with its code is missing beside the file that describes it"
         function = attrs.evolve(function, error=error)
     if function.error is not None:
         return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
@@ -202,7 +202,10 @@ def check_handler(path: Path, shown: str) -> bool:
         tree = ast.parse(path.read_bytes(), shown)
     except OSError as error:
         raise ConfigError(f"{shown} cannot be read: {error.strerror}") from None
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except SyntaxError as error:
+        where = f"{shown}, line {error.lineno}" if error.lineno else shown
+        raise ConfigError(f"{where}: not valid Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{shown} is not valid Python: {error}") from None
     definitions = [node for node in tree.body if _defines_handle(node)]
     if not definitions:

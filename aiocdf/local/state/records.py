@@ -48,6 +48,7 @@ ALL_CAPABILITIES = frozenset(
         "functionsAcl": ("READ", "WRITE", "RUN"),
         "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
+        "dataModelInstancesAcl": ("READ", "WRITE"),  # no endpoint here: Cognite Toolkit looks for it before it deploys
     }.items()
     for action in actions
 )
@@ -228,7 +229,7 @@ class Call:
         id: Its id; a later call has a higher one.
         function_id: The function called.
         status: What has become of it.
-        start_time: When it was accepted.
+        start_time: When it began to work; until then, and if it did so at once, when it was accepted.
         end_time: When it ended.
         message: What went wrong, in a line.
         trace: The function's traceback.
@@ -245,6 +246,11 @@ class Call:
     trace: str | None = None
     schedule_id: int | None = None
     scheduled_time: int | None = None
+
+    @property
+    def accepted(self) -> int:
+        """When it was accepted, which its id has."""
+        return accepted_at(self.id)
 
 
 @attrs.frozen
@@ -274,19 +280,28 @@ ANY_TIME = TimeRange()
 
 @attrs.frozen(kw_only=True)
 class CallQuery:
-    """Which calls of a function to list: newest first, older than `before`."""
+    """Which calls of a function to list: newest first, older than `before`.
+
+    Calls are listed by the time at which they were accepted. A start time that moves while a client looks for a call by
+    the time of its request would hide that call, or show another in its place.
+    """
 
     limit: int
     before: int | None = None
     status: str | None = None
     schedule_id: int | None = None
-    start_time: TimeRange = ANY_TIME
+    accepted: TimeRange = ANY_TIME
     end_time: TimeRange = ANY_TIME
 
 
 def now_ms() -> int:
     """Return the time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def accepted_at(call_id: int) -> int:
+    """Return when a call was accepted, in epoch milliseconds: its id has it."""
+    return call_id // PER_MILLISECOND
 
 
 @attrs.define

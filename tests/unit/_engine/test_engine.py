@@ -137,16 +137,26 @@ class TestRefused:
         assert isinstance(caught.value.__cause__, BadRequest)
         assert client.stats().places == 0
 
-    async def test_failed_deployment(self, client, service):
-        """A function whose deployment failed shows the end of the build's log under the error, as a failed call does."""
-        error = {"message": "Function deployment failed.", "trace": "handler.py is no Python\n"}
+    @pytest.mark.parametrize(
+        ("trace", "shown"),
+        [
+            ("handler.py is no Python\n", ["handler.py is no Python"]),
+            ("f.py, line 2: KeyError: 1\nTraceback (...):\n  ...\nKeyError: 1", ["f.py, line 2: KeyError: 1."]),
+            ("Collecting x\n\nERROR: there is no x", ["Collecting x", "ERROR: there is no x"]),
+        ],
+    )
+    async def test_failed_deployment(self, client, service, trace, shown):
+        """A function whose deployment failed says why, and shows the end of the build's log under the error."""
+        error = {"message": "Function deployment failed.", "trace": trace}
         service.fault("start", service.error(400, "cannot be called"))
         service.always(
             "lookup", service.answer(200, {"items": [{"id": 1, "name": "f", "status": "Failed", "error": error}]})
         )
         with pytest.raises(FunctionNotReady, match=r"Failed: Function deployment failed") as caught:
             await client.call("double")
-        assert caught.value.__notes__ == ["\nIn the deployment of function 'double':\nhandler.py is no Python"]
+        assert all(line in str(caught.value) for line in shown)
+        assert "\n" not in str(caught.value)
+        assert caught.value.__notes__ == [f"\nIn the deployment of function 'double':\n{trace.rstrip()}"]
 
     async def test_for_another_reason(self, client, service):
         """Refused for another reason, the call fails with the service's words."""

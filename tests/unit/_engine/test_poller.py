@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from itertools import pairwise
 
@@ -138,6 +139,16 @@ class TestSharing:
 
 
 class TestFaults:
+    @pytest.mark.parametrize("spell", [str, float])
+    async def test_ids_in_other_forms(self, client, service, spell):
+        """A poll reads an id as the answer to the start is read: text and whole floats are ids, too."""
+        handle = client.call(1, data={"seconds": 3, "value": 1})
+        started = await handle.submitted()
+        (call,) = service.calls.values()
+        wire = {**call.wire, "id": spell(call.id), "status": "Completed", "endTime": call.wire["startTime"] + 3000}
+        service.fault("poll", service.answer(200, {"items": [wire]}))
+        assert (await handle).id == started.id
+
     @pytest.mark.parametrize(
         "fault",
         [
@@ -554,6 +565,19 @@ class TestWaitExpired:
         async with service.client(function_limit=1) as client:
             handles = [client.call(1, data={"seconds": 4}, timeout=5) for _ in range(4)]
             assert [call.status for call in await asyncio.gather(*handles)] == ["Completed"] * 4
+
+    @pytest.mark.parametrize(("seconds", "status"), [(4, "Completed"), (20, "Running")])
+    async def test_counts_from_a_start_that_moves(self, client, service, seconds, status):
+        """A call that waited for a process begins later than it was accepted; `timeout` and `elapsed` count from then."""
+        handle = client.call(1, data={"seconds": seconds}, timeout=5)
+        call_id = (await handle.submitted()).id
+        await asyncio.sleep(3)
+        service.calls[call_id].started = now()
+        await asyncio.sleep(2.5)
+        assert handle.elapsed == pytest.approx(2.5, abs=0.05)
+        with contextlib.suppress(WaitExpired):
+            await handle
+        assert (now(), handle.status) == (pytest.approx(3 + min(seconds, 5), abs=0.6), status)
 
     async def test_later_than_the_end(self, client):
         """A call that ends in time is not bothered, and its timer is gone."""

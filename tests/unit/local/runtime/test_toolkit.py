@@ -99,7 +99,7 @@ def test_schedule_that_is_broken(module, tmp_path):
         ("externalId: ../out", "does not name a folder"),
         ("externalId: fn_double\ncpu: many", "cpu must be a number"),
         ("externalId: fn_double\nunknown: 1", "unknown unknown"),
-        ("externalId: fn_absent", "no folder 'fn_absent' with its code"),
+        ("externalId: fn_absent", "the folder 'fn_absent' with its code is missing"),
     ],
 )
 def test_broken_file_is_a_failed_function(module, tmp_path, content, error):
