@@ -213,6 +213,7 @@ _HOMES = (
     "config",
     "telemetry",
     "_listing",
+    "_progress",
     "handle",
     "bound_function",
     "_progress",

@@ -178,7 +178,7 @@ class Client(Calling):
         """Report a client that was not closed: in the log too, because Python hides these warnings by default."""
         if self._opened is not None:
             message = f"{self!r} was never closed: use `async with`, or await its aclose()"
-            _log.warning("%s", message)
+            _log.warning("%s", message, extra={"event": "client_not_closed"})
             warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
             self._opened.abandon()
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import shutil
 import tempfile
-import textwrap
 import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from aiocdf import local
+from aiocdf._bundle.callable_source import read_callable
 from aiocdf.errors import InvalidArgument, WrongState
 
 if TYPE_CHECKING:
@@ -105,14 +104,15 @@ class ServerThread:
             name: The external id; None for the name of the Python function or of the folder.
 
         Raises:
-            InvalidArgument: The source of the function cannot be read, or the folder has no `handler.py`.
+            UsageError: The function cannot be taken out of the code around it, or the folder has no `handler.py`.
         """
         self._running()
         if callable(code):
             external_id = name or code.__name__
-            source = _source(code)
+            files = read_callable(code, None)
             (self._root / external_id).mkdir(exist_ok=True)
-            (self._root / external_id / "handler.py").write_text(source, encoding="utf-8")
+            for path, content in files.items():
+                (self._root / external_id / path).write_bytes(content)
             return external_id
         folder = Path(code)
         if not (folder / "handler.py").is_file():
@@ -138,15 +138,3 @@ class ServerThread:
         if self._server is None:
             raise WrongState("the server is not started: use it with `with`")
         return self._server
-
-
-def _source(handle: Callable[..., Any]) -> str:
-    """Return the source of a function as a module with `handle`."""
-    if handle.__name__ == "<lambda>":
-        raise InvalidArgument(f"{handle!r} cannot be taken out of the code around it: define it with `def`")
-    try:
-        source = textwrap.dedent(inspect.getsource(handle))
-        compile(source, "handler.py", "exec", dont_inherit=True)
-    except (OSError, TypeError, SyntaxError):
-        raise InvalidArgument(f"the source of {handle!r} cannot be taken out: define it with `def` in a file") from None
-    return source if handle.__name__ == "handle" else f"{source}\nhandle = {handle.__name__}\n"

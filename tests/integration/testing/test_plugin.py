@@ -49,7 +49,7 @@ def test_environment(cdf_environment):
 
 @pytest.mark.parametrize("code", [len, "nowhere", lambda data: data])
 def test_refused(cdf_server, code):
-    with pytest.raises(aiocdf.InvalidArgument):
+    with pytest.raises(aiocdf.UsageError):
         cdf_server.deploy(code)
 """
 
