@@ -241,7 +241,7 @@ def test_killed_server_is_not_taken_for_a_running_one(shell):
     assert len(list(shell.folder.with_name(f"{shell.folder.name}-state").glob("aiocdf/running/*.json"))) == 1
     server.kill()
     server.communicate()
-    for _ in range(200):  # its processes hold the pipe of the log, and end by themselves
+    for _ in range(600):  # its processes hold the pipe of the log, and end by themselves
         if not shell.processes():
             break
         time.sleep(0.05)

@@ -51,7 +51,7 @@ def shown_failures(*, debug: bool) -> Iterator[None]:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Write a warning without the line of code that Python shows with it: it is none of the user's."""
+    """Write a warning without the line of code that Python shows with it, which is not the user's."""
     sys.stderr.write(f"warning: {message}\n")
 
 
