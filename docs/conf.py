@@ -26,8 +26,6 @@ repository = next(
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "sphinx_external_toc"]
 external_toc_path = "_toc.yml"
-exclude_patterns = ["README.md"]
-nitpicky = False  # annotations name types of the standard library, which this site does not link to
 default_role = "code"  # docstrings mark code as Markdown does
 
 myst_heading_anchors = 4
@@ -35,8 +33,6 @@ myst_enable_extensions = ["html_image"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autoclass_content = "class"
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 python_maximum_signature_line_length = 80
 
