@@ -200,6 +200,7 @@ __all__ = [
     "UsageError",
     "WaitExpired",
     "WrongState",
+    "__version__",
     "progress",
     "run",
 ]
@@ -215,12 +216,15 @@ _HOMES = (
     "_progress",
     "handle",
     "bound_function",
+    "_progress",
     "auth",
     "client",
     "_run",
 )
 
-if not TYPE_CHECKING:  # type checkers would take any name for a public one
+if TYPE_CHECKING:
+    __version__: str
+else:  # type checkers would take any name for a public one
 
     def __getattr__(name: str) -> Any:
         """Import a public name when a program first uses it: the start of `aiocdf --help` needs none of them."""
@@ -228,6 +232,8 @@ if not TYPE_CHECKING:  # type checkers would take any name for a public one
             return import_module(f"{__name__}.{name}")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            return import_module("importlib.metadata").version(__name__)
         homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
         value = next(getattr(home, name) for home in homes if name in home.__all__)
         globals()[name] = value

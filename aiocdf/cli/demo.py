@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
-# A link to the repository's examples; a built package has the files themselves.
-EXAMPLES = Path(__file__).with_name("examples").resolve()
+# The wheel has a copy beside this module; a checkout has the files in their own folder only.
+PACKAGED = Path(__file__).with_name("examples")
+EXAMPLES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "examples" / "functions"
 
 READINGS = {"TT-101": [21.5, 22.0, 21.8], "TT-102": [19.0, 19.4]}
 SPIKE = [float(n % 7) for n in range(200)] + [100.0]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+from aiocdf.errors import ConfigError
+
+if sys.platform == "win32":
+    raise ConfigError("the local server does not run on Windows, because it forks: use WSL, or another computer")
+
 from aiocdf.local.faults.fault import Fault, Faults
 from aiocdf.local.server import LocalServer, serve
 from aiocdf.local.state.limits import Limits

@@ -90,18 +90,6 @@ async def test_web_service_passes_its_self_test(environment):
     assert await run(environment, "web_service.py", "--self-test") == (0, "self-test passed\n", "")
 
 
-async def test_nightly_job_writes_a_table(environment, tmp_path):
-    """Each input has its line; one call that fails gives the job the exit status 1, and the others their results."""
-    table = tmp_path / "report.csv"
-    status, out, err = await run(environment, "nightly_job.py", "--out", str(table), "--stations", "3")
-
-    rows = [*csv.DictReader(table.read_text().splitlines())]
-    assert (status, out, len(rows)) == (1, "", 16 + 3)
-    assert [row["input"] for row in rows if row["error"]] == ["{'pumps': 1, 'needed': 2, 'samples': 50}"]
-    assert "1 failed" in err
-    assert "Traceback" not in err
-
-
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -119,3 +107,15 @@ async def test_web_service_says_what_is_missing(environment, words):
     assert err.startswith("stopped: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+async def test_nightly_job_writes_a_table(environment, tmp_path):
+    """Each input has its line; one call that fails gives the job the exit status 1, and the others their results."""
+    table = tmp_path / "report.csv"
+    status, out, err = await run(environment, "nightly_job.py", "--out", str(table), "--stations", "3")
+
+    rows = [*csv.DictReader(table.read_text().splitlines())]
+    assert (status, out, len(rows)) == (1, "", 16 + 3)
+    assert [row["input"] for row in rows if row["error"]] == ["{'pumps': 1, 'needed': 2, 'samples': 50}"]
+    assert "1 failed" in err
+    assert "Traceback" not in err

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import inspect
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -14,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 import attrs
 import pytest
+import pytest_asyncio
 import requests
 
 from aiocdf.local import Limits, LocalServer, OAuthClient, serve
@@ -52,10 +55,19 @@ SETTINGS = {
 }
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let the tests of a module share an event loop: the server that they share runs on it."""
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+        item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder of functions."""
-    folder = tmp_path / "functions"
+    return _write_functions(tmp_path / "functions")
+
+
+def _write_functions(folder: Path) -> Path:
     for name, code in FUNCTIONS.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "handler.py").write_text(code)
@@ -64,12 +76,35 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-async def server(root: Path) -> AsyncIterator[LocalServer]:
-    """A server with limits small enough to be reached."""
+@asynccontextmanager
+async def _serve(root: Path) -> AsyncIterator[LocalServer]:
+    """Serve functions, all of which are built, however busy the machine is."""
     limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
-    async with serve(root, limits=limits) as server:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aiocdf.local.server._BUILD_PATIENCE", 50.0)
+        async with serve(root, limits=limits) as server:
+            yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """The server of all tests of a module that leave it as it was."""
+    async with _serve(_write_functions(tmp_path_factory.mktemp("shared") / "functions")) as server:
         yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_server(root: Path) -> AsyncIterator[LocalServer]:
+    """The server of one test."""
+    async with _serve(root) as server:
+        yield server
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> LocalServer:
+    """A server with limits small enough to be reached, which the tests of a module share unless marked `own_server`."""
+    own = request.node.get_closest_marker("own_server") or "root" in request.fixturenames
+    return request.getfixturevalue("own_server" if own else "shared_server")
 
 
 @attrs.frozen
@@ -161,14 +196,14 @@ def documented() -> set[str]:
     return set(FACTS["documented"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def connect() -> AsyncIterator[Callable[[LocalServer], Awaitable[Api]]]:
     """Connects to a server as someone who may do everything."""
     async with aiohttp.ClientSession() as session:
         yield lambda server: Api(server, session).sign_in()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def api(server: LocalServer, connect: Callable[[LocalServer], Awaitable[Api]]) -> Api:
     """Someone who may do everything."""
     return await connect(server)
@@ -255,7 +290,7 @@ class App:
         return page.status
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def run_app() -> AsyncIterator[Callable[..., App]]:
     """Starts programs in which users sign in at a server."""
     async with aiohttp.ClientSession() as session:

@@ -46,6 +46,7 @@ ENUMERATIONS = [
     aiocdf.SessionType,
 ]
 RESOURCES = [getattr(resources, name) for name in resources.__all__]
+COMMANDS = typer.main.get_command(app).commands
 
 
 def _section(heading: str) -> str:

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,11 +129,14 @@ def test_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_version_is_the_projects() -> None:
-    """The installed package has the version that pyproject.toml says."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+def test_version_is_the_installed_one() -> None:
+    """`aiocdf.__version__` is the version of the installed package."""
+    assert aiocdf.__version__ == importlib.metadata.version("aiocdf")
 
-    assert importlib.metadata.version("aiocdf") == project["version"]
+
+def test_package_has_no_links() -> None:
+    """Every file of the package is a file of its own: a checkout on Windows has no symbolic links."""
+    assert [path for path in PACKAGE.rglob("*") if path.is_symlink()] == []
 
 
 def test_import_is_light() -> None:

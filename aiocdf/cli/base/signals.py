@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ async def _run(work: Coroutine[Any, Any, None], first: Callable[[], None] | None
 
 
 def _asking_to_end() -> list[signal.Signals]:
-    """Return the signals to end at; SIGHUP not if it is ignored, for that is what `nohup` asks for."""
-    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
-    return [signal.SIGINT, signal.SIGTERM, *hangup]
+    """Return the signals to end at. SIGHUP is left out on Windows, which lacks it, and where `nohup` ignores it."""
+    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -118,12 +118,12 @@ class TestConcurrencyLimit:
         assert "running calls of the project" in client.stats().throttle_cause
 
     async def test_full_of_others(self, client, service):
-        """With every place taken by others, the client tries now and then, and goes on when there is one."""
+        """With every place taken by others, the client tries at most once a second, and goes on when there is one."""
         service.others[1] = 100
         handle = client.call(1)
         await asyncio.sleep(1000)
         assert handle.status in {"Queued", "Submitting"}  # it waits, or is just trying
-        assert 300 <= service.count("start") <= 600
+        assert 1000 / 10 <= service.count("start") <= 1000
         service.others.clear()
         assert (await handle).status == "Completed"
 
@@ -175,7 +175,7 @@ class TestConcurrencyLimit:
         assert [seen.body["data"]["n"] for seen in service.of("start")] == [0, 0, 1, 2, 3, 4]
 
     async def test_warns_with_the_cause_and_not_too_often(self, service, caplog):
-        """Being turned away is logged about twice a minute and told to observers each time."""
+        """A 429 is logged one to three times a minute, and observers get each one."""
         service.others[1] = 100
         told = []
         async with service.client(observers=[told.append]) as client:
@@ -183,7 +183,7 @@ class TestConcurrencyLimit:
             await asyncio.sleep(100)
             handle.cancel()
         warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-        assert 3 <= len(warnings) <= 4
+        assert 100 / 60 <= len(warnings) <= 3 * 100 / 60
         assert "running calls of the function" in warnings[0].getMessage()
         told_of = sum(isinstance(event, CallsThrottled) for event in told)
         assert told_of in (service.count("start"), service.count("start") - 1)  # the last may be on its way

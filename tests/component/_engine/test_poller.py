@@ -68,7 +68,7 @@ class TestSharing:
         assert waited[1] > 1.5 * waited[0]
 
     async def test_places_are_wanted(self, service):
-        """While a call waits for a place, ends are looked for more often."""
+        """While a call waits for a place, ends are looked for more often, but at most twice as often."""
         polls = []
         for count in (20, 21):
             async with service.client(function_limit=20) as client:
@@ -77,7 +77,7 @@ class TestSharing:
                 polls.append(client.stats().polls)
                 for handle in handles:
                     handle.cancel()
-        assert 1.25 < polls[1] / polls[0] < 1.8
+        assert polls[0] < polls[1] <= 2 * polls[0]
 
     async def test_last_one_is_wanted(self, service):
         """A call by itself is asked after more often than beside many others, of other functions too."""
@@ -240,13 +240,13 @@ class TestFaults:
 
     @pytest.mark.parametrize("status", [400, 403, 404])
     async def test_polls_refused_but_calls_told_of(self, client, service, status):
-        """Where polls are refused, but a single call is told of, no call is lost for it."""
+        """Where polls are refused, but a single call can be read, the call is not lost, and few requests read it."""
         handle = client.call(1, data={"seconds": 200})
         await handle.submitted()
         service.always("poll", service.error(status, "no"))
         await asyncio.sleep(150)
         assert not handle.done()
-        assert 3 <= service.count("retrieve") <= 5
+        assert 0 < service.count("retrieve") < service.count("poll")
         service.always("poll", None)
         assert (await handle).runtime == 200
 

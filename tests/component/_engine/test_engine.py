@@ -475,7 +475,7 @@ async def check(service, n, call, handle, faults):
         st.integers(1, 8), st.integers(1, 12), st.integers(0, 3), st.sampled_from([0.0, 0.005, 0.015, 0.3, 2.0])
     ),
 )
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 3)
 def test_every_call_ends_well_or_by_name(new_service, virtual, calls, faults, others):
     """Whatever happens, each handle ends with the right result or a named error, nothing runs twice or above limits.
 

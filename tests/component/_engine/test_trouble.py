@@ -133,7 +133,7 @@ class TestWaiting:
         assert len(service.seen) <= 40 + 15
         service.seen.clear()
         await asyncio.sleep(300)
-        assert 100 <= len(service.seen) <= 300
+        assert 300 / 3 <= len(service.seen) <= 300
 
     @pytest.mark.parametrize("kind", ["lookup", "session", "start"])
     async def test_for_ever(self, service, kind):
@@ -179,7 +179,7 @@ class TestWaiting:
         assert 600 <= now() < 620
 
     async def test_no_token_for_a_while(self, service):
-        """Calls wait for an identity provider that is out of order."""
+        """Calls wait for an identity provider that is out of order, which gets at most one request a second."""
         provider = Provider()
         async with service.client(credentials=provider) as client:
             await client.call("double")
@@ -188,7 +188,7 @@ class TestWaiting:
             handles = [client.call("double") for _ in range(50)]
             await asyncio.sleep(300)
             assert client.stats().waiting >= 49
-            assert 50 < provider.asked < 310
+            assert 300 / 10 <= provider.asked <= 300
             provider.error = None
             assert {call.status for call in await asyncio.gather(*handles)} == {"Completed"}
 
@@ -220,13 +220,13 @@ class TestWaiting:
         assert client.stats().withdrawn == 1
 
     async def test_log(self, client, service, caplog):
-        """Trouble is logged about twice a minute, with the number of calls that wait."""
+        """Trouble is logged one to three times a minute, with the number of calls that wait."""
         await client.call(1)
         service.always("session", service.error(503, "busy"))
         handles = [client.call(1) for _ in range(7)]
         await asyncio.sleep(100)
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert 3 <= len(warnings) <= 5
+        assert 100 / 60 <= len(warnings) <= 3 * 100 / 60
         assert "busy" in warnings[-1]
         for handle in handles:
             handle.cancel()
