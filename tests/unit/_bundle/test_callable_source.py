@@ -12,7 +12,7 @@ from aiocdf.errors import InvalidArgument, InvalidType
 FACTOR = 2
 
 
-def handle(data: dict[str, float], client: math.Client | None = None) -> math.Result:
+def handle(data: dict[str, float], client: math.Client | None = None) -> math.Result:  # type: ignore[name-defined]
     """Return an area.
 
     [requirements]
