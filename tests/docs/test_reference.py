@@ -46,10 +46,6 @@ ENUMERATIONS = [
     aiocdf.SessionType,
 ]
 RESOURCES = [getattr(resources, name) for name in resources.__all__]
-<<<<<<< HEAD
-=======
-COMMANDS = typer.main.get_command(app).commands
->>>>>>> h-eco
 
 
 def _section(heading: str) -> str:
