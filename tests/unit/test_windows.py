@@ -31,7 +31,7 @@ def test_client_can_be_imported() -> None:
     program = """
 import aiocdf
 from aiocdf.cli.app import app
-from aiocdf.cli.signals import _asking_to_end
+from aiocdf.cli.base.signals import _asking_to_end
 print(aiocdf.Client.__name__, *(number.name for number in _asking_to_end()))
 """
     assert on_windows(program) == "Client SIGINT SIGTERM\n"

@@ -238,6 +238,8 @@ def sample(schema: Any, *, whole: bool) -> Any:
             return "text"
         case "number":
             return 2.0
+        case "boolean":
+            return True
         case _:
             return schema.get("minimum", 1)
 
