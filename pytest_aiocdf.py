@@ -1,6 +1,6 @@
 """The pytest plugin of aiocdf: fixtures for tests of programs that call Cognite Functions.
 
-A module of its own, because pytest imports it at each start and the package takes its time: it is imported by the fixtures.
+A separate module, because pytest imports it at each start. The fixtures import aiocdf, which takes longer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 try:
     from pytest_asyncio import fixture as async_fixture
-except ImportError:  # anyio, for one, runs fixtures that are plain
+except ImportError:  # for example, anyio runs async fixtures that are declared with pytest.fixture
     async_fixture = pytest.fixture  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the setting."""
-    parser.addini("cdf_functions", "Folder of the functions that `cdf_server` runs.", type="paths", default=[])
+    """Add the ini setting `cdf_functions`."""
+    parser.addini("cdf_functions", "The folder of functions that `cdf_server` runs.", type="paths", default=[])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def cdf_server(pytestconfig: pytest.Config, cdf_server_settings: dict[str, Any])
 
 @pytest.fixture
 def cdf_environment(cdf_server: ServerThread, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment variables that lead `Client.from_env()` to `cdf_server`, set for one test."""
+    """The environment variables with which `Client.from_env()` uses `cdf_server`, set for one test."""
     variables = cdf_server.environment()
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -60,7 +60,7 @@ async def cdf_client(cdf_server: ServerThread) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def cdf_service() -> FakeService:
-    """The service in memory: no sockets, no processes, the loop's own time, and faults on demand."""
+    """The service in memory: no sockets, no processes, the loop's own clock, and faults on demand."""
     from aiocdf.testing import FakeService
 
     return FakeService()

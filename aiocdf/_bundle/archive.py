@@ -1,4 +1,4 @@
-"""Packs files into a zip file that depends on their paths and contents alone."""
+"""Packs files into a zip file that depends only on their paths and contents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNIX = 3
 
 
 def pack(files: Mapping[str, bytes]) -> CodePackage:
-    """Return a package of *files*, which are given by path, with fixed times, modes and order.
+    """Return a package of *files*, contents by path, with fixed times, modes and order.
 
     It compresses, so call it in a thread.
     """
@@ -43,7 +43,7 @@ def _entry(path: str) -> zipfile.ZipInfo:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """Hash paths and contents, each with its length before it, so that no two sets of files read the same."""
+    """Hash paths and contents, each preceded by its length, so that different sets of files are never hashed alike."""
     hashed = hashlib.sha256()
     for path, content in files.items():
         name = path.encode()

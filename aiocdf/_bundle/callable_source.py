@@ -1,4 +1,4 @@
-"""The source of a function as a module of its own."""
+"""The source of a function as a separate module."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["read_callable"]
 
-# Annotations are then not evaluated, and may name what only the program has.
+# With this import, annotations are not evaluated. They may use names that only the program defines.
 _HEAD = "from __future__ import annotations\n\n"
 _MODULE_NAMES = frozenset({*dir(builtins), "__name__", "__file__", "__doc__", "__builtins__"})
 
 
 def read_callable(handle: object, requirements: Iterable[str] | None) -> dict[str, bytes]:
-    """Return the files of a function that is given as a callable: its source, and what it requires.
+    """Return the files of a function that is given as a callable: its source and its requirements.
 
     It reads the file that defines the callable, so call it in a thread.
 
     Args:
-        handle: A function. Only its own source is taken, so what it imports it imports itself.
+        handle: A function. Only its own source is deployed, so it must import what it uses inside its body.
         requirements: Lines of a `requirements.txt`; None for those between `[requirements]` and `[/requirements]` in
             its docstring.
 
     Raises:
-        InvalidType: It is not a function, or requirements are not texts.
-        InvalidArgument: It is a lambda, a method or a closure, its source cannot be read, or it uses names of the
-            module that it is defined in.
+        InvalidType: *handle* is not a function, or a requirement is not text.
+        InvalidArgument: *handle* is a lambda, a method or a closure, its source is not readable, or it uses names of
+            the module that defines it.
     """
     function = _plain_function(handle)
     name, source = function.__name__, _source(function)
@@ -46,32 +46,32 @@ def read_callable(handle: object, requirements: Iterable[str] | None) -> dict[st
 
 
 def _plain_function(handle: object) -> FunctionType:
-    """Return *handle* if it is a function that needs nothing of the code around it."""
+    """Return *handle* if it is a function that does not depend on the code around it."""
     if not isinstance(handle, FunctionType):
-        raise InvalidType(f"handle must be a function that is written with `def`, not {_kind(handle)}")
+        raise InvalidType(f"handle must be a function defined with `def`, not {_kind(handle)}")
     if handle.__name__ == "<lambda>":
-        raise InvalidArgument("handle is a lambda, whose source is not a module: write it with `def`")
+        raise InvalidArgument("handle is a lambda. Define it with `def`, so that its source is a module.")
     if outer := sorted({*handle.__code__.co_freevars} - {handle.__name__}):
         raise InvalidArgument(
-            f"handle {handle.__name__} uses {', '.join(outer)} of the function around it, which would be missing at the "
-            "service: pass it in data"
+            f"handle {handle.__name__} uses {', '.join(outer)} of the enclosing function, which is not deployed. "
+            "Pass it in data instead."
         )
     return handle
 
 
 def _kind(handle: object) -> str:
     if inspect.ismethod(handle):
-        return "a method: its object would be missing at the service"
+        return "a method, because its object is not deployed"
     return f"a {type(handle).__name__}"
 
 
 def _source(function: FunctionType) -> str:
-    """Return the source of a function as a module that defines all names that it uses."""
+    """Return the source of a function as a module. It must define all names that it uses."""
     name, source = function.__name__, _module(function)
     if missing := sorted(set(_undefined_names(source)) - {name}):
         raise InvalidArgument(
-            f"handle {name} uses {', '.join(missing)} from outside of it, and only its own source is deployed: "
-            "import or define that in the function, or deploy a folder"
+            f"handle {name} uses {', '.join(missing)} from outside the function, but only its own source is deployed. "
+            "Import or define them in the function, or deploy a folder."
         )
     return source
 
@@ -84,10 +84,10 @@ def _module(function: FunctionType) -> str:
         compile(source, "handler.py", "exec", dont_inherit=True)
     except (OSError, TypeError):
         raise InvalidArgument(
-            f"handle {name} has no source to read: define it in a file or a notebook, or deploy a folder"
+            f"handle {name} has no readable source. Define it in a file or a notebook, or deploy a folder."
         ) from None
     except SyntaxError:
-        raise InvalidArgument(f"the source of handle {name} is not valid on its own: deploy a folder") from None
+        raise InvalidArgument(f"the source of handle {name} is not a valid module. Deploy a folder instead.") from None
     return source
 
 
@@ -97,7 +97,7 @@ def _undefined_names(source: str) -> Iterator[str]:
     defined = {symbol.get_name() for symbol in waiting[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     while waiting:
         table = waiting.pop()
-        # Python 3.14 has tables for annotations, which are not evaluated here.
+        # Python 3.14 has symbol tables for annotations, which are not evaluated here.
         waiting += [child for child in table.get_children() if child.get_type() != "annotation"]
         for symbol in table.get_symbols():
             outside = symbol.is_global() or table.get_type() == "module"

@@ -1,4 +1,4 @@
-"""Reads the files of a folder that are uploaded. All of it blocks, so call it in a thread."""
+"""Reads the files to upload from a folder. All of it blocks, so call it in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "read_folder"]
 
-#: Bytes of all files together. They are held in memory, and a function with more is better without its data.
+#: The maximum size of all files together, in bytes. They are held in memory; larger data belongs in CDF.
 MAX_BYTES = 500_000_000
 
 
@@ -24,9 +24,9 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     """Return the contents of the files in a folder by their paths below it, with slashes, in a fixed order.
 
     Raises:
-        InvalidArgument: The folder is not there, is too large, or has something that cannot be uploaded: a link that
-            leads out of it, a link to a folder, or something that is neither file nor folder.
-        ConfigError: It has an ignore file, and the extra that reads it is not installed.
+        InvalidArgument: The folder does not exist, is too large, or has an entry that is not uploadable: a link to a
+            target outside the folder, a link to a folder, or something that is neither file nor folder.
+        ConfigError: The folder has an ignore file, and the extra `deploy`, which reads it, is not installed.
     """
     if not folder.is_dir():
         raise InvalidArgument(f"folder is {str(folder)!r}, which is not a folder")
@@ -38,7 +38,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         room -= len(content)
         if room < 0:
             raise InvalidArgument(
-                f"folder {root} holds more than {MAX_BYTES:,} bytes: name what is not needed in .funcignore"
+                f"folder {root} has more than {MAX_BYTES:,} bytes. List files that are not needed in .funcignore."
             )
         files[path] = content
     return files
@@ -52,20 +52,20 @@ def _paths(root: Path, ignore: Ignore) -> Iterator[str]:
         for name in folders:
             if (root / here / name).is_symlink():
                 raise InvalidArgument(
-                    f"{root / here / name} is a link to a folder, which a zip file cannot have: copy the folder, "
-                    "or name it in .funcignore"
+                    f"{root / here / name} is a link to a folder, which a zip file does not support. Copy the folder, "
+                    "or list the link in .funcignore."
                 )
         wanted = (_path(here / name) for name in sorted(names))
         yield from (path for path in wanted if not ignore.skips(path, is_folder=False))
 
 
 def _path(relative: Path) -> str:
-    """Return a path as it stands in the zip file."""
+    """Return a path as it is written in the zip file."""
     path = relative.as_posix()
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise InvalidArgument(f"the name of file {path!r} is not Unicode: rename it") from None
+        raise InvalidArgument(f"the name of file {path!r} is not valid Unicode. Rename the file.") from None
     return path
 
 
@@ -73,10 +73,10 @@ def _read(root: Path, path: str) -> bytes:
     target = (root / path).resolve()
     if not target.is_relative_to(root):
         raise InvalidArgument(
-            f"{root / path} is a link that leads out of the folder, to {target}: copy the file, or name it in .funcignore"
+            f"{root / path} is a link to {target}, outside the folder. Copy the file, or list the link in .funcignore."
         )
     if not target.is_file():
-        raise InvalidArgument(f"{root / path} is not a file that can be read: name it in .funcignore")
+        raise InvalidArgument(f"{root / path} is not a regular file. List it in .funcignore.")
     try:
         return target.read_bytes()
     except OSError as error:
@@ -84,4 +84,4 @@ def _read(root: Path, path: str) -> bytes:
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise InvalidArgument(f"{error.filename} cannot be read: {error.strerror}") from None
+    raise InvalidArgument(f"cannot read {error.filename}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Looks at the code of a handler without running it."""
+"""Checks the code of a handler without running it."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _Compound = ast.If | ast.Try | ast.With | ast.For | ast.While
 def check_handler(source: bytes, path: str) -> None:
     """Check that a module defines a `handle` that the service can call.
 
-    The last definition of that name counts, as it does when the module runs.
+    The last definition of that name is checked, because it is the one in effect after the module has run.
 
     Args:
         source: The text of the module.
-        path: Of the module, for messages.
+        path: The module's path, for messages.
 
     Raises:
-        InvalidArgument: It is not Python, has no `handle` at its top level, or one that is async or takes other
-            arguments than the service passes. The message has file and line.
+        InvalidArgument: The module is not valid Python or has no `handle` at its top level, or its `handle` is async or
+            takes other arguments than the service passes. The message has file and line.
     """
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise InvalidArgument(f"{path}, line {error.lineno or 1}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise InvalidArgument(f"{path} cannot be read as Python: {type(error).__name__} {error}") from None
+        raise InvalidArgument(f"{path} is not valid Python: {type(error).__name__} {error}") from None
     found = [node for node in _statements(tree.body) if _binds_handle(node)]
     if not found:
         raise InvalidArgument(
-            f"{path} has no function `handle` at its top level: add one, as in `def handle(data): ...`"
+            f"{path} has no function `handle` at its top level. Add one, such as `def handle(data): ...`"
         )
     _check(found[-1], path)
 
@@ -70,19 +70,19 @@ def _binds_handle(node: ast.stmt) -> bool:
 
 
 def _check(node: ast.stmt, path: str) -> None:
-    """Check a definition; what is assigned or imported shows when the function is deployed."""
+    """Check a definition. An assigned or imported `handle` is first checked when the function is deployed."""
     where = f"{path}, line {node.lineno}"
     if isinstance(node, ast.AsyncFunctionDef):
         raise InvalidArgument(
-            f"{where}: `handle` is async, and the service does not await it: write `def handle` and call "
-            "asyncio.run(...) in it"
+            f"{where}: `handle` is async, but the service does not await it. Write `def handle`, and call "
+            "asyncio.run(...) in it."
         )
     if not isinstance(node, ast.FunctionDef) or node.decorator_list:
         return
     if node.args.posonlyargs:
-        raise InvalidArgument(f"{where}: the service passes arguments to `handle` by name: remove the `/`")
+        raise InvalidArgument(f"{where}: the service passes arguments to `handle` by name. Remove the `/`.")
     unknown = [each.arg for each in (*node.args.args, *node.args.kwonlyargs) if each.arg not in ARGUMENTS]
     if unknown:
         raise InvalidArgument(
-            f"{where}: `handle` takes {', '.join(unknown)}, and the service passes only {', '.join(ARGUMENTS)}"
+            f"{where}: `handle` takes {', '.join(unknown)}, but the service passes only {', '.join(ARGUMENTS)}"
         )

@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 __all__ = ["IGNORE_FILES", "Ignore", "read_ignore"]
 
-#: The first of these that the folder has counts.
+#: The first of these that the folder has is used.
 IGNORE_FILES = (".funcignore", ".gitignore")
 
-# Caches, versions, and environments: skipped at any depth.
+# Caches, version control, and environments: skipped at any depth.
 _SKIPPED = frozenset({"__pycache__", ".git", ".venv"})
-# Skipped at the top: the settings of the local server may hold secrets.
+# Skipped at the top level, because the settings of the local server may contain secrets.
 _SKIPPED_AT_TOP = frozenset({*IGNORE_FILES, "function.toml", "function.yaml"})
 
 
 @attrs.frozen
 class Ignore:
-    """Decides what is skipped: caches, version control, environments, and what the ignore file names."""
+    """Decides what is skipped: caches, version control, environments, and what the ignore file matches."""
 
     _spec: GitIgnoreSpec | None = None
 
     def skips(self, path: str, *, is_folder: bool) -> bool:
-        """Say whether a file or folder is skipped.
+        """Return whether a file or folder is skipped.
 
         Args:
-            path: Below the folder that is uploaded, with slashes.
-            is_folder: It is a folder; what is below a skipped one is skipped, too.
+            path: The path relative to the folder that is uploaded, with slashes.
+            is_folder: Whether it is a folder. What a skipped folder contains is skipped too.
         """
         if path.rpartition("/")[2] in _SKIPPED or path in _SKIPPED_AT_TOP:
             return True
@@ -46,8 +46,8 @@ def read_ignore(folder: Path) -> Ignore:
     """Read the ignore file of a folder, if it has one. It blocks, so call it in a thread.
 
     Raises:
-        ConfigError: It has one, and the extra that reads it is not installed.
-        InvalidArgument: The file is not text, or a line of it is not a pattern.
+        ConfigError: The folder has one, and the extra `deploy`, which reads it, is not installed.
+        InvalidArgument: The file is not UTF-8 text, or one of its lines is not a valid pattern.
     """
     for name in IGNORE_FILES:
         path = folder / name
@@ -64,4 +64,4 @@ def _spec(path: Path) -> GitIgnoreSpec:
     try:
         return GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())
     except ValueError as error:  # also for bytes that are not UTF-8
-        raise InvalidArgument(f"{path} cannot be read as an ignore file: {error}") from None
+        raise InvalidArgument(f"{path} is not a valid ignore file: {error}") from None

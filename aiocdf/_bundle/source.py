@@ -22,24 +22,26 @@ __all__ = ["CodeSource"]
 
 @attrs.frozen(kw_only=True)
 class CodeSource:
-    """A folder, a callable, or a file that is uploaded already: one of the three.
+    """Exactly one of: a folder, a callable, or a file that is already uploaded.
 
     Raises:
-        UsageError: Not just one of the three is given, or one of the wrong type.
+        UsageError: None or more than one is given, or one has the wrong type.
     """
 
     folder: str | os.PathLike[str] | None = None
     handle: Callable[..., Any] | None = None
     file_id: int | None = None
-    #: For *handle*; None for what its docstring says.
+    #: For *handle*; None to read them from its docstring.
     requirements: Iterable[str] | None = None
 
     def __attrs_post_init__(self) -> None:
         given = [name for name in ("folder", "handle", "file_id") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise InvalidArgument(f"give one of folder, handle and file_id, not {' and '.join(given) or 'none'}")
+            raise InvalidArgument(
+                f"give exactly one of folder, handle and file_id, not {' and '.join(given) or 'none'}"
+            )
         if self.requirements is not None and self.handle is None:
-            raise InvalidArgument("requirements go with handle; a folder has a requirements.txt")
+            raise InvalidArgument("requirements can only be given with handle; a folder has a requirements.txt")
         if self.folder is not None and not isinstance(self.folder, str | os.PathLike):
             raise InvalidType(f"folder must be a path, not {type(self.folder).__name__}")
 
@@ -50,13 +52,13 @@ class CodeSource:
             function_path: The module with `handle`.
 
         Raises:
-            UsageError: The code cannot be deployed.
-            ConfigError: The folder has an ignore file, and the extra that reads it is not installed.
+            UsageError: The code is not deployable; the message says why.
+            ConfigError: The folder has an ignore file, and the extra `deploy`, which reads it, is not installed.
         """
         return await asyncio.to_thread(self._pack, function_path)
 
     def _pack(self, function_path: str) -> CodePackage:
-        # These take milliseconds to import, and most programs deploy nothing.
+        # These take milliseconds to import, and most programs do not deploy.
         from aiocdf._bundle.archive import pack
         from aiocdf._bundle.callable_source import read_callable
         from aiocdf._bundle.folder import read_folder
@@ -68,12 +70,12 @@ class CodeSource:
             files = read_callable(self.handle, self.requirements)
         source = files.get(function_path)
         if source is None:
-            raise InvalidArgument(f"function_path is {function_path!r}, and the code has no such file: {_shown(files)}")
+            raise InvalidArgument(f"function_path is {function_path!r}, but the code has no such file: {_shown(files)}")
         check_handler(source, str(Path(self.folder, function_path)) if self.folder is not None else "handle")
         return pack(files)
 
 
 def _shown(files: Iterable[str]) -> str:
-    """Name some files."""
+    """Return text that lists the first files."""
     names = sorted(files)
-    return f"it has {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}" if names else "it has no file at all"
+    return f"it has {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}" if names else "it has no files"

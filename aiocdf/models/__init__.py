@@ -1,4 +1,4 @@
-"""The values that users see: what the service says, as frozen attrs classes without behaviour that does I/O."""
+"""The values that users see: what the service returns, as frozen attrs classes that do no I/O."""
 
 from __future__ import annotations
 

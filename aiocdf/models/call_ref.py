@@ -1,4 +1,4 @@
-"""The reference by which a call is found again."""
+"""The reference to a call."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["CallRef"]
 
 @attrs.frozen(kw_only=True)
 class CallRef:
-    """Where a call is found again: nothing secret, good to store, log and send.
+    """A reference to a call. It holds no secret, so it is safe to store, log and send.
 
-    Take it from `handle.ref`, or from the `ref` of an error, and give it or its `token` to `client.attach`.
+    Read it from `handle.ref` or from the `ref` of an error. Pass it, or its `token`, to `client.attach`.
     """
 
-    #: The cluster's name, or host and port of an address that is none of Cognite's.
+    #: The cluster's name; host and port if the address is not one of Cognite's.
     cluster: str
     project: str
     function_id: int

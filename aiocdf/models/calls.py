@@ -16,7 +16,7 @@ __all__ = ["CallStatus", "FunctionCall", "LogEntry"]
 
 
 class CallStatus(OpenEnum):
-    """Where a call stands; a call that waits for a machine counts as `Running`."""
+    """The status of a call. A call that waits for a machine has the status `Running`."""
 
     Running = "Running"
     Completed = "Completed"
@@ -33,23 +33,23 @@ class FunctionCall(HtmlTable):
     status: CallStatus
     start_time: datetime
     end_time: datetime | None = None
-    #: What the function raised, if it failed. The service sends an object or a plain string; both end here.
+    #: What the function raised, if it failed. The service sends an object or a plain string; both are read as this type.
     error: FunctionError | None = None
     schedule_id: int | None = None
     scheduled_time: datetime | None = None
-    #: Fields that this version of aiocdf does not know, as they came.
+    #: Fields that this version of aiocdf does not know, unchanged.
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     @property
     def ended(self) -> bool:
-        """Tell whether the call is over; a status we do not know counts as over once it has an end time."""
+        """Return whether the call has ended. With an unknown status, it has ended once it has an end time."""
         if self.status.known:
             return self.status is not CallStatus.Running
         return self.end_time is not None
 
     @property
     def runtime(self) -> float | None:
-        """Seconds from start to end by the service's clock; None while it runs or when the service gave no end."""
+        """Seconds from start to end by the service's clock; None while the call runs or if its end time is unknown."""
         if self.end_time is None or not self.ended:
             return None
         return (self.end_time - self.start_time).total_seconds()
@@ -57,7 +57,7 @@ class FunctionCall(HtmlTable):
 
 @attrs.frozen(kw_only=True)
 class LogEntry(HtmlTable):
-    """One line that a call printed."""
+    """One line that a call printed to its log."""
 
     message: str = ""
     timestamp: datetime | None = None

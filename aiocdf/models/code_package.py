@@ -1,4 +1,4 @@
-"""The code of a function, packed."""
+"""The code of a function as a zip file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["CodePackage"]
 
 @attrs.frozen(kw_only=True)
 class CodePackage(HtmlTable):
-    """The code of a function as a zip file; the same files give the same bytes on every computer of one kind."""
+    """The code of a function as a zip file. The same files give the same bytes on every computer of one kind."""
 
-    #: Bytes of each file, by its path in the zip file.
+    #: The size of each file in bytes, by its path in the zip file.
     files: Mapping[str, int] = attrs.field(repr=lambda files: f"<{len(files)} files>")
-    #: SHA-256 of the paths and contents, in hexadecimal: it depends on nothing else.
+    #: SHA-256 of the paths and contents only, in hexadecimal.
     digest: str
     #: The zip file.
     content: bytes = attrs.field(repr=False)
 
     @property
     def size(self) -> int:
-        """Return the bytes to upload."""
+        """Return the size of the zip file in bytes."""
         return len(self.content)

@@ -19,7 +19,7 @@ class File(HtmlTable):
 
     id: int
     name: str
-    #: Its content has arrived.
+    #: Whether the service has the file's content.
     uploaded: bool = False
     external_id: str | None = None
     mime_type: str | None = None
@@ -30,5 +30,5 @@ class File(HtmlTable):
     created_time: datetime | None = None
     last_updated_time: datetime | None = None
     uploaded_time: datetime | None = None
-    #: Fields that this version of aiocdf does not know, as they came.
+    #: Fields that this version of aiocdf does not know, unchanged.
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)

@@ -15,7 +15,7 @@ __all__ = ["Function", "FunctionError", "FunctionLimits", "FunctionStatus", "Fun
 
 
 class FunctionStatus(OpenEnum):
-    """Where a function stands; only a `Ready` one can be called."""
+    """The status of a function. Only a `Ready` function can be called."""
 
     Queued = "Queued"
     Deploying = "Deploying"
@@ -24,20 +24,20 @@ class FunctionStatus(OpenEnum):
 
 
 class FunctionsStatus(OpenEnum):
-    """Whether the project can have functions (API: Functions status)."""
+    """Whether Cognite Functions is activated in the project (API: Functions status)."""
 
     inactive = "inactive"
-    #: Someone asked for the activation, which may take hours.
+    #: The activation was requested; it may take hours.
     requested = "requested"
     activated = "activated"
 
 
 @attrs.frozen(kw_only=True)
 class FunctionError:
-    """What went wrong, in a deployment or in a call."""
+    """The error of a deployment or of a call."""
 
     message: str = ""
-    #: A traceback of a call, or the end of a deployment's build log.
+    #: The traceback of a call, or the end of a deployment's build log.
     trace: str | None = attrs.field(default=None, repr=False)
     code: int | None = None
 
@@ -57,7 +57,7 @@ class Function(HtmlTable):
     file_id: int | None = None
     function_path: str | None = None
     metadata: Mapping[str, str] = attrs.field(factory=dict)
-    #: Names of the function's secrets; the service gives stars for the values.
+    #: The function's secrets by name; the service returns asterisks as the values.
     secrets: Mapping[str, str] = attrs.field(factory=dict)
     env_vars: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     cpu: float | None = None
@@ -67,13 +67,13 @@ class Function(HtmlTable):
     runtime_version: str | None = None
     #: Why the deployment failed, if it did.
     error: FunctionError | None = None
-    #: Fields that this version of aiocdf does not know, as they came.
+    #: Fields that this version of aiocdf does not know, unchanged.
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)
 class Range:
-    """The smallest, largest and usual value of a resource that a function may ask for."""
+    """The minimum, maximum and default of a resource that a function can request."""
 
     min: float
     max: float
@@ -82,7 +82,7 @@ class Range:
 
 @attrs.frozen(kw_only=True)
 class FunctionLimits(HtmlTable):
-    """What the project's cloud allows a function (API: Functions limits)."""
+    """The limits of functions on the project's cloud (API: Functions limits)."""
 
     timeout_minutes: float | None = None
     cpu_cores: Range | None = None

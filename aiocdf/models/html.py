@@ -1,4 +1,4 @@
-"""Values of the service as HTML tables, which Jupyter shows in place of their repr."""
+"""Values of the service as HTML tables, which Jupyter shows instead of their repr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["HtmlTable", "ItemList"]
 
 T = TypeVar("T")
 
-# A notebook file keeps each row that it shows.
+# A notebook file stores each row that it shows.
 _MOST_ROWS = 100
 
 
@@ -26,7 +26,7 @@ class HtmlTable:
 
 
 class ItemList(list[T]):
-    """A list that Jupyter shows as a table, a row an item."""
+    """A list that Jupyter shows as a table with one row per item."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ class ItemList(list[T]):
 
 
 def _fields(item: Any) -> dict[str, Any]:
-    """Return the fields of a model that its repr shows, without those that say nothing."""
+    """Return the fields that the model's repr shows, without empty ones."""
     if not attrs.has(type(item)):
         return {"value": item}
     found = {field.name: getattr(item, field.name) for field in attrs.fields(type(item)) if field.repr}
@@ -69,6 +69,6 @@ def _table(rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(text: str, kind: str = "td") -> str:
-    from html import escape  # takes its time to import, for notebooks alone
+    from html import escape  # slow to import, and only notebooks need it
 
     return f'<{kind} style="text-align: left">{escape(text)}</{kind}>'

@@ -12,7 +12,7 @@ __all__ = ["KeptSchedule"]
 
 @attrs.frozen(kw_only=True)
 class KeptSchedule:
-    """What it takes to create a schedule again, for the function in the place of the one that had it."""
+    """What is needed to create a schedule again for the function that replaces its function."""
 
     name: str
     cron: str

@@ -1,4 +1,4 @@
-"""An enumeration that survives values it has not heard of."""
+"""An enumeration that accepts unknown values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["OpenEnum"]
 
 
 class OpenEnum(StrEnum):
-    """A `StrEnum` whose unknown values become members of their own instead of errors.
+    """A `StrEnum` that turns an unknown value into a new member instead of raising an error.
 
-    The service may grow a status; a client that then fails to read an answer would lose calls that run well.
+    The service may add a status. A client that rejected it could no longer follow calls that run well.
     """
 
     @classmethod
@@ -25,5 +25,5 @@ class OpenEnum(StrEnum):
 
     @property
     def known(self) -> bool:
-        """Tell whether this value is one that aiocdf was written for."""
+        """Return whether this version of aiocdf defines the value."""
         return self._name_ in type(self).__members__

@@ -1,4 +1,4 @@
-"""Sessions, which let a function act as its caller (API: Sessions)."""
+"""Sessions, which let a function act on behalf of its caller (API: Sessions)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Session", "SessionStatus", "SessionType"]
 
 
 class SessionStatus(OpenEnum):
-    """Where a session stands: READY until its nonce is bound, then ACTIVE."""
+    """The status of a session: READY until its nonce is used, then ACTIVE."""
 
     READY = "READY"
     ACTIVE = "ACTIVE"
@@ -27,7 +27,7 @@ class SessionStatus(OpenEnum):
 
 
 class SessionType(OpenEnum):
-    """How a session came by its rights."""
+    """How a session was created."""
 
     CLIENT_CREDENTIALS = "CLIENT_CREDENTIALS"
     TOKEN_EXCHANGE = "TOKEN_EXCHANGE"
@@ -36,7 +36,7 @@ class SessionType(OpenEnum):
 
 @attrs.frozen(kw_only=True)
 class Session(HtmlTable):
-    """A session; a new one carries the nonce that a call has to present within about a minute."""
+    """A session. A new one has a nonce, which a call must use within about a minute."""
 
     id: int
     status: SessionStatus

@@ -12,7 +12,7 @@ __all__ = ["Capability", "TokenInspection", "TokenProject"]
 
 @attrs.frozen(kw_only=True)
 class TokenProject:
-    """A project that a token opens, and the ids of the groups there that give it its rights."""
+    """A project that a token gives access to, and the ids of the groups there that grant its capabilities."""
 
     project_url_name: str
     groups: tuple[int, ...] = ()
@@ -21,33 +21,33 @@ class TokenProject:
 
 @attrs.frozen(kw_only=True)
 class Capability:
-    """What a token allows with things of one kind."""
+    """What a token allows for one kind of resource."""
 
-    #: The kind, such as "functionsAcl".
+    #: The access control list of the kind, such as "functionsAcl".
     acl: str
-    #: Such as "READ".
+    #: The allowed actions, such as "READ".
     actions: tuple[str, ...]
-    #: With which of the things.
+    #: Which resources the actions are limited to.
     scope: Mapping[str, Any] = attrs.field(factory=dict)
-    #: In which projects; None for all that the token opens.
+    #: In which projects; None for all that the token gives access to.
     projects: tuple[str, ...] | None = None
 
 
 @attrs.frozen(kw_only=True)
 class TokenInspection:
-    """What the service knows of an access token."""
+    """What the service knows about an access token."""
 
-    #: Who it acts as, in the identity provider's words.
+    #: The user or client that the token was issued to, as named by the identity provider.
     subject: str
     projects: tuple[TokenProject, ...] = ()
     capabilities: tuple[Capability, ...] = ()
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def allows(self, capability: str, project: str) -> bool:
-        """Tell whether the token allows something in a project, if only with some of its things.
+        """Return whether the token allows an action in a project, even if only for some of its resources.
 
         Args:
-            capability: As errors name it, such as "functionsAcl:RUN".
+            capability: The capability as errors name it, such as "functionsAcl:RUN".
             project: The project's name.
         """
         acl, _, action = capability.partition(":")

@@ -1,4 +1,4 @@
-"""The service's resources: one short method an endpoint."""
+"""The service's resources, with one short method per endpoint."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _MOST_BY_IDS = 10_000
 
 
 class Calls:
-    """Reads the calls of functions. To make calls and follow them, use `client.call` and `client.attach`.
+    """Reads the calls of functions. To make and follow calls, use `client.call` and `client.attach`.
 
     Args:
         sender: What sends the requests.
@@ -73,11 +73,11 @@ class Calls:
 
         Args:
             function: An id, an external id, or a `Function`.
-            call_ids: Any number of ids; 10,000 go with one request.
+            call_ids: Any number of ids. One request reads at most 10,000.
             ignore_unknown: Leave out calls that the service does not know.
 
         Raises:
-            NotFound: The service does not know one of them; `missing` names those of one request.
+            NotFound: The service does not know one of them; `missing` has the unknown ids of one request.
         """
         name, ids = check_function(function), check_ids(call_ids, "call")
         calls = await with_function_id(self._resolve, name, self._calls, ids, ignore_unknown=ignore_unknown)
@@ -94,15 +94,15 @@ class Calls:
         end_time: tuple[datetime | None, datetime | None] | None = None,
         limit: int | None = None,
     ) -> Listing[FunctionCall]:
-        """List the calls of a function, those of the last 90 days.
+        """List the calls of a function in the last 90 days.
 
         Args:
             function: An id, an external id, or a `Function`.
-            status: Only calls that stand so.
+            status: Only calls with this status, such as `Failed`.
             schedule_id: Only calls that this schedule started.
-            start_time: Only calls that started from the first time to the second; None for no bound.
-            end_time: Only calls that ended in that span.
-            limit: Calls to give at most; None for all.
+            start_time: Only calls that started between these two times; None for no bound.
+            end_time: Only calls that ended between these two times; None for no bound.
+            limit: The maximum number of calls; None for all.
 
         Raises:
             UsageError: An argument is not valid.
@@ -131,18 +131,18 @@ class Calls:
     async def response(self, function: int | str | Function, call_id: int, Output: TypeForm[T]) -> T: ...
 
     async def response(self, function: int | str | Function, call_id: int, Output: Any = None) -> Any:
-        """Return what a completed call returned; None where it returned nothing.
+        """Return the value that a completed call returned; None if it returned nothing.
 
         Args:
             function: An id, an external id, or a `Function`.
             call_id: The call's id.
-            Output: The type to build; None for plain JSON values.
+            Output: The type to convert the value to; None for plain JSON values.
 
         Raises:
             NotFound: The function has no such call.
-            BadRequest: The call still runs.
+            BadRequest: The call is still running.
             DecodeError: The value does not fit *Output*.
-            InvalidType: No value can be built as *Output*.
+            InvalidType: *Output* is not a type that values can be converted to.
         """
         check_type(Output, "Output")
         name, number = check_function(function), check_id(call_id, "call")
@@ -150,12 +150,12 @@ class Calls:
         return await with_function_id(self._resolve, name, self._reader.response, number, Output, what=what)
 
     def logs(self, function: int | str | Function, call_id: int, *, follow: bool = False) -> AsyncIterator[LogEntry]:
-        """Give what a call printed, a line an entry, as an async iterator.
+        """Yield the lines that a call printed, one entry per line.
 
         Args:
             function: An id, an external id, or a `Function`.
             call_id: The call's id.
-            follow: Go on until the call has ended; by default the iteration ends with what it has printed so far.
+            follow: Continue until the call ends. By default, the iteration ends after the lines printed so far.
 
         Raises:
             NotFound: The function has no such call.

@@ -1,4 +1,4 @@
-"""Files (API: Files), as far as functions need them."""
+"""The part of files that functions need (API: Files)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["Files"]
 
 _READ, _WRITE = "filesAcl:READ", "filesAcl:WRITE"
 _MOST_IDS = 1000
-# Seconds between two looks whether an upload has arrived, to begin with and at most, and until it must have.
+# The first and the maximum gap between two reads of whether an upload has arrived, and its time limit, in seconds.
 _FIRST_LOOK, _SLOWEST_LOOK, _ARRIVES_WITHIN = 0.1, 5.0, 60.0
 
 
 class Files:
-    """Uploads, finds and deletes files. A file is given as its id, its external id, or a `File`.
+    """Uploads, finds and deletes files. Pass a file as its id, its external id, or a `File`.
 
     Args:
         sender: What sends the requests.
@@ -62,14 +62,14 @@ class Files:
         Args:
             name: At most 256 characters.
             content: At most 5 GB.
-            external_id: At most 255 characters; a project has each once.
-            mime_type: What the content is, such as `application/zip`.
-            metadata: At most 256 entries of 10,240 bytes together.
-            data_set_id: The data set to put the file into.
-            overwrite: Replace the file that has this external id, if there is one.
+            external_id: At most 255 characters; unique in the project.
+            mime_type: The type of the content, such as `application/zip`.
+            metadata: At most 256 entries and 10,240 bytes in total.
+            data_set_id: The data set that the file belongs to.
+            overwrite: Replace the file that has this external id, if it exists.
 
         Raises:
-            UsageError: An argument is not valid; nothing was sent.
+            UsageError: An argument is not valid. No request was sent.
             Conflict: Another file has this external id.
             PermissionDenied: The caller lacks filesAcl:WRITE.
             TransportTimeout: The service did not confirm the content within a minute.
@@ -109,11 +109,11 @@ class Files:
         """Return several files, in the order of *files*.
 
         Args:
-            files: Ids, external ids or files.
-            ignore_unknown: Leave out those that do not exist.
+            files: Any number of ids, external ids or files.
+            ignore_unknown: Leave out files that do not exist.
 
         Raises:
-            NotFound: One does not exist; `missing` names it.
+            NotFound: One does not exist; `missing` has it.
         """
         keys = check_files(files)
         read = await in_chunks(keys, _MOST_IDS, partial(self._by_ids, ignore_unknown=ignore_unknown))
@@ -132,15 +132,15 @@ class Files:
         uploaded: bool | None = None,
         limit: int | None = None,
     ) -> Listing[File]:
-        """Return the project's files that match: `await` it for all, or use `async for`.
+        """List the project's files that match: `await` the result for all, or use `async for`.
 
         Args:
             name: The exact name.
-            mime_type: The exact type.
+            mime_type: The exact MIME type.
             source: The exact source.
-            external_id_prefix: What external ids begin with.
+            external_id_prefix: A prefix of the external id.
             uploaded: Whether the content has arrived.
-            limit: Files at most; None for all.
+            limit: The maximum number of files; None for all.
         """
         exact = {
             "name": name,
@@ -162,19 +162,19 @@ class Files:
     async def delete(
         self, files: int | str | File | Iterable[int | str | File], *, ignore_unknown: bool = False
     ) -> None:
-        """Delete files. Functions that were made of them stay.
+        """Delete files. Functions created from them are kept.
 
         Args:
-            files: One or several.
+            files: One file or several.
             ignore_unknown: Do not fail if one does not exist.
 
         Raises:
-            NotFound: One does not exist; `missing` names it.
+            NotFound: One does not exist; `missing` has it.
         """
         await in_chunks(check_files(files), _MOST_IDS, partial(self._delete, ignore_unknown=ignore_unknown))
 
     async def download_link(self, file: int | str | File) -> Secret:
-        """Return an address that gives the content of a file for 30 seconds, without a token.
+        """Return a URL from which the content of a file can be downloaded without a token for 30 seconds.
 
         Raises:
             NotFound: The project has no such file.
@@ -218,7 +218,7 @@ class Files:
             "POST",
             f"{self._url}/delete",
             {"items": [identifier(key) for key in keys], "ignoreUnknownIds": ignore_unknown},
-            # Sent twice, it would not find what it has deleted.
+            # The second of two such requests would fail, because the first has deleted the file.
             repeatable=ignore_unknown,
             capability=_WRITE,
         )
@@ -234,15 +234,15 @@ class Files:
                 return found
             if _clock.monotonic() >= ends_at:
                 raise TransportTimeout(
-                    f"upload file {file.id}: the service does not confirm the content after {_ARRIVES_WITHIN:.0f} s: "
-                    "look at the file later, or upload it again"
+                    f"upload file {file.id}: the service did not confirm the content within {_ARRIVES_WITHIN:.0f} s. "
+                    "Read the file's status later, or upload it again."
                 )
             await _clock.sleep(gap)
             gap = min(2 * gap, _SLOWEST_LOOK)
 
 
 def _read_created(request: Request, response: Response) -> tuple[File, Secret]:
-    """Return a new file, and the address that takes its content, which does not stay in the file's `extra`."""
+    """Return a new file and its upload URL, which is removed from the file's `extra` because it acts as a secret."""
     body = read_json(request, response)
     url = Secret(member(request, body, "uploadUrl", str))
     del body["uploadUrl"]

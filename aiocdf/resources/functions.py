@@ -38,39 +38,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Functions"]
 
-# That one request takes.
+# The maximum that one request accepts.
 _MOST_IDS = 10
 
 
 class Functions:
-    """Deploys, finds and deletes functions. A function is given as its id, its external id, or a `Function`.
+    """Deploys, finds and deletes functions. Pass a function as its id, its external id, or a `Function`.
 
     Args:
         sender: What sends the requests.
         project_url: Address of the project, up to and without the last slash.
-        files: Take the code.
-        schedules: Of functions that are replaced.
+        files: The resource to which code is uploaded.
+        schedules: The resource that keeps the schedules of replaced functions.
     """
 
     def __init__(self, sender: Sender, project_url: str, *, files: Files, schedules: Schedules) -> None:
         self._requests = FunctionRequests(sender, project_url)
         self._deployment = Deployment(self._requests, CodeFiles(files, self._requests), KeptSchedules(schedules))
 
-    @hide_arguments  # of which secrets are bare texts
+    @hide_arguments  # secrets may be given as plain strings
     def create(self, name: str, **options: Unpack[FunctionOptions]) -> Coroutine[Any, Any, Function]:
-        """Create a function; it can be called once it is `Ready`, see `wait_until_ready`.
+        """Create a function. It can be called once it is `Ready`; see `wait_until_ready`.
 
-        The code is checked, packed and uploaded, unless the project has a file with the same code. If the service
-        refuses the function, the file is deleted.
+        The code is checked, packed and uploaded, unless the project already has a file with the same code. If the
+        service rejects the function, the uploaded file is deleted.
 
         Args:
-            name: 1 to 140 characters; several functions may have the same name.
-            options: The code, as just one of `folder`, `handle` and `file_id`; and what else the function has:
+            name: 1 to 140 characters; it does not have to be unique.
+            options: The code, as exactly one of `folder`, `handle` and `file_id`; and the function's settings:
                 `external_id`, `description`, `owner`, `secrets`, `env_vars`, `metadata`, `cpu`, `memory`, `runtime`,
                 `function_path`, `requirements`, `index_url`, `extra_index_urls`, `data_set_id`. See `FunctionOptions`.
 
         Raises:
-            UsageError: An argument is not valid, or the code cannot be deployed; nothing was sent.
+            UsageError: An argument is not valid, or the code is not deployable. No request was sent.
             Conflict: Another function has this external id.
             PermissionDenied: The caller lacks functionsAcl:WRITE, filesAcl:READ or filesAcl:WRITE.
         """
@@ -78,33 +78,34 @@ class Functions:
 
     @hide_arguments
     def create_or_replace(self, name: str, **options: Unpack[FunctionOptions]) -> Coroutine[Any, Any, Function]:
-        """Create a function, in the place of the one that has its `external_id`, if there is one.
+        """Create a function, or replace the function that has the same `external_id`.
 
-        A function that already has this code and these settings is returned as it is. Otherwise it is deleted and
-        created anew, with a new id, for the service cannot change a function. It cannot be called in between. If it has
-        schedules, this waits until the new function is `Ready`, and creates them again with this client's rights.
+        A function that already has this code and these settings is returned unchanged. Otherwise it is deleted and
+        created again with a new id, because the service does not support changing a function. Until the new function
+        is `Ready`, calls fail. If the function has schedules, this method waits until the new function is `Ready` and
+        creates them again with this client's access rights.
 
-        A function with secrets or package indexes is always replaced: the service does not show their values.
+        A function with secrets or package indexes is always replaced, because the service does not return their values.
 
         Args:
-            name: As of `create`.
-            options: As of `create`; `external_id` is needed.
+            name: As for `create`.
+            options: As for `create`; `external_id` is required.
 
         Raises:
-            UsageError: An argument is not valid, or the code cannot be deployed; nothing was sent.
-            ReplacementFailed: The function was deleted, and what followed failed. The error has its schedules.
+            UsageError: An argument is not valid, or the code is not deployable. No request was sent.
+            ReplacementFailed: The function was deleted, but a later step failed. The error has its schedules.
         """
         return self._deployment.replace(read_options(name, options))
 
     async def package(self, folder: str | PathLike[str], *, function_path: str = HANDLER) -> CodePackage:
-        """Check and pack a folder as `create` does, to see what it would upload; nothing is sent.
+        """Check and pack a folder as `create` does, without sending a request.
 
         Args:
-            folder: With the code.
-            function_path: The module with `handle`, below the folder.
+            folder: The folder with the code.
+            function_path: The path of the module with `handle`, relative to the folder.
 
         Raises:
-            UsageError: The code cannot be deployed.
+            UsageError: The code is not deployable; the message says why.
         """
         return await CodeSource(folder=Path(folder)).pack(function_path)
 
@@ -122,11 +123,11 @@ class Functions:
         """Return several functions, in the order of *functions*.
 
         Args:
-            functions: Any number; ten go with one request.
-            ignore_unknown: Leave out those that do not exist.
+            functions: Any number. One request reads at most ten.
+            ignore_unknown: Leave out functions that do not exist.
 
         Raises:
-            NotFound: One does not exist; `missing` names those of one request.
+            NotFound: One does not exist; `missing` has the unknown ones of one request.
         """
         keys = check_functions(functions)
         read = await in_chunks(keys, _MOST_IDS, partial(self._requests.by_ids, ignore_unknown=ignore_unknown))
@@ -146,17 +147,17 @@ class Functions:
         metadata: dict[str, str] | None = None,
         limit: int | None = None,
     ) -> Listing[Function]:
-        """Return the project's functions that match: `await` it for all, or use `async for`.
+        """List the project's functions that match: `await` the result for all, or use `async for`.
 
         Args:
             name: The exact name.
             owner: The exact owner.
-            file_id: Of the file with the code.
+            file_id: The id of the file with the code.
             status: Such as `Ready`.
-            external_id_prefix: What external ids begin with.
+            external_id_prefix: A prefix of the external id.
             created_time: The earliest and the latest time of creation; None for no bound.
-            metadata: Entries that the function's metadata has.
-            limit: Functions at most; None for all.
+            metadata: Entries that the function's metadata must have.
+            limit: The maximum number of functions; None for all.
 
         Raises:
             UsageError: An argument is not valid.
@@ -181,19 +182,19 @@ class Functions:
     async def delete(
         self, functions: int | str | Function | Iterable[int | str | Function], *, ignore_unknown: bool = False
     ) -> None:
-        """Delete functions with their schedules. Calls that are running go on, and the files with the code stay.
+        """Delete functions and their schedules. Running calls continue, and the files with the code are kept.
 
         Args:
-            functions: One or several.
+            functions: One function or several.
             ignore_unknown: Do not fail if one does not exist.
 
         Raises:
-            NotFound: One does not exist; `missing` names those of one request.
+            NotFound: One does not exist; `missing` has the unknown ones of one request.
         """
         keys = check_functions(functions)
         await in_chunks(keys, _MOST_IDS, partial(self._requests.delete, ignore_unknown=ignore_unknown))
 
-    async def wait_until_ready(self, function: int | str | Function, *, timeout: float | None = None) -> Function:  # noqa: ASYNC109 - a timeout of its own has a message of its own
+    async def wait_until_ready(self, function: int | str | Function, *, timeout: float | None = None) -> Function:  # noqa: ASYNC109 - the error of this timeout says what was not ready
         """Wait until a function is `Ready`, and return it. On the service, a deployment takes some minutes.
 
         Args:
@@ -201,14 +202,14 @@ class Functions:
             timeout: Seconds to wait at most; None for no limit.
 
         Raises:
-            FunctionNotReady: Its deployment failed. The message has the last line of the build log, a note the end.
-            WaitExpired: It was not `Ready` in time.
+            FunctionNotReady: Its deployment failed. The message has the last line of the build log; a note has more of it.
+            WaitExpired: It was not `Ready` within *timeout*.
             NotFound: The project has no such function.
         """
         return await until_ready(self._requests, check_function(function), check_timeout(timeout))
 
     async def limits(self) -> FunctionLimits:
-        """Return what the project's cloud allows a function."""
+        """Return the limits of functions on the project's cloud."""
         return await self._requests.limits()
 
     async def status(self) -> FunctionsStatus:
@@ -216,5 +217,5 @@ class Functions:
         return await self._requests.status()
 
     async def activate(self) -> FunctionsStatus:
-        """Request that functions are activated in the project, which may take hours; return the status."""
+        """Request the activation of functions in the project, which may take hours, and return the status."""
         return await self._requests.activate()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Schedules"]
 
 _READ, _WRITE = "functionsAcl:READ", "functionsAcl:WRITE"
-# The service gives no cursor for the next page; a project can have 1,000 schedules.
+# The service has no cursor for a next page; a project can have 1,000 schedules.
 _MOST_BY_IDS, _PAGE = 10_000, 10_000
 _LONGEST_NAME, _LONGEST_DESCRIPTION = 140, 500
 
@@ -44,8 +44,8 @@ class Schedules:
         sender: What sends the requests.
         project_url: Address of the project, up to and without the last slash.
         resolve: Returns the ids of functions.
-        encode: Returns the data of calls as text and as plain JSON, or raises what is wrong with it.
-        new_session: Creates a session that lasts for as long as the schedule.
+        encode: Returns the data of calls as text and as plain JSON, or raises an error if it is not valid.
+        new_session: Creates a session that lasts as long as the schedule.
     """
 
     def __init__(
@@ -73,25 +73,25 @@ class Schedules:
         description: str | None = None,
         nonce: str | Secret | None = None,
     ) -> FunctionSchedule:
-        """Create a schedule, by which the service calls a function again and again.
+        """Create a schedule: the service calls a function at each of its times.
 
         Args:
-            name: 1 to 140 characters; several schedules may have the same name.
-            cron: When to call it: minute, hour, day of the month, month, day of the week; in UTC.
+            name: 1 to 140 characters; it does not have to be unique.
+            cron: When to call it: minute, hour, day of the month, month, and day of the week, in UTC.
             function: An id, an external id, or a `Function`, which must be `Ready`.
-            data: What `handle()` gets as its `data` each time, as of `Client.call`.
+            data: The argument `data` of `handle()` in each call; the same types as for `Client.call`.
             description: At most 500 characters.
-            nonce: Of a session that you created within the last minute, whose rights the calls then have. By default
-                the calls have the rights of this client. A session by `oneshot_token_exchange` ends within about an hour,
-                so one is created only if `Settings.session_grant` says so.
+            nonce: The nonce of a session that you created within the last minute; the calls then run with that session.
+                By default, a session with this client's access rights is created. A session by
+                `oneshot_token_exchange` ends within about an hour, so it is only used if `Settings.session_grant` says so.
 
         Raises:
-            UsageError: An argument is not valid; nothing was sent.
+            UsageError: An argument is not valid. No request was sent.
             NotFound: The project has no such function.
-            BadRequest: The service cannot use the session, the function is not `Ready`, or has too many schedules.
+            BadRequest: The service rejected the session, the function is not `Ready`, or it has too many schedules.
         """
         if fault := secret_fault(nonce, "nonce"):
-            del nonce  # a secret in bytes must not stand among the locals of a traceback
+            del nonce  # a secret in bytes must not be among the locals of a traceback
             raise fault
         nonce = None if nonce is None else Secret(nonce)
         item = filter_body(
@@ -116,11 +116,11 @@ class Schedules:
         """List the project's schedules.
 
         Args:
-            function: Only those of this function: an id, an external id, or a `Function`.
-            name: Only those with this name.
-            cron: Only those with this cron expression, letter for letter.
-            created_time: Only those created from the first time to the second; None for no bound.
-            limit: Schedules to give at most; None for all.
+            function: Only schedules of this function: an id, an external id, or a `Function`.
+            name: Only schedules with this name.
+            cron: Only schedules with exactly this cron expression.
+            created_time: Only schedules created between these two times; None for no bound.
+            limit: The maximum number of schedules; None for all.
 
         Raises:
             UsageError: An argument is not valid.
@@ -154,11 +154,11 @@ class Schedules:
         """Return several schedules, in the order of their ids.
 
         Args:
-            schedule_ids: Any number of ids; 10,000 go with one request.
+            schedule_ids: Any number of ids. One request reads at most 10,000.
             ignore_unknown: Leave out schedules that the service does not know.
 
         Raises:
-            NotFound: The service does not know one of them; `missing` names those of one request.
+            NotFound: The service does not know one of them; `missing` has the unknown ids of one request.
         """
         ids = check_ids(schedule_ids, "schedule")
         read = await in_chunks(ids, _MOST_BY_IDS, partial(self._by_ids, ignore_unknown=ignore_unknown))
@@ -166,10 +166,10 @@ class Schedules:
         return ItemList(in_order(ids, found, what="schedule", ignore_unknown=ignore_unknown))
 
     async def delete(self, schedule_ids: int | Iterable[int]) -> None:
-        """Delete schedules and end their sessions; calls that run go on.
+        """Delete schedules and end their sessions. Running calls continue.
 
         Args:
-            schedule_ids: One id or several; 10,000 go with one request, of which the service deletes all or none.
+            schedule_ids: One id or several. One request deletes at most 10,000; the service deletes all of them or none.
 
         Raises:
             NotFound: The service does not know one of them.
@@ -177,7 +177,7 @@ class Schedules:
         await in_chunks(check_ids(schedule_ids, "schedule"), _MOST_BY_IDS, self._delete)
 
     async def input_data(self, schedule_id: int) -> dict[str, Any]:
-        """Return what the calls of a schedule get as their `data`.
+        """Return the `data` that the calls of a schedule get.
 
         Raises:
             NotFound: The project has no such schedule.
@@ -190,14 +190,14 @@ class Schedules:
         return data if isinstance(data, dict) else {}
 
     def next_runs(self, schedule: FunctionSchedule | str, count: int = 5) -> ItemList[datetime]:
-        """Return the next times, in UTC, at which a schedule calls its function; nothing is sent.
+        """Return the next times, in UTC, at which a schedule calls its function. No request is sent.
 
         Args:
             schedule: A schedule, or a cron expression.
-            count: Times to return.
+            count: How many times to return.
 
         Raises:
-            ConfigError: The package cronsim is not installed: the extra `deploy` brings it.
+            ConfigError: The package cronsim, part of the extra `deploy`, is not installed.
             UsageError: An argument is not valid.
         """
         expression = schedule.cron_expression if isinstance(schedule, FunctionSchedule) else schedule
@@ -211,7 +211,7 @@ class Schedules:
             response = await self._sender.send(request)
         except BadRequest as error:
             if error.detail.startswith("Failed to bind session"):
-                error.add_note("The service says this also of a function that is not Ready: read its status.")
+                error.add_note("The service sends this message also if the function is not Ready. Check its status.")
             raise
         schedules = read_items(request, response, FunctionSchedule)
         if len(schedules) != 1:

@@ -37,7 +37,7 @@ class Sessions:
     Args:
         sender: What sends the requests.
         project_url: Address of the project, up to and without the last slash.
-        grants: Returns what sessions may be requested with, the best first, for a grant or for None.
+        grants: Returns the bodies to request a session with, the best first, for a grant or for None.
     """
 
     def __init__(
@@ -58,20 +58,22 @@ class Sessions:
         client_id: str | None = None,
         client_secret: str | Secret | None = None,
     ) -> Session:
-        """Create a session; its nonce has to be used within about a minute, or the session ends.
+        """Create a session. Its nonce must be used within about a minute, or the session ends.
 
         Args:
-            grant: How the session gets its rights; None for what the client's calls use.
-            client_id: Of a client at the identity provider as which the session acts; by default it acts as this client.
-            client_secret: The secret that goes with *client_id*.
+            grant: How the session is created; None for the way that the client's calls use.
+            client_id: The id of a client at the identity provider; the session acts as that client. None: it acts as this
+                client.
+            client_secret: The secret of *client_id*.
 
         Raises:
-            UsageError: Only one of *client_id* and *client_secret* is there, or both of them and *grant*.
-            ConfigError: The client's credentials have no secret, which the grant needs.
+            UsageError: Only one of *client_id* and *client_secret* is given, both are given with *grant*, or an argument
+                is not valid.
+            ConfigError: The grant needs a client secret, and the client's credentials have none.
             PermissionDenied: The caller lacks sessionsAcl:CREATE.
         """
         if fault := secret_fault(client_secret, "client_secret"):
-            del client_secret  # a secret in bytes must not stand among the locals of a traceback
+            del client_secret  # a secret in bytes must not be among the locals of a traceback
             raise fault
         secret = client_secret = None if client_secret is None else Secret(client_secret)
         if not isinstance(client_id, str | None):
@@ -79,7 +81,7 @@ class Sessions:
         if grant not in {None, *get_args(SessionGrant)}:
             raise InvalidArgument(f"grant is {grant!r}; it must be one of {', '.join(get_args(SessionGrant))}")
         if (client_id is None) != (secret is None) or None not in (client_id, grant):
-            raise InvalidArgument("give client_id and client_secret together, and without grant")
+            raise InvalidArgument("give both client_id and client_secret, and no grant with them")
         if client_id is not None:
             return await self._create({"clientId": client_id, "clientSecret": secret})
         *others, last = self._grants(grant)
@@ -94,8 +96,8 @@ class Sessions:
         """List the project's sessions.
 
         Args:
-            status: Only sessions that stand so.
-            limit: Sessions to give at most; None for all.
+            status: Only sessions with this status, such as `READY`.
+            limit: The maximum number of sessions; None for all.
 
         Raises:
             UsageError: An argument is not valid.
@@ -111,7 +113,7 @@ class Sessions:
         return Listing(read, limit=limit)
 
     async def retrieve(self, session_id: int) -> Session:
-        """Return a session as it stands now.
+        """Return a session as the service describes it now.
 
         Raises:
             NotFound: The project has no such session.
@@ -123,20 +125,20 @@ class Sessions:
         """Return several sessions, in the order of their ids.
 
         Args:
-            session_ids: Any number of ids; 1,000 go with one request.
+            session_ids: Any number of ids. One request reads at most 1,000.
 
         Raises:
-            NotFound: The service does not know one of them; `missing` names those of one request.
+            NotFound: The service does not know one of them; `missing` has the unknown ids of one request.
         """
         ids = check_ids(session_ids, "session")
         found = {session.id: session for session in await in_chunks(ids, _MOST_BY_IDS, self._by_ids)}
         return ItemList(in_order(ids, found, what="session", ignore_unknown=False))
 
     async def revoke(self, session_ids: int | Iterable[int]) -> None:
-        """End sessions; it may take an hour until what uses them stops.
+        """End sessions. Calls and schedules that use them may work for up to an hour longer.
 
         Args:
-            session_ids: One id or several. A session that was revoked before stays so.
+            session_ids: One id or several. Sessions that are already revoked are accepted.
 
         Raises:
             NotFound: The service does not know one of them.

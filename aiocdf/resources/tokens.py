@@ -14,11 +14,11 @@ __all__ = ["Tokens"]
 
 
 class Tokens:
-    """Tells of the client's own access token.
+    """Inspects the client's access token.
 
     Args:
         sender: What sends the requests.
-        base_url: The service's address: tokens belong to no project.
+        base_url: The service's address. The endpoint is not below a project.
     """
 
     def __init__(self, sender: Sender, base_url: str) -> None:
@@ -26,10 +26,10 @@ class Tokens:
         self._url = f"{base_url}/api/v1/token"
 
     async def inspect(self) -> TokenInspection:
-        """Ask who the token acts as, and what it allows in which projects.
+        """Return who the token was issued to, and what it allows in which projects.
 
         Raises:
-            Unauthorized: The service does not know the token.
+            Unauthorized: The service rejects the token.
         """
         request = json_request("inspect the access token", "GET", f"{self._url}/inspect")
         return read_value(request, await self._sender.send(request), TokenInspection)

@@ -1,4 +1,4 @@
-"""What a client tells its observers: events, as plain values, and observers that are ready to use.
+"""The events that a client sends to its observers, and ready-made observers.
 
 An observer is any callable that takes one event. It is called on the event loop, so it must be quick.
 """

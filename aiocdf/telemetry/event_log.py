@@ -20,12 +20,12 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 class EventLog:
     """Logs each event as one record, for handlers that write JSON or key=value lines.
 
-    A record has two attributes more than others: `event`, the event's name in lower case, such as `call_accepted`, and
+    A record has two additional attributes: `event`, the event's name in lower case, such as `call_accepted`, and
     `fields`, a dictionary of the event's fields.
 
     Args:
-        logger: Where the records go; by default the logger `aiocdf.events`.
-        level: The level of the records.
+        logger: The logger to write to; by default `aiocdf.events`.
+        level: The level of the records, such as `logging.INFO`.
     """
 
     logger: logging.Logger = attrs.field(factory=lambda: logging.getLogger("aiocdf.events"))

@@ -1,6 +1,6 @@
-"""The events of a client, as plain values.
+"""The events of a client as plain values.
 
-Events of one call have the same `number`: the client counts its calls from 1.
+All events of one call have the same `number`. The client numbers its calls from 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class CallQueued:
-    """A call waits for a free place at the service; the first event of a call that the client makes."""
+    """A call waits for a free slot at the service. This is the first event of a call that the client makes."""
 
     number: int
     function: int | str
@@ -36,7 +36,7 @@ class CallQueued:
 
 @attrs.frozen(kw_only=True)
 class CallAttached:
-    """A call that was started elsewhere is followed; its first event."""
+    """The client follows a call that was started elsewhere. This is its first event."""
 
     number: int
     function: int | str
@@ -45,29 +45,29 @@ class CallAttached:
 
 @attrs.frozen(kw_only=True)
 class CallMoved:
-    """A call went from one state to the next, or ended.
+    """A call changed its state, or ended.
 
-    The words are those of the counts in `Stats`: `waiting`, `submitting`, `recovering` and `running`; then `completed`,
-    `failed`, `timed_out`, `lost`, `uncertain`, `refused`, `cancelled` or `withdrawn`, after which nothing more is told of
-    the call. `merged` is also an end: the call turned out to be one that another number stands for.
+    The states are named as in `Stats`: `waiting`, `submitting`, `recovering` and `running`; then `completed`,
+    `failed`, `timed_out`, `lost`, `uncertain`, `refused`, `cancelled` or `withdrawn`, after which the call has
+    no more events. `merged` is also an end: the call turned out to be the same as one with another number.
     """
 
     number: int
     function: int | str
     before: str
     now: str
-    #: Why the call ends, where its end was not seen at the service.
+    #: Why the call ends, if the client did not see its end at the service.
     error: Exception | None = None
 
     @property
     def ended(self) -> bool:
-        """Tell whether this is the last move."""
+        """Return whether the new state is an end."""
         return self.now not in {"waiting", "submitting", "recovering", "running"}
 
 
 @attrs.frozen(kw_only=True)
 class CallPosted:
-    """The POST that starts a call is sent; once more for each attempt."""
+    """The POST that starts a call is sent. Each attempt has its own event."""
 
     number: int
     function_id: int
@@ -102,13 +102,13 @@ class CallEnded:
     status: str
     #: Seconds from start to end by the service's clock, if it gave both.
     runtime: float | None
-    #: Seconds from the end at the service to our seeing it, as well as the two clocks can be compared.
+    #: Seconds from the end at the service until the client sees it, as exactly as the two clocks can be compared.
     lag: float | None
 
 
 @attrs.frozen(kw_only=True)
 class CallsThrottled:
-    """The service turned a call away with 429; it stays queued."""
+    """The service rejected a call with 429. The call stays queued."""
 
     number: int
     function_id: int
@@ -117,11 +117,11 @@ class CallsThrottled:
 
 @attrs.frozen(kw_only=True)
 class CallsPaused:
-    """Trouble opened a circuit breaker: calls wait, while one at a time tries."""
+    """Trouble opened a circuit breaker: calls wait, while one at a time is tried."""
 
     #: `function`, `submissions` of the whole project, or `look-ups` of functions.
     what: str
-    #: The function that is paused, where it is one.
+    #: The function that is paused; None unless *what* is `function`.
     function_id: int | None
     #: The last error.
     reason: str
@@ -129,7 +129,7 @@ class CallsPaused:
 
 @attrs.frozen(kw_only=True)
 class CallsResumed:
-    """The trouble is over: calls start again."""
+    """The trouble has ended: calls start again."""
 
     what: str
     function_id: int | None
@@ -139,13 +139,13 @@ class CallsResumed:
 
 @attrs.frozen(kw_only=True)
 class RequestDone:
-    """One HTTP attempt is over."""
+    """One HTTP attempt has ended."""
 
-    #: The request in the service's words, such as "call function 12".
+    #: What the request does, such as "call function 12".
     name: str
-    #: None when no answer came.
+    #: None if there was no answer.
     status: int | None
-    #: Counted from 1; more than 1 is a retry.
+    #: Counted from 1. More than 1 is a retry.
     attempt: int
     seconds: float
 

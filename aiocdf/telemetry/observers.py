@@ -1,4 +1,4 @@
-"""The observers of one client, and what is counted of its requests."""
+"""The observers of one client, and counts of its requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tally:
     throttled: int = 0
 
     def count(self, event: Event) -> None:
-        """Add what an event says."""
+        """Add the counts of an event."""
         if isinstance(event, RequestDone):
             self.requests += 1
             self.retries += event.attempt > 1
@@ -42,15 +42,15 @@ class Observers:
 
     _observers: tuple[Observer, ...] = ()
     tally: Tally = attrs.field(factory=Tally, init=False)
-    #: Whether there are any: without, an event need not be made.
+    #: Whether there are observers. If not, events do not have to be created.
     listening: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Note whether anyone listens: a field is looked at faster than a property."""
+        """Record whether there are observers: reading a field is faster than a property."""
         self.listening = bool(self._observers)
 
     def __call__(self, event: Event) -> None:
-        """Count, and tell the observers; an exception of theirs is logged, and calls go on."""
+        """Count the event, and pass it to the observers. An exception of an observer is logged; calls continue."""
         self.tally.count(event)
         for observer in self._observers:
             try:

@@ -1,4 +1,4 @@
-"""An observer that makes OpenTelemetry spans and metrics of a client's calls; needs the extra `otel`."""
+"""An observer that records a client's calls as OpenTelemetry spans and metrics; needs the extra `otel`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ try:
     from opentelemetry import metrics, trace
     from opentelemetry.trace import SpanKind, Status, StatusCode
 except ImportError:
-    raise ConfigError("OpenTelemetry needs one more package: pip install 'aiocdf[otel]'") from None
+    raise ConfigError("OpenTelemetry needs the extra `otel`: pip install 'aiocdf[otel]'") from None
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider
@@ -38,10 +38,10 @@ _TOO_MANY_REQUESTS = 429
 
 
 class OpenTelemetry:
-    """Makes a span of each call, and metrics of all; for the `observers` of one client.
+    """Records a span for each call, and metrics of all calls. Pass it in the `observers` of one client.
 
-    A span begins with `client.call` or `client.attach`, below the span that is current there, and ends with the call. It
-    cannot be continued in the function: the service passes no trace context on.
+    A span starts with `client.call` or `client.attach`, as a child of the current span, and ends with the call. The trace
+    does not continue in the function, because the service does not propagate the trace context.
 
     Args:
         tracer_provider: Where spans go; None for the global provider.
@@ -55,7 +55,7 @@ class OpenTelemetry:
         self._metrics = _Metrics(metrics.get_meter("aiocdf", meter_provider=meter_provider))
 
     def __call__(self, event: Event) -> None:
-        """Take in an event."""
+        """Record an event."""
         self._metrics.take(event)
         self._spans.take(event)
 
@@ -66,7 +66,7 @@ class _Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._open: dict[int, Span] = {}
-        #: Numbers of calls that no poll has asked for, by their ids.
+        #: The numbers of calls that no poll has included yet, by call id.
         self._unpolled: dict[int, int] = {}
 
     def take(self, event: Event) -> None:
@@ -136,7 +136,9 @@ class _Metrics:
         self._ends = meter.create_counter("aiocdf.calls.ended", "{call}", "Calls that ended, by outcome")
         self._wait = meter.create_histogram("aiocdf.call.wait", "s", "From client.call to the service's acceptance")
         self._runtime = meter.create_histogram("aiocdf.call.runtime", "s", "From start to end, by the service's clock")
-        self._lag = meter.create_histogram("aiocdf.call.lag", "s", "From the end at the service to our seeing it")
+        self._lag = meter.create_histogram(
+            "aiocdf.call.lag", "s", "From the end at the service until the client sees it"
+        )
         self._throttled = meter.create_counter("aiocdf.requests.throttled", "{request}", "Answers with status 429")
         self._paused = meter.create_up_down_counter("aiocdf.paused", "{breaker}", "Circuit breakers that are open")
 

@@ -1,7 +1,7 @@
-"""For tests of programs that call functions: a service in memory, and a local server for code that knows no event loop.
+"""For tests of programs that call functions: a service in memory, and a local server for code without an event loop.
 
-The fixtures `cdf_service`, `cdf_server`, `cdf_client` and `cdf_environment` of the pytest plugin are made of these. Needs
-the extra `testing`.
+The fixtures `cdf_service`, `cdf_server`, `cdf_client` and `cdf_environment` of the pytest plugin use these. Needs the
+extra `testing`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the service in memory gets and answers."""
+"""The requests and answers of the service in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 __all__ = ["KINDS", "Answer", "Late", "RequestSeen", "error", "function_in", "items"]
 
-#: The kinds of requests that it knows, by their paths.
+#: The kinds of requests, each with a pattern of its path.
 KINDS = {
     "token": r"/token$",
     "session": r"/sessions$",
@@ -28,32 +28,32 @@ _NUMBER = re.compile(r"/functions/(\d+)/call")
 
 @attrs.frozen
 class Answer:
-    """An answer; as a fault, the service does nothing and answers this."""
+    """An answer. As a fault, the service does nothing and sends this answer."""
 
     status: int
-    #: Text, or what becomes JSON.
+    #: Text, or a value that is sent as JSON.
     body: Any = ""
     headers: dict[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
 class Late:
-    """A fault: the service does what it was asked to, and then this comes in place of its answer."""
+    """A fault: the service processes the request, and then this outcome replaces its answer."""
 
     outcome: Exception | Answer
 
 
 @attrs.frozen
 class RequestSeen:
-    """A request that the service got."""
+    """A request that the service received."""
 
     #: A key of the kinds, such as `start`.
     kind: str
-    #: When, by the loop's clock.
+    #: When it arrived, by the loop's clock.
     at: float
-    #: The function in the request's path, if there is one.
+    #: The function in the request's path; None if there is none.
     function: int | None
-    #: The JSON in it; as the headers not shown, for it may hold a nonce.
+    #: The JSON body. Like the headers, it is not shown, because it may contain a nonce.
     body: Any = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(repr=False)
     url: str
@@ -66,10 +66,10 @@ def function_in(url: str) -> int | None:
 
 
 def items(*found: Any) -> Answer:
-    """Return the answer of a list."""
+    """Return the answer that lists items."""
     return Answer(200, {"items": found})
 
 
 def error(status: int, message: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
-    """Return the answer of an error in the service's form."""
+    """Return an error answer in the service's format."""
     return Answer(status, {"error": {"code": status, "message": message, **more}}, headers or {})

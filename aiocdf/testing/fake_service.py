@@ -1,4 +1,4 @@
-"""The service in memory, in the place of a client's transport: without sockets and processes, in the loop's own time."""
+"""The service in memory, used as a client's transport: no sockets, no processes, and the loop's own clock."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = ["FakeService"]
 
 @attrs.define(slots=False, eq=False, repr=False)
 class FakeService:
-    """A service that keeps the rules of Cognite Functions for calls, sessions and limits, with faults on demand.
+    """A service that follows the rules of Cognite Functions for calls, sessions and limits, with faults on demand.
 
-    It runs no processes: what a call does is decided by a Python function as the call starts. Its clock is the loop's, so
-    that on a loop with virtual time a call of an hour takes no time.
+    It runs no processes: a Python function decides the outcome of a call when the call starts. Its clock is the loop's, so
+    a call of an hour takes no time on a loop with virtual time.
 
     Args:
         latency: Seconds from each request to its answer.
         function_limit: Calls of one function that may run at once.
-        project_limit: Calls that may run at once in all.
+        project_limit: Calls in the project that may run at once.
         nonce_life: Seconds for which the nonce of a session can be used.
     """
 
-    #: The paths of the requests that it knows; the method `_answer_[kind]` answers them.
+    #: The kinds of requests that it knows, with their paths; the method `_[kind]` answers them.
     kinds: ClassVar[Mapping[str, str]] = KINDS
 
     latency: float = 0.01
@@ -55,20 +55,20 @@ class FakeService:
     functions: dict[str, int] = attrs.field(factory=dict)
     #: The status of all functions.
     status: str = "Ready"
-    #: The service's clock is ahead of the loop's by so many seconds.
+    #: How many seconds the service's clock is ahead of the loop's.
     ahead: float = 0.0
-    #: Places that calls of others take, by function.
+    #: How many slots calls of other clients use, by function.
     others: Counter[int] = attrs.field(factory=Counter)
-    #: Keys that requests for sessions are refused with, such as `tokenExchange`.
+    #: Keys with which requests for sessions are rejected, such as `tokenExchange`.
     refused_grants: set[str] = attrs.field(factory=set)
     #: Calls that the service no longer knows.
     forgotten: set[int] = attrs.field(factory=set)
-    #: All requests, in their order.
+    #: All requests in order.
     seen: list[RequestSeen] = attrs.field(factory=list)
     calls: dict[int, FakeCall] = attrs.field(factory=dict)
-    #: How many calls ran at once at most, by function, and as "project".
+    #: The maximum number of calls that ran at once, by function, and for "project" in the whole project.
     peak: Counter[int | str] = attrs.field(factory=Counter)
-    #: When each nonce was made, and which have been used.
+    #: When each nonce was created, and which nonces have been used.
     nonces: dict[str, float] = attrs.field(factory=dict)
     bound: set[str] = attrs.field(factory=set)
     #: The nonce of each session.
@@ -87,18 +87,18 @@ class FakeService:
         """Add a function, and return its id.
 
         Args:
-            external_id: How it is called.
-            handle: Gets the data of each call as the call starts. What it returns, the call returns; what it raises, the
-                call fails with; with a `TimeoutError`, the service stops the call at its time limit.
-            seconds: How long each call runs.
+            external_id: The function's external id.
+            handle: Gets the data of each call when the call starts. The call returns the value that it returns, or fails
+                with the error that it raises. After a `TimeoutError`, the call ends as stopped at its time limit.
+            seconds: How long each call runs, in seconds.
         """
         number = self.functions.setdefault(external_id, len(self.functions) + 1)
         self._handles[number] = handle, seconds
         return number
 
-    @hide_arguments  # of which one may be a secret
+    @hide_arguments  # one of them may be a secret
     def client(self, **arguments: Any) -> Client:
-        """Return a client of this service, not open yet.
+        """Return a client of this service. Open it with `async with`.
 
         Args:
             arguments: Arguments of `Client`, and fields of `Settings`.
@@ -112,16 +112,16 @@ class FakeService:
         return Client("acme", **({"transport": self} | given | arguments))
 
     def fault(self, kind: str, *outcomes: Any) -> None:
-        """Let the next requests of a kind end so, one after the other.
+        """Set the outcomes of the next requests of a kind, one per request.
 
         Args:
-            kind: Which requests: a key of `kinds`, such as `start` or `poll`.
-            outcomes: An exception, an `Answer`, either in a `Late`, or None for a request that goes well.
+            kind: The kind of requests: a key of `kinds`, such as `start` or `poll`.
+            outcomes: For each request an exception, an `Answer`, either in a `Late`, or None for a request that succeeds.
         """
         self._faults[kind].extend(outcomes)
 
     def always(self, kind: str, outcome: Any) -> None:
-        """Let every request of a kind end so; None for no more."""
+        """Set the outcome of every request of a kind; None to remove it."""
         self._always[kind] = outcome
 
     def count(self, kind: str) -> int:
@@ -133,7 +133,7 @@ class FakeService:
         return [seen for seen in self.seen if seen.kind == kind]
 
     def start(self, function: int = 1, **data: Any) -> FakeCall:
-        """Start a call as another client would, or with `schedule` a schedule."""
+        """Start a call as another client would, or as the schedule that `schedule` names."""
         schedule = data.pop("schedule", None)
         call = FakeCall(
             id=next(self._ids),
@@ -149,26 +149,26 @@ class FakeService:
         return call
 
     def run(self, function: int, data: Any) -> Run:
-        """Decide what becomes of a call; may be overridden."""
+        """Decide the outcome of a call. Subclasses may override it."""
         handle, seconds = self._handles[function]
         return run_handle(handle, data, seconds)
 
     def __repr__(self) -> str:
-        """Say how much there is of everything; requests hold nonces."""
+        """Return counts only, because requests contain nonces."""
         counts = f"{len(self.functions)} functions, {len(self.calls)} calls, {len(self.seen)} requests"
         return f"<{type(self).__name__}: {counts}>"
 
     # The transport
 
     async def open(self) -> None:
-        """Be there already."""
+        """Do nothing: the service needs no connection."""
 
     async def aclose(self) -> None:
-        """Answer no more requests for tokens."""
+        """Reject further token requests."""
         self.always("token", ConnectionError("used after it was closed"))
 
     async def send(self, request: Request) -> Response:
-        """Answer as the service would, or as a fault says."""
+        """Answer like the service, or as a fault says."""
         sent_at = _clock.monotonic()
         seen = self._see(request, sent_at)
         faults = self._faults[seen.kind]
@@ -179,7 +179,7 @@ class FakeService:
             answer = fault.outcome
         await _clock.sleep(self.latency / 2)
         if isinstance(answer, Exception):
-            # An error that is raised again and again would keep the frames of every time.
+            # An exception that is raised repeatedly would keep the frames of each time.
             raise answer.with_traceback(None)
         return self._response_of(answer, sent_at)
 
@@ -206,7 +206,7 @@ class FakeService:
     def _session(self, seen: RequestSeen) -> Answer:
         (item,) = seen.body["items"]
         if self.refused_grants & item.keys():
-            return error(400, "this grant is not for you")
+            return error(400, "grant not allowed")
         nonce = f"nonce-{next(self._ids)}"
         self.nonces[nonce] = _clock.monotonic()
         session = next(self._ids)
@@ -237,7 +237,7 @@ class FakeService:
     def _start(self, seen: RequestSeen) -> Answer:
         function = seen.function or 0
         if function not in self.functions.values() or self.status != "Ready":
-            return error(400, f"function {function} cannot be called")
+            return error(400, f"function {function} is not Ready or does not exist")
         nonce = seen.body["nonce"]
         if nonce in self.bound or _clock.monotonic() - self.nonces.get(nonce, float("-inf")) > self.nonce_life:
             return error(400, "invalid nonce")

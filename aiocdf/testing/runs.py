@@ -1,4 +1,4 @@
-"""Calls of the service in memory: how long they run, and how they end."""
+"""Calls of the service in memory: how long they run and how they end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["FakeCall", "Run", "milliseconds", "run_handle", "seconds_since_1970"]
 
 _NOTHING = object()
-# The date at which the loop's clock shows 0: 14 November 2023.
+# The date when the loop's clock shows 0: 14 November 2023.
 _EPOCH = 1_700_000_000.0
 
 
@@ -26,9 +26,9 @@ class Run:
     Args:
         seconds: How long it runs, by the loop's clock.
         status: How it ends: `Completed`, `Failed` or `Timeout`.
-        value: What it returns; if not given, the service has no response of it.
+        value: What it returns. If not given, the service has no response for the call.
         error: Why it failed, with `message` and `trace`.
-        fields: What replaces parts of the ended call, for answers that are not as they should be.
+        fields: Replace fields of the ended call, to simulate malformed answers.
     """
 
     seconds: float = 1.0
@@ -39,12 +39,12 @@ class Run:
 
 
 def run_handle(handle: Callable[[Any], Any], data: Any, seconds: float) -> Run:
-    """Return the run that comes of a handle: what it returns or raises; a `TimeoutError` is the service's time limit."""
+    """Run a handle and return the outcome. A `TimeoutError` stands for the service's time limit."""
     try:
         return Run(seconds=seconds, value=handle(data))
     except TimeoutError:
         return Run(seconds=seconds, status="Timeout")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what becomes of the call
+    except Exception as error:  # noqa: BLE001 - any exception of the handle is the outcome of the call
         found = {"message": f"{type(error).__name__}: {error}", "trace": "".join(traceback.format_exception(error))}
         return Run(seconds=seconds, status="Failed", error=found)
 
@@ -57,10 +57,10 @@ class FakeCall:
     function: int
     data: Any
     run: Run
-    #: When, by the loop's clock.
+    #: When it started, by the loop's clock.
     started: float
     schedule: int | None = None
-    #: The service's clock, ahead of the loop's.
+    #: How many seconds the service's clock is ahead of the loop's.
     ahead: float = 0.0
 
     @property
@@ -70,7 +70,7 @@ class FakeCall:
 
     @property
     def running(self) -> bool:
-        """Tell whether it has not ended."""
+        """Return whether it has not ended."""
         return _clock.monotonic() < self.ends
 
     @property
@@ -85,19 +85,19 @@ class FakeCall:
 
     @property
     def response(self) -> dict[str, Any]:
-        """What it returned, as the service says it."""
-        said = {} if self.run.value is _NOTHING else {"response": self.run.value}
-        return {"callId": self.id, "functionId": self.function, **said}
+        """The response as the service sends it."""
+        value = {} if self.run.value is _NOTHING else {"response": self.run.value}
+        return {"callId": self.id, "functionId": self.function, **value}
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """A line for each second that it has run."""
+        """One line for each second that it has run."""
         seconds = int(min(_clock.monotonic(), self.ends) - self.started)
         return [{"message": f"second {n}", "timestamp": milliseconds(self.started + n)} for n in range(seconds + 1)]
 
 
 def milliseconds(time: float) -> int:
-    """Return the service's form of a time of the loop's clock."""
+    """Return a time of the loop's clock in the service's format."""
     return int(1000 * seconds_since_1970(time))
 
 

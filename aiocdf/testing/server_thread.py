@@ -1,4 +1,4 @@
-"""A local server on a thread of its own, so that tests with and without an event loop, and other processes, can use it."""
+"""A local server on its own thread, for tests with or without an event loop, and for other processes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerThread"]
 
-# A server needs one function at least.
+# A server needs at least one function.
 _ECHO = "def handle(data):\n    return data\n"
 
 
 class ServerThread:
-    """A local server on a thread of its own, with functions in a temporary folder; to be used with `with`.
+    """A local server on its own thread, with functions in a temporary folder. Use it with `with`.
 
-    The function `echo`, which returns its data, is always there.
+    It always has the function `echo`, which returns its data.
 
     Args:
-        functions: A folder of functions to copy into that folder; None for none.
+        functions: A folder whose functions are copied into that folder; None for none.
         settings: Arguments of `aiocdf.local.serve` other than the folder, such as `faults`.
     """
 
@@ -75,36 +75,36 @@ class ServerThread:
 
     @property
     def url(self) -> str:
-        """Where the server is reached, without a slash at the end."""
+        """The server's address, without a trailing slash."""
         return self._running().url
 
     @property
     def project(self) -> str:
-        """The name of its one project."""
+        """The name of its only project."""
         return self._running().project
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables by which clients find the server."""
+        """Return the environment variables with which `Client.from_env()` uses the server."""
         return self._running().environment()
 
     def client(self, **overrides: Any) -> Client:
-        """Return a client of the server, to be opened on the loop of the test.
+        """Return a client of the server. Open it on the test's event loop.
 
         Args:
-            overrides: Arguments of `aiocdf.Client` to use in place of the server's.
+            overrides: Arguments of `aiocdf.Client` that replace the server's.
         """
         return self._running().client(**overrides)
 
     def deploy(self, code: Callable[..., Any] | str | os.PathLike[str], name: str | None = None) -> str:
-        """Add a function, or replace it, and return its external id; the next call of it runs the new code.
+        """Add or replace a function, and return its external id. Its next call runs the new code.
 
         Args:
-            code: A `handle` function, of which only the source is taken, so that what it imports it imports itself; or a
-                folder with a `handler.py`.
+            code: A `handle` function, which must import what it uses inside its body, because only its source is copied;
+                or a folder with a `handler.py`.
             name: The external id; None for the name of the Python function or of the folder.
 
         Raises:
-            UsageError: The function cannot be taken out of the code around it, or the folder has no `handler.py`.
+            UsageError: The function depends on the code around it, or the folder has no `handler.py`.
         """
         self._running()
         if callable(code):
@@ -116,13 +116,13 @@ class ServerThread:
             return external_id
         folder = Path(code)
         if not (folder / "handler.py").is_file():
-            raise InvalidArgument(f"{str(folder)!r} cannot be deployed: a function is a folder with a handler.py in it")
+            raise InvalidArgument(f"{str(folder)!r} is not deployable: it has no handler.py")
         external_id = name or folder.resolve().name
         shutil.copytree(folder, self._root / external_id, dirs_exist_ok=True)
         return external_id
 
     async def _serve(self, started: Future[LocalServer]) -> None:
-        """Serve until `__exit__`; what goes wrong at the start is raised in `__enter__`."""
+        """Serve until `__exit__`. `__enter__` raises an error of the start."""
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         try:
             async with local.serve(self._root, **self._settings) as server:
@@ -136,5 +136,5 @@ class ServerThread:
 
     def _running(self) -> LocalServer:
         if self._server is None:
-            raise WrongState("the server is not started: use it with `with`")
+            raise WrongState("the server is not started. Use it with `with`.")
         return self._server

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeFiles"]
 
-# The external id of a file with code is this, and the digest of the code: a project has each code once.
+# The external id of a file with code is this prefix and the digest of the code, so a project stores each code once.
 _PREFIX = "aiocdf-code-"
 _LONGEST_NAME = 256
 
@@ -22,13 +22,13 @@ _log = logging.getLogger("aiocdf.functions")
 
 
 class CodeFiles:
-    """Uploads code that the project does not have yet, and deletes code that no function has.
+    """Uploads code that the project does not have yet, and deletes code that no function uses.
 
-    Code is a package, or the id of a file that the user has uploaded, which stays as it is.
+    Code is a package, or the id of a file that the user has uploaded. Such a file is never changed or deleted.
 
     Args:
-        files: The resource.
-        functions: Say which functions have a file.
+        files: The resource of files.
+        functions: Lists the functions that use a file.
     """
 
     def __init__(self, files: Files, functions: FunctionRequests) -> None:
@@ -47,7 +47,7 @@ class CodeFiles:
 
         Args:
             code: The code.
-            name: Of the function.
+            name: The name of the function.
             data_set_id: The data set of the file.
         """
         if isinstance(code, int):
@@ -59,22 +59,22 @@ class CodeFiles:
             external_id=_PREFIX + code.digest,
             mime_type="application/zip",
             data_set_id=data_set_id,
-            overwrite=True,  # what an upload that was cut short left behind
+            overwrite=True,  # an interrupted upload may have left a file without content
         )
         return file.id
 
     async def discard(self, code: CodePackage | int, file_id: int, error: AiocdfError) -> None:
-        """Delete the file of code that no function was made of, and note in the error if that fails."""
+        """Delete a file with code whose function was not created. If that fails, add a note to the error."""
         if isinstance(code, CodePackage) and (left := await self._remove(file_id)):
             error.add_note(left)
 
     async def discard_old(self, file_id: int | None) -> None:
-        """Delete the file of code that was replaced, and log if that fails."""
+        """Delete the file of code that was replaced. If that fails, log it."""
         if file_id is not None and (left := await self._remove(file_id)):
             _log.warning("%s", left)
 
     async def _remove(self, file_id: int) -> str | None:
-        """Delete a file with code, unless a function has it or someone else has uploaded it; return why that failed."""
+        """Delete a file with code, unless a function uses it or aiocdf did not upload it; return why that failed."""
         try:
             for file in await self._files.retrieve_many([file_id], ignore_unknown=True):
                 if (file.external_id or "").startswith(_PREFIX) and not await self._is_used(file_id):

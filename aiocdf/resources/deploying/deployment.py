@@ -28,12 +28,12 @@ _log = logging.getLogger("aiocdf.functions")
 
 
 class Deployment:
-    """Brings code to the service, and makes functions of it.
+    """Uploads code and creates functions from it.
 
     Args:
-        functions: Sends the requests.
-        files: Those that hold code.
-        schedules: Those of a function that is replaced.
+        functions: Sends the requests for functions.
+        files: Uploads and deletes files with code.
+        schedules: Reads and creates the schedules of a function that is replaced.
     """
 
     def __init__(self, functions: FunctionRequests, files: CodeFiles, schedules: KeptSchedules) -> None:
@@ -42,26 +42,26 @@ class Deployment:
         self._schedules = schedules
 
     async def create(self, new: NewFunction) -> Function:
-        """Create a function; its deployment continues at the service.
+        """Create a function. Its deployment continues on the service.
 
         Raises:
-            AiocdfError: If the service refused the function, the code that was uploaded for it is deleted, or the
-                error's notes say why not.
+            AiocdfError: A step failed. If the service rejected the function, the file uploaded for it is deleted; if that
+                fails too, a note of the error says why.
         """
         return await self._create_new(new, await new.code())
 
     async def replace(self, new: NewFunction) -> Function:
-        """Create a function in the place of the one that has its external id.
+        """Create a function, or replace the one that has the same external id.
 
-        One that is already as wanted stays. Otherwise it is deleted, for the service cannot change a function. Its
-        schedules are read before, and created again once the new function is `Ready`.
+        A function that is already as requested is kept. Otherwise it is deleted, because the service does not support
+        changing a function. Its schedules are read before, and created again once the new function is `Ready`.
 
         Raises:
             ReplacementFailed: The function was deleted, or may have been, and something failed.
-            AiocdfError: The function is as it was.
+            AiocdfError: A step failed before the function was deleted; it is unchanged.
         """
         if new.spec.external_id is None:
-            raise InvalidArgument("create_or_replace needs external_id, by which it finds the function to replace")
+            raise InvalidArgument("create_or_replace needs external_id, to find the function to replace")
         code = await new.code()
         found = await self._functions.by_ids([new.spec.external_id], ignore_unknown=True)
         return await self._replace(found[0], new, code) if found else await self._create_new(new, code)
@@ -89,7 +89,7 @@ class Deployment:
         return created
 
     async def _create(self, new: NewFunction, code: CodePackage | int, file_id: int) -> Function:
-        """Create a function of a file; code for a function that the service refused is deleted."""
+        """Create a function from a file. If the service rejects the function, delete the file."""
         try:
             return await self._functions.create(new.spec.item(file_id))
         except AiocdfError as error:
@@ -100,7 +100,7 @@ class Deployment:
     async def _delete(
         self, old: Function, code: CodePackage | int, file_id: int, schedules: Sequence[KeptSchedule]
     ) -> None:
-        """Delete the function that is replaced; if the service refuses that, everything is as it was."""
+        """Delete the function that is replaced. If the service rejects that, nothing has changed."""
         try:
             await self._functions.delete([old.id], ignore_unknown=True)
         except AiocdfError as error:
@@ -112,7 +112,7 @@ class Deployment:
     async def _create_in_place(
         self, old: Function, new: NewFunction, code: CodePackage | int, file_id: int, schedules: list[KeptSchedule]
     ) -> Function:
-        """Create the function in the place of a deleted one, and its schedules, which leave the list one by one."""
+        """Create the function that replaces a deleted one, and its schedules. Each one created leaves the list."""
         created: Function | None = None
         try:
             created = await self._create_or_find(new, code, file_id)
@@ -122,7 +122,7 @@ class Deployment:
         return created
 
     async def _create_or_find(self, new: NewFunction, code: CodePackage | int, file_id: int) -> Function:
-        """Create a function whose external id is free; if the answer gets lost, look for it."""
+        """Create a function whose external id is free. If the answer is lost, look the function up."""
         try:
             return await self._create(new, code, file_id)
         except AiocdfError as error:
@@ -144,13 +144,13 @@ class Deployment:
 
 @contextlib.contextmanager
 def _logging_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> Iterator[None]:
-    """Name in the log what may be missing if a replacement is cancelled."""
+    """Log what may be missing if a replacement is cancelled."""
     try:
         yield
     except asyncio.CancelledError:
         names = [schedule.name for schedule in schedules]
         _log.warning(
-            "the replacement of function %s was cancelled: function %d may be deleted, and schedules %s missing",
+            "the replacement of function %s was cancelled: function %d may be deleted, and schedules %s may be missing",
             old.external_id,
             old.id,
             names,
@@ -159,7 +159,7 @@ def _logging_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> I
 
 
 def _is_doubtful(error: AiocdfError) -> bool:
-    """Return whether the service may have done what a failed request asked for."""
+    """Return whether a failed request may have taken effect on the service."""
     if isinstance(error, ApiError):
         return isinstance(error, ServerError)
     return isinstance(error, TransportError) and not isinstance(error, ConnectError)

@@ -1,4 +1,4 @@
-"""Schedules of a function that is replaced: the service deletes them with the function."""
+"""Keeps the schedules of a function that is replaced, because the service deletes them with the function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KeptSchedules:
     """Reads the schedules of a function, and creates them again.
 
     Args:
-        schedules: The resource.
+        schedules: The resource of schedules.
     """
 
     def __init__(self, schedules: Schedules) -> None:

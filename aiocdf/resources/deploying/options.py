@@ -1,4 +1,4 @@
-"""What `client.functions.create` is given, checked."""
+"""The checked arguments of `client.functions.create`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_CODE = ("folder", "handle", "file_id", "requirements")
 
 @attrs.frozen(kw_only=True)
 class NewFunction:
-    """A function to create, checked as far as that goes without its code."""
+    """A function to create. Everything but its code is checked."""
 
     spec: FunctionSpec
     source: CodeSource
@@ -32,11 +32,11 @@ class NewFunction:
     )
 
     async def code(self) -> CodePackage | int:
-        """Return the code, packed, or the id of the file that has it.
+        """Return the packed code, or the id of the file that contains it.
 
         Raises:
-            UsageError: The code cannot be deployed.
-            ConfigError: The folder has an ignore file, and the extra that reads it is not installed.
+            UsageError: The code is not deployable; the message says why.
+            ConfigError: The folder has an ignore file, and the extra `deploy`, which reads it, is not installed.
         """
         given = self.source.file_id
         return await self.source.pack(self.spec.function_path) if given is None else check_id(given, "file")
@@ -50,7 +50,7 @@ def read_options(name: str, options: FunctionOptions) -> NewFunction:
     """
     given: dict[str, Any] = dict(options)
     if unknown := set(given) - set(FunctionOptions.__annotations__):
-        raise InvalidType(f"a function has no argument {', '.join(sorted(unknown))}")
+        raise InvalidType(f"unknown argument {', '.join(sorted(unknown))}; see aiocdf.FunctionOptions")
     data_set_id = given.pop("data_set_id", None)
     source = CodeSource(**{key: given.pop(key) for key in _OF_CODE if key in given})
     return NewFunction(spec=FunctionSpec(name=name, **given), source=source, data_set_id=data_set_id)

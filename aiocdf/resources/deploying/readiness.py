@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["until_ready"]
 
-# Seconds between two looks, to begin with and at most, and by how much they grow. Deployments take minutes on the
+# The first and the maximum gap between two reads in seconds, and its growth factor. Deployments take minutes on the
 # service, and a second or less on a local server.
 _FIRST, _SLOWEST, _GROWTH = 0.1, 15.0, 1.5
 
@@ -25,12 +25,12 @@ async def until_ready(functions: FunctionRequests, key: int | str, seconds: floa
     Args:
         functions: Sends the requests.
         key: The function's id or external id.
-        seconds: To wait at most; None for no limit.
+        seconds: The maximum wait; None for no limit.
 
     Raises:
         FunctionNotReady: Its deployment failed; the end of the build log is in the error's notes.
-        WaitExpired: It was not `Ready` in time.
-        NotFound: There is no such function.
+        WaitExpired: It was not `Ready` within *seconds*.
+        NotFound: The function does not exist.
     """
     began_at, gap = _clock.monotonic(), _FIRST
     while True:

@@ -23,7 +23,7 @@ _READ, _WRITE = "functionsAcl:READ", "functionsAcl:WRITE"
 
 
 class FunctionRequests:
-    """Sends requests, whose arguments are checked already.
+    """Sends requests. The arguments must be checked before.
 
     Args:
         sender: What sends them.
@@ -35,7 +35,7 @@ class FunctionRequests:
         self._url = f"{project_url}/functions"
 
     async def create(self, item: Mapping[str, Any]) -> Function:
-        """Create a function of an uploaded file. The request is sent once, unless nothing of it left."""
+        """Create a function from an uploaded file. The request is repeated only if no part of it was sent."""
         name, body = f"create function {item['name']!r}", {"items": [item]}
         request = json_request(name, "POST", self._url, body, repeatable=False, capability=_WRITE)
         return _only(name, read_items(request, await self._sender.send(request), Function))
@@ -45,7 +45,7 @@ class FunctionRequests:
         return _only(f"look up function {key}", await self.by_ids([key]))
 
     async def by_ids(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[Function]:
-        """Return functions by their ids or external ids, at most ten."""
+        """Return at most ten functions by their ids or external ids."""
         request = json_request(
             f"look up function {', '.join(map(str, keys))}",
             "POST",
@@ -62,13 +62,13 @@ class FunctionRequests:
         return read_page(request, await self._sender.send(request), Function)
 
     async def delete(self, keys: Sequence[int | str], *, ignore_unknown: bool = False) -> list[None]:
-        """Delete functions, at most ten."""
+        """Delete at most ten functions."""
         request = json_request(
             f"delete function {', '.join(map(str, keys))}",
             "POST",
             f"{self._url}/delete",
             _named(keys, ignore_unknown=ignore_unknown),
-            # Sent twice, it would not find what it has deleted.
+            # The second of two such requests would fail, because the first has deleted the function.
             repeatable=ignore_unknown,
             capability=_WRITE,
         )
@@ -76,17 +76,17 @@ class FunctionRequests:
         return []
 
     async def limits(self) -> FunctionLimits:
-        """Return what the project's cloud allows a function."""
+        """Return the limits of functions on the project's cloud."""
         request = json_request("read the limits of functions", "GET", f"{self._url}/limits", capability=_READ)
         return read_value(request, await self._sender.send(request), FunctionLimits)
 
     async def status(self) -> FunctionsStatus:
-        """Return whether the project can have functions."""
+        """Return whether functions are activated in the project."""
         request = json_request("read the status of functions", "GET", f"{self._url}/status", capability=_READ)
         return await self._read_status(request)
 
     async def activate(self) -> FunctionsStatus:
-        """Request that the project can have functions."""
+        """Request the activation of functions in the project."""
         request = json_request("activate functions", "POST", f"{self._url}/status", capability=_WRITE)
         return await self._read_status(request)
 
