@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 PICTURE = CHECKOUT / "docs" / "pictures" / "demo.svg"
 WIDTH = 100
 #: How many lines of each part the picture shows: half a screen of the most telling ones.
-SHOWN = {"300 calls": 5, "A call that fails": 19, "What the calls took": 7}
+SHOWN = {"300 calls": 5, "A call that fails": 19, "The cost of the calls": 7}
 
 
 def printed() -> str:

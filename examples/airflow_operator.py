@@ -1,12 +1,13 @@
-"""An Airflow operator that calls a function, and takes no worker while the call runs.
+"""An Airflow operator that calls a function. It does not occupy a worker while the call runs.
 
-Put this file where Airflow finds it, such as its `plugins` folder, and write in a DAG:
+Put this file where Airflow finds it, such as the `plugins` folder, and write in a DAG:
 
     score = CogniteFunctionOperator(task_id="score", function="score", data={"asset": 5})
 
 The operator starts the call on a worker and defers to a trigger. Triggers are coroutines: Airflow's triggerer runs
-thousands of them on one event loop. The call's reference is all that passes between the two, so a triggerer that is
-restarted finds the call again, and does not start it twice. Both read the environment, as `Client.from_env` does.
+thousands of them on one event loop. Only the call's reference is passed from the operator to the trigger, so after a
+restart the triggerer follows the same call and does not start it twice. Both read the environment, as
+`Client.from_env` does.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class CogniteFunctionTrigger(BaseTrigger):
         self.ref = ref
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores, to make the trigger again in another process."""
+        """Return what Airflow stores to create the trigger again in another process."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {"ref": self.ref}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Give one event when the call has ended."""
+        """Yield one event when the call has ended."""
         async with aiocdf.Client.from_env() as client:
             handle = client.attach(self.ref)
             try:
@@ -48,11 +49,11 @@ class CogniteFunctionTrigger(BaseTrigger):
 
 
 class CogniteFunctionOperator(BaseOperator):
-    """Calls a function, and returns what it returned.
+    """Calls a function and returns its response.
 
     Args:
         function: An id or an external id.
-        data: What `handle()` gets as its `data`.
+        data: The argument `data` of `handle()`.
     """
 
     template_fields = ("function", "data")
@@ -67,7 +68,7 @@ class CogniteFunctionOperator(BaseOperator):
         self.defer(trigger=CogniteFunctionTrigger(asyncio.run(self._start())), method_name="execute_complete")
 
     def execute_complete(self, context: Mapping[str, Any], event: dict[str, Any]) -> Any:  # noqa: ARG002
-        """Take what the trigger found."""
+        """Return the response from the trigger's event, or raise its error."""
         if "error" in event:
             raise AirflowException(event["error"])
         return event["value"]

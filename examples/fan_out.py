@@ -1,4 +1,4 @@
-"""Spread many calls over four functions, check every answer, and show what it took.
+"""Spread many calls over four functions, check every answer, and show the cost.
 
 In one shell:      aiocdf serve examples/functions
 In another, after setting the environment variables that it prints:
@@ -22,7 +22,7 @@ import aiocdf
 
 
 class Job(NamedTuple):
-    """One call to make, and what its answer has to be."""
+    """One call to make, and its expected answer."""
 
     function: str
     data: dict[str, Any]
@@ -30,7 +30,7 @@ class Job(NamedTuple):
 
 
 def job(n: int) -> Job:
-    """Return the n-th job: each of the four functions in turn, never twice the same data."""
+    """Return the n-th job: the four functions in turn, each time with different data."""
     match n % 4:
         case 0:
             return Job("double", {"x": n}, lambda value: value == {"value": 2 * n})
@@ -48,7 +48,7 @@ def job(n: int) -> Job:
 
 
 def show_progress(handles: list[aiocdf.CallHandle]) -> None:
-    """Keep a line on the terminal that counts the finished calls."""
+    """Show a line on the terminal that counts the finished calls."""
     done = itertools.count(1)
 
     def count_one(handle: asyncio.Future[aiocdf.FunctionCall]) -> None:
@@ -60,7 +60,7 @@ def show_progress(handles: list[aiocdf.CallHandle]) -> None:
 
 
 async def main(count: int) -> int:
-    """Make `count` calls and return how many answers are wrong."""
+    """Make `count` calls, and return how many answers are wrong."""
     todo = [job(n) for n in range(count)]
     async with aiocdf.Client.from_env() as client:
         began = time.perf_counter()
@@ -78,7 +78,7 @@ async def main(count: int) -> int:
     right = collections.Counter(task.function for task, value in zip(todo, values, strict=True) if task.is_right(value))
     for function, calls in collections.Counter(task.function for task in todo).items():
         print(f"{function}: {calls} calls, {right[function]} right")
-    print(f"{count} calls in {took:.2f} s, {stats.requests / count:.2f} requests a call")
+    print(f"{count} calls in {took:.2f} s, {stats.requests / count:.2f} requests per call")
     print(stats)
     return count - right.total()
 
@@ -88,11 +88,11 @@ if __name__ == "__main__":
     parser.add_argument("count", nargs="?", type=int, default=200, help="how many calls (default 200)")
     calls = parser.parse_args().count
     if calls < 1:
-        parser.error(f"count is {calls}; there must be a call to make")
+        parser.error(f"count must be at least 1, not {calls}")
     try:
         wrong = asyncio.run(main(calls))
     except KeyboardInterrupt:
-        sys.exit("stopped; calls that had started run on at the service")
+        sys.exit("stopped; calls that have started continue on the service")
     except aiocdf.AiocdfError as error:
         sys.exit(f"stopped: {error}")
     if wrong:

@@ -1,4 +1,4 @@
-"""A FastAPI service that starts functions and tells what came of them, with one client for as long as it lives.
+"""A FastAPI service that starts functions and returns their results, with one client for its whole lifetime.
 
 In one shell:      aiocdf serve examples/functions
 In another, after setting the environment variables that it prints:
@@ -7,7 +7,7 @@ In another, after setting the environment variables that it prints:
     uvicorn --app-dir examples fastapi_service:app --port 8080
     curl -X POST localhost:8080/run/double -H 'content-type: application/json' -d '{"x": 2}'     # {"value": 4}
 
-http://localhost:8080/docs shows all that it can do.
+http://localhost:8080/docs lists all its endpoints.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ app = FastAPI(title="Functions", lifespan=lifespan)
 
 @app.exception_handler(aiocdf.AiocdfError)
 async def on_error(_: Request, error: Exception) -> JSONResponse:
-    """Answer what goes wrong with a call with the status that fits, and 502 for the rest."""
+    """Answer an error of a call with the matching HTTP status, or else with 502."""
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
     return JSONResponse({"error": str(error)}, status)
 
 
 @app.post("/run/{function}")
 async def run(function: str, data: dict[str, Any], client: Client) -> Any:
-    """Answer with what the function returns. Where the caller hangs up, the call goes on."""
+    """Answer with the function's response. If the caller disconnects, the call continues."""
     return await client.call(function, data, timeout=RUN_SECONDS).response()
 
 
 @app.post("/calls/{function}", status_code=202)
 async def start_call(function: str, data: dict[str, Any], client: Client) -> dict[str, str]:
-    """Start a call and answer as soon as the service has accepted it."""
+    """Start a call, and answer as soon as the service has accepted it."""
     handle = client.call(function, data)
     await handle.submitted()
     ref = handle.ref
@@ -70,7 +70,7 @@ async def start_call(function: str, data: dict[str, Any], client: Client) -> dic
 
 @app.get("/calls/{ref}")
 async def show_call(ref: str, client: Client) -> dict[str, Any]:
-    """Answer with the value if the call has ended or does within `POLL_SECONDS`."""
+    """Answer with the value if the call has ended, or ends within `POLL_SECONDS`."""
     handle = client.attach(ref)
     try:
         async with asyncio.timeout(POLL_SECONDS):

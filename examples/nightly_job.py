@@ -1,12 +1,12 @@
-"""A batch job, as cron, Airflow or Prefect start it: two stages of calls, a table as result, and an exit status.
+"""A batch job, as started by cron, Airflow or Prefect: two stages of calls, a table as the result, and an exit status.
 
 In one shell:      aiocdf serve examples/functions
 In another, after setting the environment variables that it prints:
 
     python examples/nightly_job.py --out report.csv
 
-What fails is tried again, and what still fails is in the table with its error. The job ends with status 1 then, so that
-a scheduler shows it. In Prefect, put `@flow` above `report` and call that; each stage can be a `@task`.
+Failed calls are repeated. Calls that still fail are in the table with their errors, and the job exits with status 1, so
+that a scheduler shows it. In Prefect, put `@flow` above `report` and call it; each stage can be a `@task`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def describe_weather(client: aiocdf.Client) -> list[dict[str, Any]]:
 
 
 async def simulate_pumps(client: aiocdf.Client, stations: int) -> list[dict[str, Any]]:
-    """Simulate stations of ever more pumps; the inputs are taken as there is room."""
+    """Simulate stations with more and more pumps. `client.map` takes an input whenever a call can start."""
     inputs = ({"pumps": pumps, "needed": 2, "samples": 50} for pumps in range(1, stations + 1))
     results = client.map("pump_availability", inputs, ordered=True, return_exceptions=True)
     return [row("pumps", data, result) async for data, result in results]

@@ -17,23 +17,23 @@ import aiocdf
 async def main() -> None:
     """Show the four things that most programs need."""
     async with aiocdf.Client.from_env() as client:
-        # By number or by name. A call starts at once; awaiting it waits for its end, `response()` for its value too.
+        # By external id or by id. A call starts at once. Awaiting it waits for its end; `response()` also reads its value.
         call = await client.call(1, data={"x": 2})
         print(f"call {call.id} of function {call.function_id}: {call.status}, took {call.runtime} s")
         print("double of 2:", await client.call("double", data={"x": 2}).response())
 
-        # Calls are futures, so they run side by side and asyncio's own functions take them.
+        # Calls are futures: they run concurrently, and asyncio's functions, such as gather, accept them.
         values = await asyncio.gather(*(client.call("double", data={"x": x}).response() for x in range(20)))
         print("doubles:", [value["value"] for value in values])
 
-        # What a call prints can be read while it runs.
+        # The log of a call can be read while it runs.
         readings = {"TT-101": [21.5, 22.0], "TT-102": [19.0]}
         report = client.call("signed_report", data={"readings": readings, "pause": 0.5})
         async for line in report.logs(follow=True):
             print("log:", line.message)
         print("signature:", (await report.response())["signature"])
 
-        # A function that raises raises here.
+        # If the function raises an error, this raises CallFailed.
         try:
             await client.call("broken_calibration")
         except aiocdf.CallFailed as error:
@@ -44,6 +44,6 @@ if __name__ == "__main__":
     try:
         asyncio.run(main())
     except KeyboardInterrupt:
-        sys.exit("stopped; calls that had started run on at the service")
+        sys.exit("stopped; calls that have started continue on the service")
     except aiocdf.AiocdfError as error:
         sys.exit(f"stopped: {error}")

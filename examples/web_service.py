@@ -1,4 +1,4 @@
-"""A web service that starts functions and tells what came of them, with one client for as long as it lives.
+"""A web service that starts functions and returns their results, with one client for its whole lifetime.
 
 In one shell:      aiocdf serve examples/functions
 In another, after setting the environment variables that it prints:
@@ -8,7 +8,8 @@ In another, after setting the environment variables that it prints:
     curl -X POST localhost:8080/calls/double -d '{"x": 2}'      # 202, at once: {"ref": "..."}
     curl localhost:8080/calls/THE-REF                           # {"status": "Completed", "value": {"value": 4}}
 
-Ctrl-C or SIGTERM ends it gracefully. A ref outlives it: ask the next instance. `--self-test` asks itself and exits.
+Ctrl-C or SIGTERM stops it gracefully. A ref stays valid: the next instance accepts it. `--self-test` tests the service
+and exits.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/calls/{function}")
 async def start_call(request: web.Request) -> web.Response:
-    """Start a call and answer as soon as the service has accepted it."""
+    """Start a call, and answer as soon as the service has accepted it."""
     handle = request.app[CLIENT].call(request.match_info["function"], data=await request.json())
     await handle.submitted()
     ref = handle.ref
@@ -43,13 +44,13 @@ async def start_call(request: web.Request) -> web.Response:
 
 @routes.get("/calls/{ref}")
 async def show_call(request: web.Request) -> web.Response:
-    """Answer with the value if the call has ended or does within `POLL_SECONDS`."""
+    """Answer with the value if the call has ended, or ends within `POLL_SECONDS`."""
     handle = request.app[CLIENT].attach(request.match_info["ref"])
     try:
         async with asyncio.timeout(POLL_SECONDS):
             return web.json_response({"status": "Completed", "value": await handle.response()})
     except TimeoutError:
-        status = handle.status  # Running, or Unknown as long as the service has not told of it
+        status = handle.status  # Running, or Unknown before the first poll
         handle.detach()
         return web.json_response({"status": status})
     except (aiocdf.CallFailed, aiocdf.CallTimedOut) as error:
@@ -58,14 +59,14 @@ async def show_call(request: web.Request) -> web.Response:
 
 @routes.post("/run/{function}")
 async def run(request: web.Request) -> web.Response:
-    """Answer with the value, or after `RUN_SECONDS` with 504 and the ref of the call, which runs on."""
+    """Answer with the value, or after `RUN_SECONDS` with 504 and the ref of the call, which continues."""
     handle = request.app[CLIENT].call(request.match_info["function"], data=await request.json(), timeout=RUN_SECONDS)
     return web.json_response(await handle.response())
 
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what goes wrong with a call with the status that fits; anything else is a 500."""
+    """Answer an error of a call with the matching HTTP status; other errors become a 500."""
     try:
         return await handler(request)
     except aiocdf.WaitExpired as error:
@@ -87,7 +88,7 @@ async def client_context(app: web.Application) -> AsyncIterator[None]:
 
 
 def make_app() -> web.Application:
-    """Put the service together."""
+    """Return the web application."""
     app = web.Application(middlewares=[errors])
     app.add_routes(routes)
     app.cleanup_ctx.append(client_context)
@@ -95,16 +96,16 @@ def make_app() -> web.Application:
 
 
 async def self_test() -> None:
-    """Ask a service of our own, over HTTP, what it promises above."""
+    """Start this service, and check over HTTP what its docstring promises."""
     async with aiocdf.Client.from_env(settings=aiocdf.Settings(retrying=aiocdf.Retrying(attempts=1))) as client:
-        await client.functions.retrieve("double")  # without the server, this says so at once
+        await client.functions.retrieve("double")  # fails at once if the server does not run
     server = TestServer(make_app())
     async with server, TestClient(server) as http:
         value = await (await http.post("/run/double", json={"x": 2})).json()
         started = await http.post("/calls/double", json={"x": 2})
         ref = (await started.json())["ref"]
         while (answer := await (await http.get(f"/calls/{ref}")).json())["status"] == "Running":
-            pass  # the service itself waits before it says so
+            pass  # the answer is 504 only after RUN_SECONDS
         unknown = await http.post("/run/no_such_function", json={})
     seen = (value, started.status, answer, unknown.status)
     if seen != ({"value": 4}, 202, {"status": "Completed", "value": {"value": 4}}, 404):
@@ -115,7 +116,7 @@ async def self_test() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Start functions over HTTP.")
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--self-test", action="store_true", help="serve, ask itself once, exit")
+    parser.add_argument("--self-test", action="store_true", help="start, send requests to itself, and exit")
     arguments = parser.parse_args()
     try:
         if arguments.self_test:

@@ -1,1 +1,1 @@
-"""The command line: the only part of aiocdf that draws on terminals."""
+"""The command line: the only part of aiocdf that writes to terminals."""

@@ -1,4 +1,4 @@
-"""The shell: its commands, and how it ends."""
+"""The shell command `aiocdf`: its subcommands and exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiocdf.cli.server.command import app as server_app
 
 __all__ = ["app", "run"]
 
-# Plain text throughout: help and errors read the same on terminals and in pipes, and no traceback shows local values.
+# Only plain text: help and errors are the same on terminals and in pipes, and no traceback shows local variables.
 app: typer.Typer = typer.Typer(
     help="Calls to Cognite Functions as asyncio futures, and a local server to run them without an account.",
     cls=Commands,
@@ -24,13 +24,13 @@ app: typer.Typer = typer.Typer(
 
 
 def run() -> None:
-    """Run the command that the process's arguments name, and end the process."""
+    """Run the command that the process's arguments name, and exit."""
     app(prog_name="aiocdf")
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        # Help must not wait for this to be imported.
+        # Imported late, so that help is shown quickly.
         from importlib.metadata import version
 
         typer.echo(f"aiocdf {version('aiocdf')}")
@@ -44,7 +44,7 @@ def main(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Take the options that stand before the command."""
+    """Accept the options before the command."""
 
 
 app.add_typer(init.app)

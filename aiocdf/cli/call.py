@@ -28,7 +28,7 @@ Data = Annotated[
     Any,
     typer.Argument(
         metavar="DATA",
-        help="A JSON object; or @FILE, a file with one; or -, for stdin.",
+        help="A JSON object; or @FILE to read it from a file; or - to read it from stdin.",
         parser=data_of,
         show_default=False,
     ),
@@ -40,7 +40,9 @@ DataFile = Annotated[
     ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show what the function prints, on stderr.")]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Print the call's id once it is accepted, and end.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Print the call's id as soon as the service accepts the call, and exit.")
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the call as one JSON object, with its response or its error.")
 ]
@@ -58,11 +60,11 @@ async def call(
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Call FUNCTION, wait for its end, and print what it returned.
+    """Call FUNCTION, wait until the call ends, and print its response.
 
-    stdout gets the response as JSON, and nothing else. The exit code is 0 if the call completed, and 1 if it failed.
+    Only the response is written to stdout, as JSON. The exit code is 0 if the call completed, and 1 if it failed.
     """
-    # Help must not wait for rich to be imported.
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.outcome import show_accepted, show_outcome
 
     if data is not None and data_file is not None:

@@ -1,4 +1,4 @@
-"""`aiocdf calls`: the calls that the service knows."""
+"""`aiocdf calls`: the calls of functions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at calls, and wait for them.", cls=Commands, no_args_is_help=True)
+app = typer.Typer(help="List and show calls, and wait for their end.", cls=Commands, no_args_is_help=True)
 
 Status = Annotated[
     Literal["Running", "Completed", "Failed", "Timeout"] | None,
     typer.Option(
-        metavar="STATUS", help="Show only those that are Running, Completed, Failed or Timeout.", case_sensitive=False
+        metavar="STATUS",
+        help="Show only calls with this status: Running, Completed, Failed or Timeout.",
+        case_sensitive=False,
     ),
 ]
 ScheduleId = Annotated[int | None, typer.Option("--schedule", metavar="ID", help="Show only calls of this schedule.")]
@@ -49,7 +51,7 @@ async def list_(
     output: OutputForm = "table",
 ) -> None:
     """List the calls of FUNCTION."""
-    # Help must not wait for rich to be imported.
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.base.output import show_items
 
     columns = {
@@ -82,10 +84,10 @@ async def logs(
     function: FunctionName,
     call: CallId,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the call ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the call ends.")] = False,
     output: OutputForm = "table",
 ) -> None:
-    """Show what a call printed."""
+    """Show the log of a call."""
     from aiocdf.cli.outcome import show_logs
 
     await show_logs(client.calls.logs(function, call, follow=follow), output)
@@ -93,7 +95,7 @@ async def logs(
 
 @client_command(app, "response", examples="aiocdf calls response double 123 | jq .")
 async def response(client: Client, function: FunctionName, call: CallId) -> None:
-    """Print what a call returned, as JSON; wait for its end if it still runs."""
+    """Print the response of a call as JSON. Wait for its end if it is still running."""
     from aiocdf.cli.base.console import open_console
     from aiocdf.cli.base.output import write_json
 
@@ -110,7 +112,7 @@ async def wait(
     within: Wait = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait for the end of a call, as `aiocdf call` does."""
+    """Wait until a call ends, and print its response, as `aiocdf call` does."""
     from aiocdf.cli.outcome import show_outcome
 
     await show_outcome(client.attach(function, call), within=within, follow=follow, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`aiocdf demo`: what aiocdf does, shown on the example functions."""
+"""`aiocdf demo`: a tour of aiocdf with the example functions."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
-# The wheel has a copy beside this module; a checkout has the files in their own folder only.
+# The wheel has a copy in this folder; a checkout has the files only in their own folder.
 PACKAGED = Path(__file__).with_name("examples")
 EXAMPLES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "examples" / "functions"
 
 READINGS = {"TT-101": [21.5, 22.0, 21.8], "TT-102": [19.0, 19.4]}
 SPIKE = [float(n % 7) for n in range(200)] + [100.0]
 
-# Each block can be pasted into a shell as it stands, so none of them is indented.
+# Not indented, so that each block can be pasted into a shell.
 NEXT = """
-What to try next:
+Next steps:
 
-  Copy these functions, serve the copy, and edit a handler.py meanwhile:
+  Copy these functions, serve the copy, and edit a handler.py while the server runs:
 
 mkdir my-functions && cp -R {examples}/. my-functions
 {aiocdf} serve my-functions --env-file local.env
 
-  Call them from a second shell in the same folder:
+  Call them from another shell in the same folder:
 
 set -a; . ./local.env; set +a
 {python} - <<'END'
@@ -63,17 +63,17 @@ END
 
 @attrs.frozen
 class FanOut:
-    """What many calls took: seconds, and the counts of the client that made them."""
+    """The cost of many calls: seconds, and the counts of the client that made them."""
 
     seconds: float
     stats: Stats
 
 
 async def run_demo(calls: int) -> None:
-    """Make one call, many at once, and one that fails, against a server of its own; print what comes of them.
+    """Make one call, many at once, and one that fails, on a temporary local server; print the results.
 
     Args:
-        calls: How many to make at once.
+        calls: How many calls to make at once.
     """
     console = open_console()
     async with serve(EXAMPLES) as server, server.client() as client:
@@ -84,14 +84,14 @@ async def run_demo(calls: int) -> None:
         fan_out = await _many_calls(console, server, calls)
         _title(console, "A call that fails")
         await _failed_call(console, client)
-    _title(console, "What the calls took")
+    _title(console, "The cost of the calls")
     console.print(_table(fan_out, calls))
     aiocdf, python = _commands()
     console.out(NEXT.format(aiocdf=aiocdf, python=python, examples=shlex.quote(str(EXAMPLES))))
 
 
 def _commands() -> tuple[str, str]:
-    """Return what runs aiocdf and this Python from the user's shell: short where that is on its PATH."""
+    """Return the commands that run aiocdf and this Python in the user's shell: short if they are on its PATH."""
     beside = str(Path(sys.executable).with_name("python"))
     python = "python" if shutil.which("python") == beside else shlex.quote(sys.executable)
     started = str(Path(sys.argv[0]).absolute())
@@ -137,7 +137,7 @@ async def _many_calls(console: Console, server: LocalServer, calls: int) -> FanO
             if isinstance(event, CallEnded):
                 one_more()
 
-        # A client of its own, so that its counts are of these calls alone.
+        # A separate client, so that its counts include only these calls.
         async with server.client(observers=(observe,)) as client:
             began = _clock.monotonic()
             handles = [client.call(function, data=data) for function, data in jobs]
@@ -146,7 +146,7 @@ async def _many_calls(console: Console, server: LocalServer, calls: int) -> FanO
 
 
 def _job(n: int) -> tuple[str, dict[str, Any]]:
-    """Return function and data of the n-th call: each of the four in turn, never twice the same simulation."""
+    """Return function and data of the n-th call: the four functions in turn, each simulation with its own data."""
     jobs: tuple[tuple[str, dict[str, Any]], ...] = (
         ("double", {"x": n}),
         ("daily_statistics", {"year": 2012 + n // 4 % 4, "seed": n}),

@@ -1,4 +1,4 @@
-"""`aiocdf functions deploy`: a folder becomes a function that can be called."""
+"""`aiocdf functions deploy`: deploys a folder as a function."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DeployJob", "named_secrets"]
 
-# Seconds between two looks at the status, to begin with and at most.
+# The first and the maximum gap between two reads of the status, in seconds.
 _FIRST_LOOK, _SLOWEST_LOOK = 0.3, 5.0
-# What function.toml says to the local server alone.
+# Settings of function.toml that only the local server uses.
 _OF_SERVER = {"id", "timeout"}
 _FILES_SHOWN = 8
 
@@ -40,13 +40,13 @@ class DeployJob:
     """One run of `aiocdf functions deploy`.
 
     Args:
-        folder: The code, and perhaps a function.toml.
-        name: The function's name; None for what function.toml says, or else the folder's name.
+        folder: The folder with the code. It may have a function.toml.
+        name: The function's name; None for the name in function.toml, or else the folder's name.
         external_id: Its external id; None for the folder's name.
-        secrets: Its secrets, each as `NAME=env:VARIABLE` or `NAME=file:PATH`.
-        wait: Wait until it is Ready.
-        within: Seconds to wait for that at most; None for no limit.
-        form: What stdout gets: `table`, `json` or `jsonl`.
+        secrets: Its secrets, each given as `NAME=env:VARIABLE` or `NAME=file:PATH`.
+        wait: Whether to wait until the function is Ready.
+        within: The maximum wait in seconds; None for no limit.
+        form: The output format: `table`, `json` or `jsonl`.
     """
 
     folder: Path
@@ -58,12 +58,12 @@ class DeployJob:
     form: str
 
     async def run(self, client: Client) -> None:
-        """Deploy, and show what was deployed.
+        """Deploy the function, and show it.
 
         Raises:
-            UsageError: The code, a setting or an option is not valid; nothing was sent.
-            FunctionNotReady: The build failed; the error's note has the end of the build log.
-            WaitExpired: The function was not Ready in time.
+            UsageError: The code, a setting or an option is not valid. No request was sent.
+            FunctionNotReady: The build failed. A note of the error has the end of the build log.
+            WaitExpired: The function was not Ready within the time limit.
         """
         notes = open_console(stderr=True)
         external_id = self.external_id or self.folder.resolve().name
@@ -80,7 +80,7 @@ class DeployJob:
         show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
 
     def _options(self) -> dict[str, Any]:
-        """Return what function.toml and the options say."""
+        """Return the settings from function.toml and from the options."""
         settings = function_settings.load(self.folder)
         options = {key: value for key, value in settings.items() if key not in _OF_SERVER}
         if secrets := options.pop("secrets", {}) | named_secrets(self.secrets):
@@ -88,7 +88,7 @@ class DeployJob:
         return options
 
     async def _ready(self, client: Client, function: Function, notes: Console) -> Function:
-        """Show the status until the function is Ready."""
+        """Show the function's status until it is Ready."""
         began_at, gap = _clock.monotonic(), _FIRST_LOOK
         async with shown_state(notes, lambda: f"{function.status}, {_clock.monotonic() - began_at:.0f} s"):
             try:
@@ -99,30 +99,30 @@ class DeployJob:
                     return await client.functions.wait_until_ready(function)
             except TimeoutError:
                 raise WaitExpired(
-                    f"function {function.id} is not Ready after {self.within:g} s. Its deployment goes on: see "
+                    f"function {function.id} is not Ready after {self.within:g} s. Its deployment continues. To see its status: "
                     f"`aiocdf functions show {function.id}`"
                 ) from None
 
 
 def named_secrets(options: Iterable[str]) -> dict[str, Secret]:
-    """Return the secrets that options such as `NAME=env:VARIABLE` name.
+    """Return the secrets that options such as `NAME=env:VARIABLE` refer to.
 
     Raises:
-        InvalidArgument: One has no name, or no source.
-        ConfigError: A source has no secret.
+        InvalidArgument: An option has no name or no source.
+        ConfigError: A source does not contain a secret.
     """
     secrets: dict[str, Secret] = {}
     for option in options:
         name, separator, source = option.partition("=")
         if not separator or not name:
-            # The text is not repeated: it may be the secret.
+            # The message does not repeat the option's value, which may be the secret.
             raise InvalidArgument("--secret must be NAME=env:VARIABLE or NAME=file:PATH")
         secrets[name] = given_secret(source, option=f"--secret {name}")
     return secrets
 
 
 def _contents(code: CodePackage) -> str:
-    """Say what is uploaded: the largest files, how many there are, and the size of the zip file."""
+    """Show what is uploaded: the largest files, the number of files, and the size of the zip file."""
     largest = sorted(code.files, key=lambda path: (-code.files[path], path))
     shown = "".join(f"\n  {_size(code.files[path]):>10}  {path}" for path in largest[:_FILES_SHOWN])
     more = f"\n  and {len(largest) - _FILES_SHOWN} smaller files" if len(largest) > _FILES_SHOWN else ""
@@ -141,6 +141,6 @@ def _size(count: int) -> str:
 def _what_happened(function: Function, before: Iterable[Function]) -> str:
     for earlier in before:
         if earlier.id == function.id:
-            return f"Function {function.id} has this code and these settings already: nothing was uploaded."
-        return f"Created function {function.id} in the place of {earlier.id}."
+            return f"Function {function.id} already has this code and these settings. Nothing was uploaded."
+        return f"Created function {function.id}, which replaces {earlier.id}."
     return f"Created function {function.id}."

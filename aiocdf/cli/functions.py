@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at functions, deploy them, and delete them.", cls=Commands, no_args_is_help=True)
+app = typer.Typer(help="List, show, deploy and delete functions.", cls=Commands, no_args_is_help=True)
 
 Status = Annotated[
     Literal["Queued", "Deploying", "Ready", "Failed"] | None,
     typer.Option(
-        metavar="STATUS", help="Show only those that are Queued, Deploying, Ready or Failed.", case_sensitive=False
+        metavar="STATUS",
+        help="Show only functions with this status: Queued, Deploying, Ready or Failed.",
+        case_sensitive=False,
     ),
 ]
 Prefix = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Show only functions whose external id begins so.", show_default=False),
+    typer.Option(
+        metavar="TEXT", help="Show only functions whose external id starts with this text.", show_default=False
+    ),
 ]
 Functions = Annotated[
     list[Any],
@@ -48,7 +52,7 @@ Secrets = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=SOURCE",
-        help="A secret of the function; SOURCE is env:VARIABLE or file:PATH. Can be given again.",
+        help="A secret of the function. SOURCE is env:VARIABLE or file:PATH. Can be repeated.",
         show_default=False,
     ),
 ]
@@ -65,7 +69,7 @@ async def list_(
     client: Client, *, status: Status = None, prefix: Prefix = None, limit: Limit = None, output: OutputForm = "table"
 ) -> None:
     """List the functions of the project."""
-    # Help must not wait for rich to be imported.
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.base.output import show_items
 
     columns = {
@@ -88,14 +92,14 @@ async def show(client: Client, function: FunctionName, *, output: OutputForm = "
 
 @client_command(app, "delete", examples="aiocdf functions delete double --yes", deletes=True)
 async def delete(client: Client, functions: Functions) -> None:
-    """Delete functions with their schedules; calls that run go on, and the files with the code stay."""
+    """Delete functions and their schedules. Running calls continue, and the files with the code are kept."""
     await client.functions.delete(functions)
     typer.echo(f"Deleted {', '.join(map(str, functions))}.")
 
 
 @client_command(app, "limits", examples="aiocdf functions limits -o json")
 async def limits(client: Client, *, output: OutputForm = "table") -> None:
-    """Show what the project's cloud allows a function: time, CPU, memory, Python versions."""
+    """Show the limits of functions on the project's cloud: time, CPU, memory, Python versions."""
     from aiocdf.cli.base.output import show_one
 
     show_one(await client.functions.limits(), output)
@@ -104,19 +108,21 @@ async def limits(client: Client, *, output: OutputForm = "table") -> None:
 @client_command(app, "deploy", examples=_DEPLOY)
 async def deploy(
     client: Client,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The code, and perhaps a function.toml.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder with the code. It may have a function.toml.")
+    ],
     *,
     external_id: Annotated[str | None, _text("The external id.  [default: the folder's name]")] = None,
-    name: Annotated[str | None, _text("The name.  [default: as in function.toml, or the external id]")] = None,
+    name: Annotated[str | None, _text("The name.  [default: the name in function.toml, or the external id]")] = None,
     secret: Secrets = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the function is Ready.")] = False,
     within: Wait = None,
     output: OutputForm = "table",
 ) -> None:
-    """Upload the code in FOLDER as a function, and wait until it can be called.
+    """Deploy the code in FOLDER as a function, and wait until it can be called.
 
-    The settings are those of function.toml. A function with the same external id is replaced, and its schedules are
-    kept; nothing is uploaded if it has this code and these settings already.
+    The settings are read from function.toml. A function with the same external id is replaced, and its schedules are
+    kept. If it already has this code and these settings, nothing is uploaded.
     """
     from aiocdf.cli.deploying import DeployJob
 

@@ -1,4 +1,4 @@
-"""Who a client acts as, for how long, and whether that is enough to call functions."""
+"""The identity of a client, until when it is valid, and whether it can call functions."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["expiry", "show_identity", "verdict"]
 
-# To make a session for a call, to start the call, and to ask how it is getting on.
+# To create a session for a call, to start the call, and to read its status.
 _NEEDED = ("sessionsAcl:CREATE", "functionsAcl:RUN", "functionsAcl:READ")
 
 
 async def show_identity(console: Console, client: Client) -> None:
-    """Show what the service knows of a client's token.
+    """Show what the service knows about a client's token.
 
     Args:
-        console: Where.
+        console: The console to write to.
         client: An open client.
 
     Raises:
-        AuthError: There is no token to be had.
-        ApiError: The service does not know the token.
+        AuthError: The client could not get a token.
+        ApiError: The service rejects the token.
     """
     token = await client.login()
     known = await client.tokens.inspect()
@@ -48,38 +48,38 @@ async def show_identity(console: Console, client: Client) -> None:
 
 
 def expiry(token: AccessToken, *, now: float) -> str:
-    """Say how long a token is good for.
+    """Return text that says how long a token is valid.
 
     Args:
         token: The token.
-        now: Wall time in seconds.
+        now: The time now, in seconds since 1970.
     """
     if math.isinf(token.life):
-        return "does not say when it expires"
+        return "has no known expiry time"
     end = token.asked_at_wall + token.life
     left = max(end - now, 0.0)
     span = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
     shown = datetime.fromtimestamp(end, tz=UTC).astimezone()
-    renewed = ", and is renewed without asking you" if token.refresh_token else ""
+    renewed = "and is renewed without a new sign-in" if token.refresh_token else ""
     return f"expires in {span}, at {shown:%H:%M:%S}{renewed}"
 
 
 def verdict(known: TokenInspection, project: str) -> str:
-    """Say whether functions can be called, and if not, what is missing.
+    """Return text that says whether functions can be called, and if not, what is missing.
 
     Args:
-        known: What the service knows of the token.
-        project: Where they are to be called.
+        known: What the service knows about the token.
+        project: The project with the functions.
     """
     projects = [opened.project_url_name for opened in known.projects]
     if project not in projects:
-        return f"Calling functions will not work: the token does not open project {project}, only {', '.join(projects) or 'none'}."
+        return f"Calls will fail: the token gives no access to project {project}. It gives access to: {', '.join(projects) or 'none'}."
     missing = [capability for capability in _NEEDED if not known.allows(capability, project)]
     if not missing:
-        return "Calling functions will work."
+        return "You can call functions."
     return (
-        f"Calling functions will not work: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. Someone"
-        f" who manages access to project {project} can give it to one of your groups."
+        f"Calls will fail: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. Ask an administrator"
+        f" of project {project} to add {'it' if len(missing) == 1 else 'them'} to one of your groups."
     )
 
 

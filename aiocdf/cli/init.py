@@ -1,4 +1,4 @@
-"""`aiocdf init`: a function to begin with."""
+"""`aiocdf init`: creates a first function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["app", "new_function"]
 app = typer.Typer()
 
 HANDLER = '''\
-"""A function: the service calls `handle`, and what it returns is the response."""
+"""A function: the service calls `handle`, and the value that it returns is the response."""
 
 
 def handle(data):
@@ -26,13 +26,13 @@ def handle(data):
 
 SETTINGS = """\
 # Settings of the function, for `aiocdf serve` and `aiocdf functions deploy`.
-# Packages that it needs belong in a requirements.txt beside this file.
+# List the packages that it needs in a requirements.txt in this folder.
 name = "NAME"
 description = "Doubles a number."
 """
 
 PROGRAM = '''\
-"""Calls the function; environment variables say where it runs."""
+"""Calls the function. Environment variables select where it runs."""
 
 import asyncio
 
@@ -53,7 +53,7 @@ if __name__ == "__main__":
 FILES = {"handler.py": HANDLER, "function.toml": SETTINGS, "call.py": PROGRAM}
 
 NEXT = """\
-Made handler.py, function.toml and call.py in {folder}.
+Created handler.py, function.toml and call.py in {folder}.
 
 Run the function on this computer:
   aiocdf serve {folder} --env-file local.env
@@ -69,11 +69,13 @@ Deploy it to the project that the environment names:
 
 @command(app, "init", examples="aiocdf init hello", section="Start")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make; its name is the function's.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to create. Its name becomes the function's name.")
+    ],
 ) -> None:
-    """Make a function to begin with, and a program that calls it.
+    """Create a first function, and a program that calls it.
 
-    Writes handler.py, function.toml and call.py into DIR. It does not replace files that are there.
+    Writes handler.py, function.toml and call.py into DIR. Existing files are not replaced.
     """
     name = new_function(folder)
     typer.echo(NEXT.format(folder=shlex.quote(str(folder)), name=shlex.quote(name)), nl=False)
@@ -83,14 +85,14 @@ def new_function(folder: Path) -> str:
     """Write the files of a function, and return its name.
 
     Raises:
-        InvalidArgument: One of the files is there already, or the folder's name is not a name for a function.
-        ConfigError: They cannot be written.
+        InvalidArgument: One of the files exists, or the folder's name is not a valid function name.
+        ConfigError: The files are not writable.
     """
     name = folder.resolve().name
     if not name.isprintable() or not name or '"' in name or "\\" in name:
-        raise InvalidArgument(f"{name!r} is not a name for a function: choose another folder")
+        raise InvalidArgument(f"{name!r} is not a valid function name. Choose another folder.")
     if present := [file for file in FILES if (folder / file).exists()]:
-        raise InvalidArgument(f"{str(folder)!r} has {' and '.join(present)} already: choose another folder")
+        raise InvalidArgument(f"{str(folder)!r} already has {' and '.join(present)}. Choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in FILES.items():

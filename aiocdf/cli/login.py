@@ -1,4 +1,4 @@
-"""`aiocdf login`, `logout` and `whoami`, as the shell sees them."""
+"""The commands `aiocdf login`, `logout` and `whoami`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ app = typer.Typer()
 
 @command(app, "login", section="Sign-in")
 def login() -> None:
-    """Sign in where the environment says, and show who you are.
+    """Sign in at the identity provider that the environment names, and show who you are.
 
-    Programs that run with the same environment use this sign-in.
+    Programs with the same environment reuse this sign-in.
     """
-    # Help must not wait for the client to be imported.
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.sign_in import run_login
 
     run_to_end(run_login())
@@ -25,7 +25,7 @@ def login() -> None:
 
 @command(app, "logout", section="Sign-in")
 def logout() -> None:
-    """End the sign-in, here and at the identity provider."""
+    """Sign out, on this computer and at the identity provider."""
     from aiocdf.cli.sign_in import run_logout
 
     run_to_end(run_logout())
@@ -33,7 +33,7 @@ def logout() -> None:
 
 @command(app, "whoami", section="Sign-in")
 def whoami(*, local: Local = False, url: Url = None) -> None:
-    """Show as whom programs act, until when, and whether they can call functions."""
+    """Show which identity programs use, until when it is valid, and whether it can call functions."""
     from aiocdf.cli.sign_in import run_whoami
 
     run_to_end(run_whoami(local=local, url=url))

@@ -1,4 +1,4 @@
-"""`aiocdf map`, as the shell sees it."""
+"""The command `aiocdf map`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ def _file(metavar: str, text: str) -> Any:
 Function = Annotated[str | None, typer.Argument(metavar="FUNCTION", help="Its id or external id.", show_default=False)]
 Inputs = Annotated[
     Path | None,
-    typer.Argument(metavar="INPUTS", help="JSON objects, one a line, or CSV with a header.", show_default=False),
+    typer.Argument(
+        metavar="INPUTS", help="A file of JSON objects, one per line, or of CSV with a header.", show_default=False
+    ),
 ]
 Form = Annotated[
     Literal["jsonl", "csv"] | None,
-    typer.Option("--format", help="How INPUTS is written.  [default: by its suffix]", show_default=False),
+    typer.Option("--format", help="The format of INPUTS.  [default: by its suffix]", show_default=False),
 ]
 MaxPending = Annotated[
-    int | None, typer.Option(metavar="N", help="At most so many inputs under way at once.", min=1, show_default=False)
+    int | None,
+    typer.Option(metavar="N", help="The maximum number of inputs in progress at once.", min=1, show_default=False),
 ]
 
 
@@ -44,28 +47,31 @@ def map_(
     function: Function = None,
     inputs: Inputs = None,
     *,
-    out: Annotated[Path | None, _file("FILE", "Where the results go, a line of JSON each.")] = None,
-    journal: Annotated[Path | None, _file("FILE", "Where the journal is.  [default: beside --out]")] = None,
+    out: Annotated[Path | None, _file("FILE", "The file for the results, one JSON object per line.")] = None,
+    journal: Annotated[Path | None, _file("FILE", "The file for the journal.  [default: next to --out]")] = None,
     form: Form = None,
-    key: Annotated[str | None, _file("FIELD", "The field that is an input's key.  [default: its line number]")] = None,
+    key: Annotated[
+        str | None, _file("FIELD", "The field with the key of each input.  [default: its line number]")
+    ] = None,
     ordered: Annotated[bool, typer.Option("--ordered", help="Write the results in the order of the inputs.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Submit again what ended as Failed, Timeout or Refused.")
+        bool, typer.Option("--retry-failed", help="Submit inputs again that ended as Failed, Timeout or Refused.")
     ] = False,
     retry_uncertain: Annotated[
-        bool, typer.Option("--retry-uncertain", help="Submit again what may have started: it may then run twice.")
+        bool,
+        typer.Option("--retry-uncertain", help="Submit inputs again that may have started: they may then run twice."),
     ] = False,
     max_pending: MaxPending = None,
     local: Local = False,
     url: Url = None,
-    status: Annotated[Path | None, _file("JOURNAL", "Show where the map of a journal stands, and end.")] = None,
+    status: Annotated[Path | None, _file("JOURNAL", "Show the progress that a journal records, and exit.")] = None,
 ) -> None:
-    """Call FUNCTION with each input, and write the results. It survives a crash: run the same command again.
+    """Call FUNCTION with each input, and write the results. After a crash, run the same command again to continue.
 
-    Ctrl-C lets running calls finish and starts no more; a second one stops at once. In both cases the same command goes
-    on from there. Exit code: 0 if every input completed, 1 if some did not, 130 after Ctrl-C.
+    After Ctrl-C, no more calls are started, and running calls finish. A second Ctrl-C stops at once. In both cases, run
+    the same command again to continue. Exit code: 0 if every input completed, 1 if some did not, 130 after Ctrl-C.
     """
-    # Help must not wait for the map to be imported.
+    # Imported late, so that help is shown quickly.
     try:
         from aiocdf.batch import MapSettings
         from aiocdf.cli.base.connection import open_client
@@ -73,12 +79,12 @@ def map_(
     except ModuleNotFoundError as error:
         if error.name != "aiosqlite":
             raise
-        raise ConfigError('aiocdf map needs more packages: pip install "aiocdf[batch,cli]"') from None
+        raise ConfigError('aiocdf map needs the extra `batch`: pip install "aiocdf[batch,cli]"') from None
     if status is not None:
         run_to_end(show_status(status))
         return
     if function is None or inputs is None or out is None:
-        raise typer.BadParameter("give FUNCTION, INPUTS and --out, or --status JOURNAL")
+        raise typer.BadParameter("give either FUNCTION, INPUTS and --out, or --status JOURNAL")
     settings = MapSettings(
         format=form,
         key=key,

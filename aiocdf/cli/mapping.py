@@ -1,4 +1,4 @@
-"""`aiocdf map`: a durable map in the foreground, and where one stands."""
+"""`aiocdf map`: runs a durable map, and shows the progress of one."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = ["MapJob", "show_status"]
 
-# Seconds between two lines in a pipe.
+# Seconds between two lines if the output is not a terminal.
 _LINE_EVERY = 10.0
 
 _INTERRUPTED = 130
 
 _MEANINGS = {
-    InputStatus.Completed: "returned a value",
-    InputStatus.Failed: "the function raised; for another try: --retry-failed",
-    InputStatus.Timeout: "stopped at the time limit; for another try: --retry-failed",
-    InputStatus.Refused: "not started by the service; for another try: --retry-failed",
-    InputStatus.Lost: "their end was not seen; the next run looks again",
-    InputStatus.Uncertain: "may have started; --retry-uncertain may run them twice",
-    InputStatus.Invalid: "not sent; their results say why",
-    InputStatus.Running: "at the service",
+    InputStatus.Completed: "the function returned",
+    InputStatus.Failed: "the function raised an error; to call it again: --retry-failed",
+    InputStatus.Timeout: "stopped at the time limit; to call it again: --retry-failed",
+    InputStatus.Refused: "rejected by the service; to call it again: --retry-failed",
+    InputStatus.Lost: "their end was not seen; the next run reads it",
+    InputStatus.Uncertain: "may have started; to call them again, and maybe run them twice: --retry-uncertain",
+    InputStatus.Invalid: "not sent; the results have the reasons",
+    InputStatus.Running: "running on the service",
     InputStatus.Submitting: "being submitted; the next run finds out whether they started",
 }
 
@@ -55,21 +55,23 @@ class MapJob:
     out: Path
     journal: Path | None
     settings: batch.MapSettings
-    #: The exit status, once it has run.
+    #: The exit code, after the run.
     status: int = 0
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _console: Console = attrs.field(factory=open_console, init=False)
 
     def drain(self) -> None:
-        """Begin no more inputs, and wait for those that run."""
+        """Start no more inputs, and wait for running calls."""
         self._stop.set()
-        self._console.print("Ctrl-C: no more inputs are begun. Waiting for running calls; Ctrl-C again stops at once.")
+        self._console.print(
+            "Ctrl-C: starting no more inputs. Waiting for running calls; press Ctrl-C again to stop at once."
+        )
 
     async def run(self) -> None:
-        """Work until all inputs have a result, or until asked to stop, and show how far it is.
+        """Run until all inputs have a result or a signal stops the run, and show the progress.
 
         Raises:
-            AiocdfError: As `batch.map` has it.
+            AiocdfError: As raised by `batch.map`.
         """
         try:
             async with self.client as client:
@@ -85,7 +87,7 @@ class MapJob:
                         on_progress=show,
                     )
         except asyncio.CancelledError:
-            self._console.print(f"Stopped. The journal has where each input stands. {self._again}", soft_wrap=True)
+            self._console.print(f"Stopped. The journal has the state of each input. {self._again}", soft_wrap=True)
             raise
         except AiocdfError as error:
             if not isinstance(error, UsageError | ConfigError):
@@ -104,17 +106,17 @@ class MapJob:
     @property
     def _again(self) -> str:
         command = shlex.join(["aiocdf", *sys.argv[1:]])
-        return f"To go on, run the same command again:\n\n  {command}"
+        return f"To continue, run the same command again:\n\n  {command}"
 
 
 async def show_status(journal: Path) -> None:
-    """Show where the map of a journal stands.
+    """Show the progress that a journal records.
 
     Args:
-        journal: The file.
+        journal: The journal's file.
 
     Raises:
-        InvalidArgument: It is not there, or is not a journal.
+        InvalidArgument: The file does not exist, or is not a journal.
     """
     summary, holder = await batch.status(journal)
     console, identity = open_console(), summary.identity
@@ -123,7 +125,7 @@ async def show_status(journal: Path) -> None:
     if holder is not None:
         console.print(f"\nIn use by {holder}.")
     elif summary.done < summary.total:
-        console.print("\nNot in use by any process: to go on, run the command that began it again.")
+        console.print("\nNot in use by any process. To continue, run the original command again.")
 
 
 def _table(summary: batch.Summary) -> Table:
@@ -141,10 +143,10 @@ def _table(summary: batch.Summary) -> Table:
 
 @contextlib.contextmanager
 def shown(console: Console) -> Iterator[Callable[[batch.Progress], None]]:
-    """Give what to call with each progress.
+    """Yield a callback that shows a progress.
 
     Args:
-        console: A terminal gets a bar that moves; anything else a line now and then.
+        console: A terminal shows a progress bar; any other output gets a line every few seconds.
     """
     if not console.is_terminal or console.is_dumb_terminal:
         yield _lines(console)
@@ -152,32 +154,32 @@ def shown(console: Console) -> Iterator[Callable[[batch.Progress], None]]:
     columns = BarColumn(bar_width=24), TextColumn("{task.description}")
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting")
-        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=in_words(now))
+        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=as_line(now))
 
 
 def _lines(console: Console) -> Callable[[batch.Progress], None]:
-    told_at, told = 0.0, ""
+    last_at, last = 0.0, ""
 
     def show(now: batch.Progress) -> None:
-        nonlocal told_at, told
+        nonlocal last_at, last
         over = now.done == now.total
-        if (over or not told or now.elapsed - told_at >= _LINE_EVERY) and (line := in_words(now)) != told:
-            told_at, told = now.elapsed, line
+        if (over or not last or now.elapsed - last_at >= _LINE_EVERY) and (line := as_line(now)) != last:
+            last_at, last = now.elapsed, line
             console.print(line, soft_wrap=True)
 
     return show
 
 
-def in_words(now: batch.Progress) -> str:
-    """Return a progress as one line."""
+def as_line(now: batch.Progress) -> str:
+    """Return a progress as one line of text."""
     parts = [f"{now.done:,} of {now.total:,} done"]
     if now.failed:
         parts.append(f"{now.failed:,} not completed")
     parts.append(f"{now.running:,} running")
     if now.recovering:
-        parts.append(f"{now.recovering:,} in doubt, being looked for")
+        parts.append(f"{now.recovering:,} being searched for on the service")
     if waiting := now.queued - now.recovering:
-        parts.append(f"{waiting:,} {'not begun' if now.draining else 'queued'}")
+        parts.append(f"{waiting:,} {'not started' if now.draining else 'queued'}")
     if now.rate is not None:
         parts.append(f"{now.rate:,.1f}/s" if now.rate < 10 else f"{now.rate:,.0f}/s")
     if now.remaining and now.done < now.total:

@@ -1,4 +1,4 @@
-"""The end of a call, waited for and shown: progress and logs on stderr, what the function returned on stdout."""
+"""Waits for the end of a call and shows it: progress and logs on stderr, the response on stdout."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ __all__ = ["show_accepted", "show_logs", "show_outcome"]
 
 
 async def show_outcome(handle: CallHandle, *, within: float | None, follow: bool, as_json: bool) -> None:
-    """Wait for the end of a call, and show it.
+    """Wait until a call ends, and show its outcome.
 
     Args:
         handle: The call.
-        within: Seconds to wait at most; None for no limit.
-        follow: Write what the function prints to stderr, as it comes.
-        as_json: Write the call with its response to stdout, completed or not, instead of the response alone.
+        within: The maximum wait in seconds; None for no limit.
+        follow: Whether to write the call's log to stderr while it runs.
+        as_json: Whether to write the call and its response to stdout, even if it failed, instead of only the response.
 
     Raises:
-        AiocdfError: The call did not complete, or its end is not known.
+        AiocdfError: The call did not complete, or its end is unknown.
     """
     notes, out = open_console(stderr=True), open_console()
     call = await _until_end(handle, notes, within=within, follow=follow)
     response = await handle.response() if handle.exception() is None else None
     if as_json:
         write_json(out, plain(call) | {"response": response})
-    await handle  # raises what the call ended with
+    await handle  # raises the error that the call ended with
     if not as_json:
         write_json(out, response)
     notes.print(f"Call {call.id} completed after {call.runtime or 0:.1f} s.", style="dim")
 
 
 async def show_accepted(handle: CallHandle, *, as_json: bool) -> None:
-    """Wait until the service has accepted a call, and write its id, or with *as_json* the call."""
+    """Wait until the service has accepted a call, and write its id; with *as_json*, the call."""
     call = await handle.submitted()
     handle.detach()
     write_json(open_console(), plain(call) if as_json else call.id)
 
 
 async def show_logs(entries: AsyncIterator[LogEntry], form: str) -> None:
-    """Write what a call printed to stdout, as lines with their times or as JSON."""
+    """Write the log of a call to stdout, as lines with times or as JSON."""
     out = open_console()
     if form == "table":
         async for entry in entries:
@@ -80,7 +80,7 @@ def _line(entry: LogEntry) -> str:
 
 
 def _next(handle: CallHandle) -> str:
-    """Say what becomes of a call that is no longer waited for."""
+    """Return text that says how to follow the call further."""
     if handle.call_id is None:
         return "The service has not accepted the call yet; it may never start."
-    return f"The call runs on. To wait for it: aiocdf calls wait {handle.function_id} {handle.call_id}"
+    return f"The call continues. To wait for it: aiocdf calls wait {handle.function_id} {handle.call_id}"

@@ -1,4 +1,4 @@
-"""`aiocdf schedules`: functions that the service calls at set times."""
+"""`aiocdf schedules`: when the service calls functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at schedules, create them, and delete them.", cls=Commands, no_args_is_help=True)
+app = typer.Typer(help="List, show, create and delete schedules.", cls=Commands, no_args_is_help=True)
 
 OfFunction = Annotated[
     str | None, typer.Option("--function", metavar="FUNCTION", help="Show only schedules of this function.")
@@ -30,7 +30,7 @@ ScheduleData = Annotated[
     typer.Option(
         "--data",
         metavar="DATA",
-        help="A JSON object for each call; or @FILE; or -, for stdin.",
+        help="The data of each call: a JSON object; or @FILE to read it from a file; or - to read it from stdin.",
         parser=data_of,
         show_default=False,
     ),
@@ -45,7 +45,7 @@ async def list_(
     client: Client, *, function: OfFunction = None, limit: Limit = None, output: OutputForm = "table"
 ) -> None:
     """List the schedules of the project."""
-    # Help must not wait for rich to be imported.
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.base.output import show_items
 
     columns = {
@@ -68,30 +68,34 @@ async def show(client: Client, schedule: ScheduleId, *, output: OutputForm = "ta
     more: dict[str, Any] = {"data": data}
     try:
         more["next_runs"] = client.schedules.next_runs(found)
-    except ConfigError as error:  # an extra is missing, which is no reason to hide the rest
-        typer.echo(f"Without the next runs: {error}", err=True)
+    except ConfigError as error:  # without the extra `deploy`, show the rest
+        typer.echo(f"The next runs are not shown: {error}", err=True)
     show_one(found, output, **more)
 
 
 @client_command(app, "create", examples=_CREATE)
 async def create(
     client: Client,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name for it.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the schedule.", show_default=False)],
     cron: Annotated[
         str,
         typer.Argument(
             metavar="CRON",
-            help="When to call: minute, hour, day of the month, month, day of the week, in UTC; in quotes.",
+            help="When to call, in UTC: minute, hour, day of the month, month, day of the week; in quotes.",
             show_default=False,
         ),
     ],
     *,
-    function: Annotated[str, typer.Option(metavar="FUNCTION", help="What to call: an external or numeric id.")],
+    function: Annotated[
+        str, typer.Option(metavar="FUNCTION", help="The function to call, by its external or numeric id.")
+    ],
     data: ScheduleData = None,
-    description: Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.", show_default=False)] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The purpose of the schedule.", show_default=False)
+    ] = None,
     output: OutputForm = "table",
 ) -> None:
-    """Have the service call a function again and again."""
+    """Create a schedule: the service calls a function at each of its times."""
     from aiocdf.cli.base.output import show_one
 
     created = await client.schedules.create(
@@ -102,6 +106,6 @@ async def create(
 
 @client_command(app, "delete", examples="aiocdf schedules delete 123 --yes", deletes=True)
 async def delete(client: Client, schedules: ScheduleIds) -> None:
-    """Delete schedules; calls that run go on."""
+    """Delete schedules. Running calls continue."""
     await client.schedules.delete(schedules)
     typer.echo(f"Deleted {', '.join(map(str, schedules))}.")

@@ -1,4 +1,4 @@
-"""`aiocdf login`, `logout` and `whoami`: the sign-in that programs of the same user act by."""
+"""`aiocdf login`, `logout` and `whoami`: the sign-in that programs of the same user share."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["run_login", "run_logout", "run_whoami"]
 
 
 async def run_login() -> None:
-    """Have the user sign in, unless that was done before, and show who it is.
+    """Sign the user in, unless they are signed in already, and show who they are.
 
     Raises:
         ConfigError: The environment does not say where to sign in.
-        AuthError: There was no sign-in.
+        AuthError: The sign-in failed.
     """
     environment = read_environment()
     credentials = credentials_from(environment)
@@ -45,32 +45,32 @@ async def run_logout() -> None:
     """End the user's sign-in, here and at the identity provider.
 
     Raises:
-        ConfigError: The environment does not say which.
-        InvalidArgument: By what the environment says, no user signs in.
-        AuthError: The provider did not confirm it; here, the sign-in is over nevertheless.
+        ConfigError: The environment does not say where the user is signed in.
+        InvalidArgument: The environment's login flow has no user who signs in.
+        AuthError: The provider did not confirm it. On this computer, the user is signed out.
     """
     environment = read_environment()
     credentials = credentials_from(environment)
     if not isinstance(credentials, UserCredentials):
         raise InvalidArgument(
-            f"with LOGIN_FLOW {environment.login_flow!r} there is no sign-in of a user to end: only interactive and"
-            " device_code have one"
+            f"with LOGIN_FLOW {environment.login_flow!r}, no user signs in, so there is nothing to sign out of. Only interactive"
+            " and device_code have a user's sign-in."
         )
     async with _client(environment, credentials) as client:
         await client.logout()
-    open_console().print(f"No user is signed in to project {environment.project} at {environment.base_url} now.")
+    open_console().print(f"No user is now signed in to project {environment.project} at {environment.base_url}.")
 
 
 async def run_whoami(*, local: bool, url: str | None) -> None:
-    """Show as whom programs act, without a new sign-in.
+    """Show which identity programs use, without a new sign-in.
 
     Args:
-        local: As of `open_client`.
-        url: As of `open_client`.
+        local: As for `open_client`.
+        url: As for `open_client`.
 
     Raises:
-        ConfigError: The environment does not say how to sign in, or there is no such local server.
-        AuthError: No user is signed in, or the identity provider refuses.
+        ConfigError: The environment does not say how to sign in, or the local server is not running.
+        AuthError: No user is signed in, or the identity provider rejected the request.
     """
     arguments = connection(local=local, url=url)
     if isinstance(arguments["credentials"], UserCredentials):
@@ -80,8 +80,8 @@ async def run_whoami(*, local: bool, url: str | None) -> None:
 
 
 async def _show_page(console: Console, url: str) -> None:
-    """Open the sign-in page, and show its address too: the browser may be on another screen, or not be one."""
-    console.print("Sign in on the page that opens in your browser, or open it yourself:")
+    """Open the sign-in page and show its address, because the browser may be missing or on another screen."""
+    console.print("Sign in on the page that opens in your browser, or open this address:")
     console.out(f"{url}\n")
     await open_browser(url)
 

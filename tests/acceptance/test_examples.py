@@ -75,7 +75,7 @@ async def test_fan_out_ends_cleanly_on_ctrl_c(environment):
     try:
         await read_until(terminal, "of 3000 calls finished")
         process.send_signal(signal.SIGINT)
-        last_words = await read_until(terminal, "run on at the service")
+        last_words = await read_until(terminal, "continue on the service")
         out, _ = await process.communicate()
     finally:
         os.close(terminal)

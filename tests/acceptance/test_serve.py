@@ -134,7 +134,7 @@ def test_tells_the_page(server):
 def test_tells_settings(server, module_shell):
     """It says where its state is, and the limits, as options would set them."""
     (state,) = (module_shell.folder.with_name(f"{module_shell.folder.name}-state") / "aiocdf" / "serve").iterdir()
-    assert f"Its state is kept in {state}\n" in server.screen()
+    assert f"State: {state}\n" in server.screen()
     (limits,) = (line for line in server.screen().splitlines() if line.startswith("Limits: "))
     assert {"calls-per-function=100", "log-bytes=1000"} <= set(limits.removeprefix("Limits: ").split(", "))
 

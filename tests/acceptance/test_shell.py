@@ -174,7 +174,7 @@ def test_map_and_whoami_find_the_server_too(served, run):
     """The other commands take `--local` as well."""
     (served.folder / "inputs.jsonl").write_text('{"x": 1}\n')
     assert run("map", "double", "inputs.jsonl", "--out", "results.jsonl", "--local")[0] == 0
-    assert "Calling functions will work" in run("whoami", "--local")[1]
+    assert "You can call functions" in run("whoami", "--local")[1]
 
 
 def test_without_environment_the_error_says_both_ways_out(served, run):

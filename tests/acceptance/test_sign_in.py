@@ -78,7 +78,7 @@ def test_session_of_a_person(serve, shell):
     assert "aiocdf login" in before[2]
     assert output.read_text().endswith(who[1])
     assert again == who
-    assert out == nobody == (0, f"No user is signed in to project local at {environment['CDF_URL']} now.\n", "")
+    assert out == nobody == (0, f"No user is now signed in to project local at {environment['CDF_URL']}.\n", "")
     assert (after[0], after[1]) == (4, "")
 
 

@@ -1,1 +1,1 @@
-"""What all commands share: how they are declared, run, and show what they found."""
+"""Parts that all commands share: how they are declared and run, and how they show results."""

@@ -10,7 +10,7 @@ __all__ = ["CallId", "FunctionName", "Limit", "OutputForm", "Wait", "function_na
 
 
 def function_name(text: str) -> int | str:
-    """Return a number as an id, and any other text as an external id."""
+    """Return a numeric text as an id, and any other text as an external id."""
     return int(text) if text.isascii() and text.isdecimal() else text
 
 
@@ -26,10 +26,10 @@ OutputForm = Annotated[
         "--output",
         "-o",
         metavar="FORM",
-        help="table; or for programs json, one document, or jsonl, an object on each line.",
+        help="table, json (one document), or jsonl (one object per line).",
     ),
 ]
 Wait = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", help="Wait at most so long.  [default: until it ends]", min=0),
+    typer.Option("--timeout", metavar="SECONDS", help="The maximum wait.  [default: until it ends]", min=0),
 ]

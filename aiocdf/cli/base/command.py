@@ -1,4 +1,4 @@
-"""How a function becomes a command: it gets `--debug`, and a client where it needs one."""
+"""Turns a function into a command with `--debug` and, if it needs one, a client."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _WHERE = "Where"
 
 Local = Annotated[
     bool,
-    typer.Option("--local", help="Use the local server that `aiocdf serve` runs.", rich_help_panel=_WHERE),
+    typer.Option("--local", help="Use the running local server of `aiocdf serve`.", rich_help_panel=_WHERE),
 ]
 Url = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Use the local server at this address, which `aiocdf serve` printed.",
+        help="Use the local server at this address, as printed by `aiocdf serve`.",
         rich_help_panel=_WHERE,
     ),
 ]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, and the log.")]
+_Debug = Annotated[bool, typer.Option("--debug", help="Show the log, and the traceback of an error.")]
 
 
 def command(
     app: typer.Typer, name: str, *, examples: str = "", section: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that makes a command of a function, whose errors are shown in a line each.
+    """Return a decorator that turns a function into a command. Each error is shown as one line.
 
     Args:
-        app: What the command is added to.
+        app: The app to which the command is added.
         name: The command's name.
-        examples: How to use it, a command line each.
-        section: Where the help of *app* lists it.
+        examples: Examples of its use, one command per line.
+        section: The section in which the help of *app* lists it.
     """
 
     def register(work: Callable[..., None]) -> Callable[..., None]:
@@ -63,22 +63,22 @@ def command(
 def client_command(
     app: typer.Typer, name: str, *, examples: str = "", section: str | None = None, deletes: bool = False
 ) -> Callable[[Callable[..., Coroutine[Any, Any, None]]], Callable[..., Coroutine[Any, Any, None]]]:
-    """Return a decorator that makes a command of a coroutine function, which gets an open client as `client`.
+    """Return a decorator that turns a coroutine function into a command. It gets an open client as `client`.
 
-    The client is of the environment, or of the local server that `--local` or `--url` names.
+    The client is that of the environment, or of the local server that `--local` or `--url` selects.
 
     Args:
-        app: As of `command`.
-        name: As of `command`.
-        examples: As of `command`.
-        section: As of `command`.
-        deletes: Ask before it runs, unless `--yes` is given.
+        app: As for `command`.
+        name: As for `command`.
+        examples: As for `command`.
+        section: As for `command`.
+        deletes: Whether the user must confirm before it runs, unless `--yes` is given.
     """
 
     def register(work: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
         def run(*, local: bool, url: str | None, yes: bool = True, **given: Any) -> None:
             confirm(yes=yes)
-            # Help must not wait for the client to be imported.
+            # Imported late, so that help is shown quickly.
             from aiocdf.cli.base.connection import open_client
 
             run_to_end(_with_client(open_client(local=local, url=url), work, given))
@@ -92,11 +92,11 @@ def client_command(
 
 
 def run_to_end(work: Coroutine[Any, Any, None], *, first: Callable[[], None] | None = None) -> None:
-    """Run a command that comes to an end by itself; one that a signal ended says so by its exit code.
+    """Run a command until it ends. If a signal ended it, exit with that signal's exit code.
 
     Args:
-        work: What to run.
-        first: As of `run_until_signal`.
+        work: The coroutine function to run.
+        first: As for `run_until_signal`.
     """
     if signal := run_until_signal(work, first=first):
         raise typer.Exit(128 + signal)
@@ -108,7 +108,7 @@ async def _with_client(client: Client, work: Callable[..., Coroutine[Any, Any, N
 
 
 def _declare(run: Callable[..., None], *, like: Callable[..., Any], **options: Any) -> None:
-    """Give *run* the help and the parameters of *like*, except `client`, and some options more: typer reads them."""
+    """Set the help and the parameters that typer reads from *run*: those of *like* without `client`, and more options."""
     hints = get_type_hints(like, localns={"Client": Any}, include_extras=True)
     parameters = [
         parameter.replace(annotation=hints[name])

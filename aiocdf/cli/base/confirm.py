@@ -1,4 +1,4 @@
-"""The question before something is deleted."""
+"""Asks the user to confirm a deletion."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from aiocdf.errors import InvalidArgument
 
 __all__ = ["Yes", "confirm"]
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without a question.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without confirmation.")]
 
 
 def confirm(*, yes: bool) -> None:
-    """Ask on the terminal whether to delete; end the command unless the answer is yes.
+    """Ask on the terminal whether to delete. End the command unless the answer is yes.
 
     Args:
-        yes: The option gave the answer already.
+        yes: Whether the option `--yes` was given.
 
     Raises:
-        InvalidArgument: There is no terminal to ask on.
+        InvalidArgument: stdin is not a terminal.
         Abort: The answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidArgument("add --yes to delete: there is no terminal for the question")
-    typer.confirm("Delete for good?", abort=True)
+        raise InvalidArgument("there is no terminal on which to confirm. Add --yes to delete without confirmation.")
+    typer.confirm("Delete permanently?", abort=True)

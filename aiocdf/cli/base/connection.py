@@ -1,4 +1,4 @@
-"""The client of a command: of the local server that runs, or of the environment."""
+"""The client of a command: that of the running local server or of the environment."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["connection", "open_client"]
 
 
 def open_client(*, local: bool, url: str | None) -> Client:
-    """Return a client, to be opened with `async with`.
+    """Return a client. Open it with `async with`.
 
     Args:
-        local: Use the one local server that runs.
+        local: Use the only running local server.
         url: Use the local server at this address.
 
     Raises:
-        ConfigError: The environment does not say what to use; or no such server runs, or several do.
+        ConfigError: The environment is not complete; or no such server is running, or several are.
     """
     return Client(**connection(local=local, url=url))
 
@@ -47,4 +47,4 @@ def _environment() -> dict[str, Any]:
         servers = running_servers()
         if not servers:
             raise ConfigError(f"{error} With --local, this command then uses that server.") from None
-        raise ConfigError(f"{error} Or add --local: a server runs at {servers[0].url}.") from None
+        raise ConfigError(f"{error} Or add --local to use the server at {servers[0].url}.") from None

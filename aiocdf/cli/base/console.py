@@ -1,4 +1,4 @@
-"""The console of the commands, and the progress of many calls. A pipe gets neither colours nor control codes."""
+"""The console of the commands, and the progress of many calls. Pipes get no colours and no control codes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["open_console", "shown_progress", "shown_state"]
 
-# Characters: more than any table has.
+# In characters: wider than any table.
 _PIPE_WIDTH = 10_000
-# Seconds between two texts of a state.
+# Seconds between two updates of a state.
 _UPDATE_EVERY = 0.2
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Return a console on stdout, or stderr, that writes text as it is: it does not read a name such as `[red]` as markup.
+    """Return a console on stdout or stderr that does not interpret markup: `[red]` is written as it is.
 
-    In a pipe its lines are as long as they are, so that other programs find a row on one line.
+    In a pipe it does not wrap lines, so that other programs find each row on one line.
     """
     console = Console(markup=False, emoji=False, highlight=False, stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -39,11 +39,11 @@ def open_console(*, stderr: bool = False) -> Console:
 
 @contextlib.contextmanager
 def shown_progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """Give what to call when one more is done.
+    """Yield a callback to call after each finished call.
 
     Args:
-        console: A terminal gets a bar that moves; anything else a line a quarter.
-        total: How many there are.
+        console: A terminal shows a progress bar; any other output gets one line per quarter.
+        total: The number of calls.
     """
     if not console.is_terminal or console.is_dumb_terminal:
         yield _quarters(console, total)
@@ -68,12 +68,12 @@ def _quarters(console: Console, total: int) -> Callable[[], None]:
 
 @contextlib.asynccontextmanager
 async def shown_state(console: Console, text: Callable[[], str]) -> AsyncIterator[None]:
-    """On a terminal that can move its cursor, show what *text* returns, anew as time passes; elsewhere show nothing."""
+    """Show what *text* returns and update it. Without a terminal that can move its cursor, show nothing."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield
         return
     with console.status(Text(text())) as status:
-        # Not in the thread that draws: what *text* reads belongs to the event loop.
+        # Not in the drawing thread: *text* reads values that belong to the event loop.
         updates = asyncio.create_task(_update(status, text))
         try:
             yield

@@ -1,6 +1,6 @@
 """The data of calls, from the command line, a file or stdin.
 
-It is read with the arguments, before an event loop runs: waiting for stdin blocks, and Ctrl-C must end it.
+It is read together with the arguments, before an event loop runs, because reading stdin blocks and Ctrl-C must end it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["data_of", "data_of_file"]
 
 
 def data_of(text: str) -> Any:
-    """Return the data that JSON text holds; or `@` and the path of a file, or `-` for stdin.
+    """Return the data in JSON text, in a file given as `@PATH`, or in stdin given as `-`.
 
     Raises:
-        BadParameter: It does not hold JSON, or the file cannot be read.
+        BadParameter: The text is not valid JSON, or the file is not readable.
     """
     return data_of_file(text.removeprefix("@")) if text == "-" or text.startswith("@") else _parsed(text)
 
 
 def data_of_file(path: str) -> Any:
-    """Return the data in a file with JSON text; `-` is stdin.
+    """Return the data in a JSON file; `-` is stdin.
 
     Raises:
-        BadParameter: It does not hold JSON, or cannot be read.
+        BadParameter: The file is not valid JSON, or not readable.
     """
     try:
         return _parsed(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))

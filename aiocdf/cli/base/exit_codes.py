@@ -1,4 +1,4 @@
-"""What the exit codes of the commands mean, and which errors have which."""
+"""The exit codes of the commands, and the errors that lead to each."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ __all__ = ["ExitCode", "exit_code_of"]
 
 
 class ExitCode(IntEnum):
-    """How a command ended. One that a signal ended has 128 plus the signal's number: 130 after Ctrl-C."""
+    """The exit codes. A command that a signal ended has 128 plus the signal's number, such as 130 after Ctrl-C."""
 
-    #: It did what it should; a call completed.
+    #: The command succeeded; a call completed.
     OK = 0
-    #: A call or a deployment failed, the service refused the request, or anything else went wrong.
+    #: A call or a deployment failed, the service rejected the request, or there was an unexpected error.
     FAILED = 1
-    #: An argument, an option, a setting or an environment variable is missing or not valid. Nothing was sent.
+    #: An argument, an option, a setting or an environment variable is missing or not valid. No request was sent.
     USAGE = 2
     #: The service does not know the function, call or schedule.
     NOT_FOUND = 3
-    #: There is no valid access token, or it lacks a capability.
+    #: No valid access token is available, or it lacks a capability.
     DENIED = 4
-    #: The service or the identity provider did not answer, or was out of order: the same command may succeed later.
+    #: The service or the identity provider did not answer or had an error. The same command may succeed later.
     UNAVAILABLE = 5
-    #: The end of a call is not known: `--timeout` passed, or the answers were lost. The call may still run.
+    #: The outcome of a call is unknown: `--timeout` passed, or answers were lost. The call may still be running.
     UNKNOWN_END = 6
 
 
@@ -57,7 +57,7 @@ _CODES: tuple[tuple[type[AiocdfError], ExitCode], ...] = (
 
 
 def exit_code_of(error: AiocdfError) -> ExitCode:
-    """Return the exit code of a command that an error ended."""
+    """Return the exit code for the error that ended a command."""
     if isinstance(error, AuthError) and error.passing:
         return ExitCode.UNAVAILABLE
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""How a command shows the error that ends it: one line, or the whole traceback."""
+"""Shows the error that ends a command: one line, or the whole traceback."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ __all__ = ["shown_failures"]
 
 @contextlib.contextmanager
 def shown_failures(*, debug: bool) -> Iterator[None]:
-    """End the command with a line on stderr, and an exit code, where its body raises an error.
+    """Turn an error of the body into a line on stderr and an exit code.
 
-    The traceback of a failed function follows the line: it belongs to the user. Local variables are never shown.
+    After the line comes the traceback of a failed function, because that is the user's code. Local variables are never
+    shown.
 
     Args:
-        debug: Also show the traceback of aiocdf, and what it logs.
+        debug: Whether to show aiocdf's log and traceback too.
 
     Raises:
-        Exit: The body raised an error, which is shown now.
+        Exit: The body raised an error, which has been shown.
     """
     if debug:
         logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
@@ -45,13 +46,13 @@ def shown_failures(*, debug: bool) -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - a command ends with a line, whatever went wrong
-        hint = "" if debug else ". This is a fault in aiocdf: --debug shows where"
+        hint = "" if debug else ". This is a bug in aiocdf. Run the command with --debug and report the traceback."
         _show(f"error: unexpected {type(error).__name__}: {error}{hint}", error, debug=debug)
         raise typer.Exit(ExitCode.FAILED) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Write a warning without the line of code that Python shows with it, which is not the user's."""
+    """Write a warning without the source line that Python adds, because that is not the user's code."""
     sys.stderr.write(f"warning: {message}\n")
 
 
@@ -59,5 +60,5 @@ def _show(line: str, error: Exception, *, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
     sys.stderr.write(f"{line}\n")
-    if not debug:  # the traceback has the notes
+    if not debug:  # otherwise the traceback shows the notes
         sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))

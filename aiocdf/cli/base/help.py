@@ -1,4 +1,4 @@
-"""Help as plain text: options in groups, examples as they are typed, no sentence cut off."""
+"""Help as plain text: options in groups, examples as typed, and whole sentences."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["Command", "Commands"]
 
-# What typer writes after the name of an argument: the Python type.
+# The Python type that typer writes after the name of an argument.
 _TYPE = re.compile(r" <[^>]+>$")
 
 
 class Command(TyperCommand):
-    """A command whose help has a section for each `rich_help_panel`, which typer itself shows only with rich text.
+    """A command whose help has a section for each `rich_help_panel`. Typer itself shows these only with rich.
 
-    Its epilog holds examples, a line each.
+    Its epilog contains examples, one per line.
     """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -32,14 +32,14 @@ class Command(TyperCommand):
                 formatter.write_dl(records)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer calls it so
-        """Write the examples line by line, to be copied."""
+        """Write the examples line by line, so that they can be copied."""
         if self.epilog:
             with formatter.section("Examples"):
                 formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
 
 
 class Commands(TyperGroup):
-    """Commands that are listed with the whole first sentence of their help, in sections by `rich_help_panel`."""
+    """Commands in sections by `rich_help_panel`, each listed with the whole first sentence of its help."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer calls it so
         """Write the sections in the order of their first commands."""

@@ -1,4 +1,4 @@
-"""What commands write to stdout: tables for people, JSON for programs."""
+"""The output of commands on stdout: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["cell", "plain", "show_items", "show_one", "write_json"]
 
 
-# Columns that a narrow terminal leaves to a text at least: those of a day.
+# The minimum width of a text column on a narrow terminal: that of a date.
 _DAY = 10
 _FAILED = {"Failed", "Timeout"}
 
 
 async def show_items(items: AsyncIterable[Any], columns: Columns, form: str) -> None:
-    """Write items as a table, as one JSON array, or as a JSON object on each line, as they come.
+    """Write items as a table, as one JSON array, or as one JSON object per line while they are read.
 
     Args:
-        items: attrs values.
-        columns: What the table shows: the headings, and what stands below them.
-        form: `table`, `json` or `jsonl`.
+        items: The attrs values.
+        columns: The columns of the table: each heading, and a function that returns the cell of an item.
+        form: The output format: `table`, `json` or `jsonl`.
     """
     console = open_console()
     if form == "jsonl":
@@ -43,7 +43,7 @@ async def show_items(items: AsyncIterable[Any], columns: Columns, form: str) -> 
     if form == "json":
         write_json(console, [plain(item) for item in found])
     else:
-        _print(console, _table(found, columns) if found else "There are none.")
+        _print(console, _table(found, columns) if found else "No results.")
 
 
 def show_one(item: Any, form: str, **more: Any) -> None:
@@ -51,8 +51,8 @@ def show_one(item: Any, form: str, **more: Any) -> None:
 
     Args:
         item: The value. The table leaves out fields without a value.
-        form: `table`, `json` or `jsonl`.
-        more: What belongs to it, but is not a field.
+        form: The output format: `table`, `json` or `jsonl`.
+        more: Additional values that are not fields.
     """
     console = open_console()
     fields = plain(item) | more
@@ -69,12 +69,12 @@ def show_one(item: Any, form: str, **more: Any) -> None:
 
 
 def plain(item: Any) -> dict[str, Any]:
-    """Return the fields of an attrs value, those of values in it too."""
+    """Return the fields of an attrs value, including those of nested values."""
     return attrs.asdict(item, filter=lambda field, _: field.name != "extra")
 
 
 def write_json(console: Console, value: Any, *, indent: int | None = 2) -> None:
-    """Write a value as JSON: no colours, no wrapped lines, times as ISO 8601 text."""
+    """Write a value as JSON, without colours or wrapped lines, and with times as ISO 8601 text."""
     console.file.write(json.dumps(value, indent=indent, ensure_ascii=False, default=_text) + "\n")
     console.file.flush()
 
@@ -82,11 +82,11 @@ def write_json(console: Console, value: Any, *, indent: int | None = 2) -> None:
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} values have no JSON form")
 
 
 def cell(value: object) -> str:
-    """Return a value as a table shows it; times are local."""
+    """Return a value as text for a table. Times are local."""
     match value:
         case None:
             return ""
@@ -105,7 +105,7 @@ def cell(value: object) -> str:
 
 
 def _print(console: Console, shown: Table | str) -> None:
-    """Write without the spaces with which rich fills lines."""
+    """Write without the spaces that rich appends to lines."""
     with console.capture() as written:
         console.print(shown)
     console.file.writelines(f"{line.rstrip()}\n" for line in written.get().splitlines())
@@ -114,7 +114,7 @@ def _print(console: Console, shown: Table | str) -> None:
 def _table(items: Iterable[Any], columns: Columns) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in columns:
-        # A narrow terminal breaks names and messages, and a time between day and hour, but not a number.
+        # On a narrow terminal, names and messages wrap, times wrap between date and hour, and numbers do not wrap.
         whole = heading in {"id", "status", "seconds"}
         table.add_column(heading, overflow="fold", no_wrap=whole, min_width=None if whole else _DAY)
     for item in items:

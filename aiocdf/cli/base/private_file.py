@@ -11,7 +11,7 @@ __all__ = ["read_private", "replace_private"]
 
 
 def replace_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. One that is there is replaced at once, never half."""
+    """Write a file that only its owner can read. An existing file is replaced atomically."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -23,10 +23,10 @@ def replace_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path) -> str:
-    """Return the text of a file that no other user can read or has written.
+    """Return the text of a file that belongs to the user and that no other user can read.
 
     Raises:
-        OSError: It cannot be read, is a link, or other users can read it or own it.
+        OSError: It is not readable, is a link, belongs to another user, or is readable by other users.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as file:
         status = os.fstat(file.fileno())

@@ -1,7 +1,7 @@
-"""The local servers that run: each `aiocdf serve` writes a file for other commands, and removes it at its end.
+"""The running local servers: each `aiocdf serve` writes a file for other commands and removes it when it ends.
 
-The server holds a lock on its file. The system drops the lock when the process ends, however it ends, so a file without
-a lock is of a server that was killed.
+The server holds a lock on its file. The system releases the lock when the process ends, even if it is killed, so a file
+without a lock is left over from a killed server.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _log = logging.getLogger("aiocdf.local")
 @safe_to_show
 @attrs.frozen(kw_only=True)
 class RunningServer:
-    """What a client needs to use a local server.
+    """The connection settings of a local server.
 
     Args:
-        folder: The functions that it serves.
+        folder: The folder with the functions that it serves.
         url: Its address.
         project: The name of its project.
-        token_url: Where the client gets access tokens.
-        client_id: The id of the client that has a secret.
-        client_secret: That secret.
-        scopes: What to ask for.
+        token_url: The URL from which the client requests access tokens.
+        client_id: The id of the client that signs in with a secret.
+        client_secret: The client's secret.
+        scopes: The scopes to request.
     """
 
     folder: str
@@ -55,7 +55,7 @@ class RunningServer:
 
     @classmethod
     def of(cls, folder: Path, environment: Mapping[str, str]) -> RunningServer:
-        """Return the server that serves *folder* and whose clients need *environment*."""
+        """Return the server of *folder* whose clients use the variables *environment*."""
         return cls(
             folder=str(folder.resolve()),
             url=environment["CDF_URL"],
@@ -69,9 +69,9 @@ class RunningServer:
 
 @contextlib.contextmanager
 def announced(server: RunningServer) -> Iterator[None]:
-    """Let other commands of the same user find a server.
+    """Make a server known to other commands of the same user.
 
-    Where the file cannot be written, the server runs nevertheless, and the log says so.
+    If the file is not writable, the server still runs, and a warning is logged.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -98,7 +98,7 @@ def _locked_file(server: RunningServer) -> Iterator[None]:
 
 
 def running_servers() -> list[RunningServer]:
-    """Return the servers that run, and remove the files of those that were killed."""
+    """Return the running servers, and remove the files of killed ones."""
     return [server for path in sorted(_folder().glob("*.json")) if (server := _read(path))]
 
 
@@ -106,28 +106,28 @@ def chosen_server(servers: Iterable[RunningServer], url: str | None) -> RunningS
     """Return the server to use.
 
     Args:
-        servers: Those that run.
-        url: The address that the user gave; None for the one server that runs.
+        servers: The running servers.
+        url: The address that the user gave; None for the only running server.
 
     Raises:
-        ConfigError: None runs, or several do and none was chosen, or none has this address.
+        ConfigError: No server is running, several are and *url* is None, or none has this address.
     """
     servers = list(servers)
     listed = "".join(f"\n  {server.url} serves {server.folder}" for server in servers)
     if not servers:
-        raise ConfigError("no local server runs: start one in another shell with `aiocdf serve DIR`")
+        raise ConfigError("no local server is running. Start one in another shell with `aiocdf serve DIR`.")
     if url is not None:
         for server in servers:
             if server.url == url.strip().rstrip("/"):
                 return server
-        raise ConfigError(f"no local server of yours runs at {url}; these run:{listed}")
+        raise ConfigError(f"you have no local server running at {url}. These are running:{listed}")
     if len(servers) > 1:
-        raise ConfigError(f"{len(servers)} local servers run; choose one with --url:{listed}")
+        raise ConfigError(f"{len(servers)} local servers are running. Choose one with --url:{listed}")
     return servers[0]
 
 
 def _read(path: Path) -> RunningServer | None:
-    """Return a server that runs; None if it does not, or if its file is not to be trusted."""
+    """Return a running server; None if it is not running, or if its file may be from another user."""
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         if _is_locked(path):

@@ -1,4 +1,4 @@
-"""Secrets that options name. They are not on the command line, because other users can see that."""
+"""Reads secrets that options refer to. The secret itself is not an argument, because other users can see arguments."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["given_secret"]
 
 
 def given_secret(source: str, *, option: str) -> Secret:
-    """Return the secret that an option names.
+    """Return the secret that an option refers to.
 
     Args:
         source: `env:NAME` or `file:PATH`.
-        option: The option, for messages.
+        option: The name of the option, for messages.
 
     Raises:
-        InvalidArgument: The source is neither of the two.
-        ConfigError: It holds no secret.
+        InvalidArgument: The source has another form.
+        ConfigError: The variable or file is missing, not readable, or empty.
     """
     kind, _, name = source.partition(":")
     if kind not in {"env", "file"} or not name:
-        # The text is not repeated: it may be the secret.
+        # The message does not repeat the option's value, which may be the secret.
         raise InvalidArgument(
-            f"{option} must be env:NAME or file:PATH, which say where the secret is; "
+            f"{option} must be env:NAME or file:PATH, not the secret itself: "
             "other users can see the arguments of a command"
         )
     if kind == "env":
@@ -37,5 +37,5 @@ def given_secret(source: str, *, option: str) -> Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{option}: cannot read the secret from {name!r}: {error}") from None
     if not text.strip():
-        raise ConfigError(f"{option}: there is no secret in {source}")
+        raise ConfigError(f"{option}: {source} is missing or empty")
     return Secret(text.strip())

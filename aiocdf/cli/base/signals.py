@@ -1,4 +1,4 @@
-"""The signals that ask a command to end."""
+"""The signals that end a command."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["run_until_signal"]
 def run_until_signal(
     work: Coroutine[Any, Any, None], *, first: Callable[[], None] | None = None
 ) -> signal.Signals | None:
-    """Run *work* in an event loop, and return the signal that ended it, if one did.
+    """Run *work* in an event loop, and return the signal that ended it; None if it ended by itself.
 
-    The first of SIGINT, SIGTERM and SIGHUP cancels *work*. Any that follow are ignored, from then on to the end of the
-    process: they could only cut short its cleaning up.
+    The first of SIGINT, SIGTERM and SIGHUP cancels *work*. Later ones are ignored until the process ends, because they
+    would interrupt the cleanup.
 
     Args:
-        work: What to run.
-        first: Called on the loop at the first SIGINT, which then does not cancel: the second does.
+        work: The coroutine function to run.
+        first: Called on the loop at the first SIGINT, which then does not cancel *work*; the second SIGINT does.
     """
     try:
         return asyncio.run(_run(work, first))
@@ -49,7 +49,7 @@ async def _run(work: Coroutine[Any, Any, None], first: Callable[[], None] | None
         loop.call_soon_threadsafe(task.cancel)
 
     for number in _asking_to_end():
-        # Not `loop.add_signal_handler`: the loop takes that back as it closes, a while before the process ends.
+        # Not `loop.add_signal_handler`: the loop removes that handler when it closes, some time before the process ends.
         signal.signal(number, end)
     try:
         await task
@@ -60,7 +60,7 @@ async def _run(work: Coroutine[Any, Any, None], first: Callable[[], None] | None
 
 
 def _asking_to_end() -> list[signal.Signals]:
-    """Return the signals to end at. SIGHUP is left out on Windows, which lacks it, and where `nohup` ignores it."""
+    """Return the signals that end the process. SIGHUP is not among them on Windows and if `nohup` ignores it."""
     if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return [signal.SIGINT, signal.SIGTERM]
     return [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -1,1 +1,1 @@
-"""`aiocdf serve`, and how other commands find a server that runs."""
+"""`aiocdf serve`, and how other commands find a running server."""

@@ -1,4 +1,4 @@
-"""`aiocdf serve` and `aiocdf demo`, as the shell sees them."""
+"""The commands `aiocdf serve` and `aiocdf demo`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def serve(
     executor: option.Executor = "local",
     rerun_lost: option.RerunLost = False,
 ) -> None:
-    """Run the functions in DIR on this computer, behind the HTTP of Cognite Functions.
+    """Run the functions in DIR on this computer, behind the HTTP API of Cognite Functions.
 
-    Prints the functions, and the environment by which clients find them. Changed code is picked up by the next call.
-    Ctrl-C ends it.
+    Prints the functions, and the environment variables for clients. Changed code is used from the next call on.
+    Ctrl-C stops the server.
     """
-    # Help and errors in options need not wait for the server to be imported.
+    # Imported late, so that help and errors in options are shown quickly.
     from aiocdf.cli.server.serve import ServeJob
 
     job = ServeJob(
@@ -78,10 +78,12 @@ def serve(
 @command(app, "demo", section="Start")
 def demo(
     *,
-    calls: Annotated[int, typer.Option(metavar="N", help="How many calls to fan out.", min=1, max=100_000)] = 300,
+    calls: Annotated[
+        int, typer.Option(metavar="N", help="The number of calls to make at once.", min=1, max=100_000)
+    ] = 300,
 ) -> None:
-    """Show what aiocdf does, in some seconds, with a server of its own."""
-    # Help must not wait for the server to be imported.
+    """Show what aiocdf does, in a few seconds, on a temporary local server."""
+    # Imported late, so that help is shown quickly.
     from aiocdf.cli.demo import run_demo
 
     run_to_end(run_demo(calls))

@@ -1,4 +1,4 @@
-"""A file with environment variables, there for as long as what it tells is true."""
+"""A file with environment variables that exists only while the server runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["env_file"]
 
 @contextlib.contextmanager
 def env_file(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    """Keep a file of KEY=VALUE lines that only its owner can read, and remove it at the end.
+    """Write a file of KEY=VALUE lines that only its owner can read, and remove it at the end.
 
-    It is small enough to be written on the event loop, where no cancellation can come in between.
+    The file is small, so it is written on the event loop, where no cancellation can interrupt the write.
 
     Args:
-        path: The file; one that is there is replaced at once, never half.
-        variables: What to write.
+        path: The file. An existing file is replaced atomically.
+        variables: The variables to write.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The file is not writable.
     """
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
     problem = None
@@ -44,7 +44,7 @@ def env_file(path: Path, variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _remove(path: Path, text: str) -> None:
-    """Remove the file, unless it is another server's by now."""
+    """Remove the file, unless another server has replaced it."""
     with contextlib.suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             path.unlink()

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["changed_limits", "shown_limits"]
 
 _NAMES = tuple(field.name for field in attrs.fields(Limits))
-#: Those that are shown if they are as the service has them.
+#: The limits that are always shown; others only if they differ from the service's.
 _ALWAYS = ("calls_per_function", "calls_per_project", "data_bytes", "response_bytes")
 
 
 def changed_limits(limits: Limits, settings: Iterable[str]) -> Limits:
-    """Return limits with some of them changed.
+    """Return limits with changes applied.
 
     Args:
-        limits: What they are before.
+        limits: The limits before the changes.
         settings: Changes such as `calls-per-function=10`.
 
     Raises:
@@ -33,16 +33,16 @@ def changed_limits(limits: Limits, settings: Iterable[str]) -> Limits:
     for setting in settings:
         name, separator, value = setting.partition("=")
         if not separator:
-            raise ConfigError(f"a limit is given as NAME=VALUE, such as calls-per-function=10, not as {setting!r}")
+            raise ConfigError(f"a limit must be given as NAME=VALUE, such as calls-per-function=10, not as {setting!r}")
         field = name.replace("-", "_")
         if field not in _NAMES:
-            raise ConfigError(f"unknown limit {name!r}; known are {', '.join(map(_option, _NAMES))}")
+            raise ConfigError(f"unknown limit {name!r}; valid limits are {', '.join(map(_option, _NAMES))}")
         changes[field] = _value(value)
     return attrs.evolve(limits, **changes)
 
 
 def shown_limits(limits: Limits) -> str:
-    """Return the most important limits, and those that are not as the service has them, as options would set them."""
+    """Return the most important limits, and those that differ from the service's, in the form of options."""
     usual = Limits()
     values = {name: getattr(limits, name) for name in _NAMES}
     shown = {name: value for name, value in values.items() if name in _ALWAYS or value != getattr(usual, name)}
@@ -54,7 +54,7 @@ def _option(name: str) -> str:
 
 
 def _value(text: str) -> object:
-    """Return what a text stands for: a number, true or false. Any other text is returned as it is, and refused later."""
+    """Return text as a number or a boolean. Any other text is returned unchanged and rejected later."""
     for convert in (int, float, {"true": True, "false": False}.__getitem__):
         try:
             return convert(text)

@@ -52,14 +52,16 @@ Port = Annotated[
     ),
 ]
 Host = Annotated[
-    str, _option(_ADDRESS, "The address to listen at. One that other machines can reach needs --open-to-others.")
+    str, _option(_ADDRESS, "The address to listen on. One that other machines can reach needs --open-to-others.")
 ]
 OpenToOthers = Annotated[
     bool,
-    _option(_ADDRESS, "Let other machines reach the server: they can run code on this one.", "--open-to-others"),
+    _option(
+        _ADDRESS, "Let other machines reach the server: they can then run code on this machine.", "--open-to-others"
+    ),
 ]
 AllowHost = Annotated[
-    list[str] | None, _option(_ADDRESS, "One more name by which clients reach the server.", metavar="NAME")
+    list[str] | None, _option(_ADDRESS, "An additional host name by which clients reach the server.", metavar="NAME")
 ]
 
 Project = Annotated[str, _option(_SIGN_IN, "The name of its project.")]
@@ -67,7 +69,7 @@ ClientSecret = Annotated[
     str | None,
     _option(
         _SIGN_IN,
-        "Where the secret of clients is: env:NAME or file:PATH.  [default: the same for DIR at each start]",
+        "The source of the clients' secret: env:NAME or file:PATH.  [default: the same for DIR at each start]",
         metavar="SOURCE",
     ),
 ]
@@ -76,45 +78,47 @@ LoginFlow = Annotated[
     _option(_SIGN_IN, "How clients sign in: with a secret, or as a user in a browser, here or on another device."),
 ]
 EnvFile = Annotated[
-    Path | None, _option(_SIGN_IN, "Keep the environment in this file while the server runs.", metavar="PATH")
+    Path | None,
+    _option(_SIGN_IN, "Write the environment variables to this file while the server runs.", metavar="PATH"),
 ]
 
 Cloud = Annotated[
-    Literal["gcp", "azure", "aws"], _option(_SERVICE, "The cloud whose figures hold, for data, time and memory.")
+    Literal["gcp", "azure", "aws"], _option(_SERVICE, "The cloud whose limits of data, time and memory apply.")
 ]
 LimitChanges = Annotated[
-    list[str] | None, _option(_SERVICE, "Change a limit, as in calls-per-function=10.", "--limit", metavar="NAME=VALUE")
+    list[str] | None,
+    _option(_SERVICE, "Change a limit, such as calls-per-function=10.", "--limit", metavar="NAME=VALUE"),
 ]
-Faults = Annotated[Path | None, _option(_SERVICE, "A TOML file of what goes wrong on purpose.", metavar="FILE")]
+Faults = Annotated[Path | None, _option(_SERVICE, "A TOML file of faults to simulate.", metavar="FILE")]
 ErrorShape = Annotated[
     Literal["object", "string"],
-    _option(_SERVICE, "What the error of a failed call is: message and trace, or the message only."),
+    _option(_SERVICE, "The form of a failed call's error: message and trace, or only the message."),
 ]
 MissingKey = Annotated[
     Literal["externalId", "external_id"],
-    _option(_SERVICE, "The name of the external id where an answer says which functions are unknown."),
+    _option(_SERVICE, "The field name of external ids in answers that list unknown functions."),
 ]
 
 State = Annotated[
     Path | None,
     _option(
         _STATE,
-        "Where calls, and what is made through the API, are kept.  [default: a folder of DIR's own]",
+        "The folder for calls and everything created through the API.  [default: a separate folder for DIR]",
         metavar="FOLDER",
     ),
 ]
-Fresh = Annotated[bool, _option(_STATE, "Delete what earlier servers of DIR have kept.", "--fresh")]
+Fresh = Annotated[bool, _option(_STATE, "Delete the state of earlier servers of DIR.", "--fresh")]
 Executor = Annotated[
-    str, _option(_STATE, "What runs functions: local, or a Dask cluster, as dask://HOST:8786.", metavar="WHERE")
+    str, _option(_STATE, "Where functions run: local, or on a Dask cluster, such as dask://HOST:8786.", metavar="WHERE")
 ]
 RerunLost = Annotated[
-    bool, _option(_STATE, "Run calls again whose worker was lost: they may then run twice.", "--rerun-lost")
+    bool, _option(_STATE, "Repeat calls whose worker was lost: they may then run twice.", "--rerun-lost")
 ]
 Processes = Annotated[
     int | None,
     _option(
         _STATE,
-        "How many function instances may run at once.  [default: as many as the memory allows]",
+        "The maximum number of function instances at once.  [default: as many as fit in memory]",
         metavar="N",
         min=1,
     ),

@@ -1,4 +1,4 @@
-"""The secrets by which clients and users sign in to `aiocdf serve`. They stay the same over restarts."""
+"""The secrets with which clients and users sign in to `aiocdf serve`. They stay the same after a restart."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class ServerSecrets:
     password: Secret = attrs.field(factory=lambda: Secret(secrets.token_urlsafe(9)))
 
     def keep(self, folder: Path) -> None:
-        """Write the secrets for the next server that keeps its state in the folder.
+        """Write the secrets for the next server that uses the state folder.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file is not writable.
         """
         problem = None
         try:
             replace_private(folder / FILE, json.dumps([self.client_secret.reveal(), self.password.reveal()]))
         except OSError as error:
             problem = error.strerror
-        if problem:  # outside of `except`, whose traceback holds the text of the file
+        if problem:  # outside `except`, because its traceback contains the text of the file
             raise ConfigError(f"cannot write {str(folder / FILE)!r}: {problem}")
 
 
 def kept_secrets(folder: Path) -> ServerSecrets:
-    """Return the secrets that the last server kept in the folder, or new ones.
+    """Return the secrets that the last server stored in the folder, or new ones.
 
-    New ones also replace a file that other users can read or have written: they know those secrets.
+    A file that other users can read or have written is replaced with new secrets, because they know the old ones.
     """
     with contextlib.suppress(OSError, TypeError, ValueError):
         client_secret, password = map(Secret, json.loads(read_private(folder / FILE)))

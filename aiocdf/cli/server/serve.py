@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["ServeJob"]
 
 OPEN_TO_OTHERS = """\
-Other machines can reach this server, and it has no TLS. Whoever knows a secret of it, or records the traffic, can run
-any code on this machine with your rights.
+Other machines can reach this server, and it has no TLS. A person who knows one of its secrets, or records its traffic,
+can run any code on this machine with your access rights.
 """
 
 
@@ -54,18 +54,18 @@ any code on this machine with your rights.
 class ServeJob:
     """Serves the functions of a folder until it is cancelled.
 
-    The fields without a description are those of `ServerSettings`.
+    Fields without a description have the same meaning as in `ServerSettings`.
 
     Args:
-        folder: Where the functions are.
-        port: The TCP port; 0 for any free one; None for one that is the same at each start, if it is free.
-        client_secret: Where the secret of clients is, as `env:NAME` or `file:PATH`; None for one that is the same at each
-            start.
-        login_flow: How clients sign in by the environment that is shown.
-        env_file: Where to keep the environment for clients, if anywhere.
-        limits: Which limits to change, as in `calls-per-function=10`.
-        faults: The file that describes what goes wrong on purpose, if anything.
-        state: Where to keep the state; None for the folder's own place.
+        folder: The folder with the functions.
+        port: The TCP port; 0 for any free one; None for a port that is the same at each start, if it is free.
+        client_secret: The source of the clients' secret, as `env:NAME` or `file:PATH`; None for a secret that is the same
+            at each start.
+        login_flow: How clients sign in with the environment that is shown.
+        env_file: The file for the clients' environment variables; None for no file.
+        limits: The limits to change, such as `calls-per-function=10`.
+        faults: The file that describes the faults to simulate; None for no faults.
+        state: The folder for the state; None for a separate folder for the functions' folder.
     """
 
     folder: Path
@@ -89,12 +89,12 @@ class ServeJob:
     rerun_lost: bool
 
     async def run(self) -> None:
-        """Serve.
+        """Serve until cancelled.
 
         Raises:
             UsageError: The folder does not exist, or has no functions.
-            ConfigError: The port is taken, an option has a wrong value, a file cannot be read or written, or the state
-                cannot be kept.
+            ConfigError: The port is in use, an option has a wrong value, or a file or the state is not readable or not
+                writable.
         """
         logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("aiocdf.local").setLevel(logging.INFO)
@@ -105,14 +105,14 @@ class ServeJob:
             state, own, given, None if self.faults is None else await asyncio.to_thread(read_faults, self.faults)
         )
         async with LocalServer(settings) as server:
-            # Not earlier: now the folder belongs to this server.
+            # Not earlier: only now does this server own the folder.
             await asyncio.to_thread(own.keep, state)
             environment = server.environment(self.login_flow)
             with contextlib.ExitStack() as files:
                 if self.env_file:
                     files.enter_context(kept_env_file(self.env_file, environment))
                 files.enter_context(announced(RunningServer.of(self.folder, server.environment())))
-                # Ctrl-\\ in a terminal. Without this, the signal would end the process with a core dump.
+                # Ctrl-\\ in a terminal. Without a handler, the signal would end the process with a core dump.
                 asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _end_waiting_calls, server)
                 if self.open_to_others:
                     open_console().print(OPEN_TO_OTHERS, style="bold red")
@@ -153,13 +153,13 @@ def _given(source: str | None) -> Secret | None:
 
 def _end_waiting_calls(server: LocalServer) -> None:
     count = server.end_waiting_calls()
-    logging.getLogger("aiocdf.local").info("%d calls that waited to begin are ended", count)
+    logging.getLogger("aiocdf.local").info("%d calls that waited to start are ended", count)
 
 
 def _usual_port(folder: Path, host: str) -> int:
     """Return a port that is the same at each start, or 0 if it is taken.
 
-    It is not one of those that systems give to outgoing connections.
+    It is outside the range that systems use for outgoing connections.
     """
     hashed = hashlib.sha256(os.fsencode(folder.resolve())).digest()
     port = 20_000 + int.from_bytes(hashed) % 10_000
@@ -173,37 +173,39 @@ def _show(
     job: ServeJob,
 ) -> None:
     console.out(f"aiocdf serves project {server.project} at {server.url}", style="bold")
-    console.out(f"Watch it, and call its functions, in a browser: {server.page_url}", highlight=False)
-    console.out(f"Its API is described at {server.url}/reference\n", highlight=False)
+    console.out(f"To watch it and call its functions in a browser: {server.page_url}", highlight=False)
+    console.out(f"API reference: {server.url}/reference\n", highlight=False)
     console.print(_table(server.functions()))
-    where = "--processes changes that." if job.executor == LOCAL else f"They run on {job.executor}."
-    console.print(f"\nFunction instances that run at once: {server.processes}; further calls wait. {where}")
-    console.print("\nTo call them from another shell, add --local, as in: aiocdf functions list --local")
+    where = "--processes changes this number." if job.executor == LOCAL else f"They run on {job.executor}."
+    console.print(f"\nAt most {server.processes} function instances run at once; further calls wait. {where}")
+    console.print("\nTo use this server from another shell, add --local: aiocdf functions list --local")
     console.print(
-        "To call them from programs, set these variables there: aiocdf.Client.from_env() and other clients read them."
+        "To call the functions from programs, set these variables. aiocdf.Client.from_env() and other clients read them."
     )
     console.print(f"{_secret_of(environment, server)}\n")
     for name, value in environment.items():
         console.out(f"export {name}={shlex.quote(value)}")
     if job.env_file:
-        console.print("\nUntil the server ends, this sets them too:\n")
+        console.print("\nWhile the server runs, this also sets them:\n")
         console.out(f"set -a; . {shlex.quote(str(job.env_file.absolute()))}; set +a")
 
 
 def _show_settings(console: Console, state: Path, limits: Limits, faults: Path | None) -> None:
-    console.out(f"\nIts state is kept in {state}", highlight=False)
+    console.out(f"\nState: {state}", highlight=False)
     console.out(f"Limits: {shown_limits(limits)}", highlight=False)
     if faults:
         console.out(f"Faults: {faults}", highlight=False)
-    console.print("Ctrl-C ends the server, Ctrl-\\ the calls that wait to begin. Calls are logged below as they end.")
+    console.print(
+        "Ctrl-C stops the server. Ctrl-\\ ends the calls that wait to start. Calls are logged below when they end."
+    )
 
 
 def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:
-    """Say what the secret is good for, or with which to sign in."""
+    """Return text about the secret, or about the user to sign in as."""
     if "IDP_CLIENT_SECRET" in environment:
-        return "They stay the same at the next start. --fresh makes a new secret."
+        return "They stay the same at the next start. --fresh creates a new secret."
     user = server.users[0]
-    return f"Users sign in as {user.name} with the password {user.password.reveal()}"
+    return f"Sign in as user {user.name} with the password {user.password.reveal()}"
 
 
 def _table(functions: Iterable[Function]) -> Table:

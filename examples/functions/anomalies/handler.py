@@ -1,26 +1,26 @@
-"""Find the values of a series that do not fit in with those just before them."""
+"""Find the values of a series that differ from the values before them."""
 
 from __future__ import annotations
 
 import statistics
 from typing import Any
 
-# Makes the median absolute deviation comparable to a standard deviation, if the values are normally distributed.
+# Scales the median absolute deviation to a standard deviation, for normally distributed values.
 MAD_TO_STDEV = 1.4826
 SMALLEST_WINDOW = 5
 
 
 def handle(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that are further from the median of the window before them than `threshold` deviations.
+    """Return the values whose distance from the median of the window before them exceeds `threshold` deviations.
 
-    Median and median absolute deviation, unlike mean and standard deviation, are not moved by the outliers sought.
+    Unlike mean and standard deviation, the median and the median absolute deviation are not affected by outliers.
 
     Args:
         data: `values`, a list of numbers; `window`, how many values before each to compare with, 5 or more
             (default 30); `threshold`, in standard deviations (default 3.5).
 
     Raises:
-        ValueError: One of them is something else, or there are too few values for the window.
+        ValueError: A value is not valid, or there are too few values for the window.
     """
     values, window, threshold = data.get("values"), data.get("window", 30), data.get("threshold", 3.5)
     if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
@@ -36,7 +36,7 @@ def handle(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def score(before: list[float], value: float) -> float:
-    """Return how many robust deviations `value` is from the values before it; 0 where those are all but constant."""
+    """Return how many robust deviations `value` is from the values before it; 0 if these are almost constant."""
     middle = statistics.median(before)
     deviation = MAD_TO_STDEV * statistics.median(abs(other - middle) for other in before)
     return (value - middle) / deviation if deviation else 0.0

@@ -1,4 +1,4 @@
-"""Fail as real functions do: a bad entry in a table, found a few calls deep, when its transmitter is read."""
+"""Fail like a real function: a bad table entry raises an error a few calls deep, when its transmitter is read."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ TRANSMITTERS = {"TT-101": (4.0, 20.0), "TT-102": (4.0, 20.0), "TT-104": (0.0, 0.
 
 
 class CalibrationError(Exception):
-    """A transmitter cannot be read as it is configured."""
+    """The configuration of a transmitter is not valid."""
 
 
 def handle(data: dict[str, Any]) -> dict[str, float]:
-    """Return the readings in percent; fails for TT-104, which is among the default ones.
+    """Return the readings in percent. This fails for TT-104, which is one of the default tags.
 
     Args:
         data: `currents` in mA of each tag (default all tags at 12 mA).
 
     Raises:
         ValueError: A tag is unknown.
-        CalibrationError: A transmitter's configuration makes no sense.
+        CalibrationError: A transmitter's configuration is not valid.
     """
     currents = data.get("currents", dict.fromkeys(TRANSMITTERS, 12.0))
     if unknown := currents.keys() - TRANSMITTERS.keys():
-        raise ValueError(f"unknown tags {sorted(unknown)}: there are {', '.join(TRANSMITTERS)}")
+        raise ValueError(f"unknown tags {sorted(unknown)}; valid tags are {', '.join(TRANSMITTERS)}")
     return {tag: calibrate(tag, current) for tag, current in currents.items()}
 
 
 def calibrate(tag: str, current: float) -> float:
-    """Return what one transmitter shows, in percent."""
+    """Return the reading of one transmitter in percent."""
     low, high = TRANSMITTERS[tag]
     try:
         return 100 * fraction(current, low, high)
@@ -40,5 +40,5 @@ def calibrate(tag: str, current: float) -> float:
 
 
 def fraction(value: float, low: float, high: float) -> float:
-    """Return where `value` lies between `low` (0.0) and `high` (1.0)."""
+    """Return the position of `value` between `low` (0.0) and `high` (1.0)."""
     return (value - low) / (high - low)

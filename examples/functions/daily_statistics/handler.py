@@ -18,10 +18,10 @@ def handle(data: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         data: `column`, one of `COLUMNS` (default temp_max); `year`, 2012 to 2015 (default all); `resamples`, 20 to
-            20,000 (default 200, some 8 ms a year); `seed` of the resampling (default 0).
+            20,000 (default 200, about 8 ms per year); `seed` of the resampling (default 0).
 
     Raises:
-        ValueError: One of them is something else.
+        ValueError: A value is not valid.
     """
     column, year = data.get("column", "temp_max"), data.get("year")
     if column not in COLUMNS:
@@ -43,13 +43,13 @@ def check(name: str, value: object, *, low: int, high: int) -> int:
 
 @functools.cache
 def weather() -> list[dict[str, str]]:
-    """Read the file once an instance, not once a call."""
+    """Read the file once per instance, not once per call."""
     with WEATHER.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def describe(values: list[float]) -> dict[str, Any]:
-    """Return the usual figures of a sample."""
+    """Return the usual statistics of a sample."""
     return {
         "count": len(values),
         "mean": statistics.fmean(values),

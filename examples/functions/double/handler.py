@@ -1,4 +1,4 @@
-"""Double a number: the smallest function that is of any use."""
+"""Double a number: the smallest useful function."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def handle(data: dict[str, Any]) -> dict[str, float]:
         data: `x`, a number.
 
     Raises:
-        ValueError: `x` is missing or no number.
+        ValueError: `x` is missing or not a number.
     """
     match data:
         case {"x": int(x) | float(x)}:
             return {"value": 2 * x}
-    raise ValueError(f"data needs a number 'x', like {{'x': 2}}, not {data.get('x')!r}")
+    raise ValueError(f"data needs a number 'x', such as {{'x': 2}}, not {data.get('x')!r}")

@@ -1,4 +1,4 @@
-"""Simulate a pump station that breaks and is repaired: how many hours a year do too few pumps run?"""
+"""Simulate a station whose pumps fail and are repaired: for how many hours a year do too few pumps run?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def handle(data: dict[str, Any]) -> dict[str, Any]:
     """Return the availability of the station, and the median and 90th percentile of its hours short in a year.
 
     Args:
-        data: `pumps` there are and how many are `needed`; mean time between failures and to repair, `mtbf_hours` and
-            `mttr_hours`; `samples`, the years to simulate (some 40 µs each); `seed` of the simulation. Each has a
-            default, see `DEFAULTS`, and whole numbers within `RANGES`.
+        data: `pumps`, the number of pumps, and `needed`, how many must run; `mtbf_hours` and `mttr_hours`, the mean times
+            between failures and to repair; `samples`, the years to simulate (about 40 µs each); `seed` of the simulation.
+            All are whole numbers within `RANGES`, with the defaults in `DEFAULTS`.
 
     Raises:
-        ValueError: One of them is something else, or more pumps are needed than there are.
+        ValueError: A value is not valid, or more pumps are needed than exist.
     """
     plant = DEFAULTS | data
     for name, (low, high) in RANGES.items():
@@ -50,7 +50,7 @@ def handle(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def hours_short(rng: random.Random, pumps: int, needed: int, mtbf: float, mttr: float) -> float:
-    """Return the hours of one simulated year, begun with all pumps running, in which fewer than `needed` run."""
+    """Simulate a year that starts with all pumps running; return the hours in which fewer than `needed` run."""
     hour, short, running = 0.0, 0.0, pumps
     while hour < HOURS_A_YEAR:
         failures, repairs = running / mtbf, (pumps - running) / mttr

@@ -1,4 +1,4 @@
-"""Summarise readings and sign the summary with a secret, telling in the log how far it is."""
+"""Summarise readings and sign the summary with a secret. The log shows the progress."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def handle(data: dict[str, Any], secrets: dict[str, str], function_call_info: di
     """Return a report of the readings and its HMAC-SHA256, made with the secret `signing-key`.
 
     Args:
-        data: `readings`, the values of each tag, like `{"TT-101": [21.5, 22.0]}`; `pause`, the time that each tag
-            takes, 0 to 1 s (default 0.02 s).
+        data: `readings`, the values of each tag, such as `{"TT-101": [21.5, 22.0]}`; `pause`, a delay for each tag,
+            0 to 1 s (default 0.02 s).
         secrets: `signing-key`.
         function_call_info: `call_id` is written into the report.
 
@@ -23,7 +23,7 @@ def handle(data: dict[str, Any], secrets: dict[str, str], function_call_info: di
     """
     readings, pause = data.get("readings"), data.get("pause", 0.02)
     if not isinstance(readings, dict) or not readings or not all(map(is_filled_list, readings.values())):
-        raise ValueError("data needs 'readings', a list of numbers for each tag, like {'TT-101': [21.5, 22.0]}")
+        raise ValueError("data needs 'readings', a list of numbers for each tag, such as {'TT-101': [21.5, 22.0]}")
     if not isinstance(pause, int | float) or not 0 <= pause <= 1:
         raise ValueError(f"pause must be from 0 to 1 s, not {pause!r}")
     tags = {}
@@ -37,11 +37,11 @@ def handle(data: dict[str, Any], secrets: dict[str, str], function_call_info: di
 
 
 def is_filled_list(value: object) -> bool:
-    """Tell whether `value` is a list with something in it."""
+    """Return whether `value` is a list that is not empty."""
     return isinstance(value, list) and bool(value)
 
 
 def sign(report: dict[str, Any], key: str) -> str:
-    """Return the signature over the report's canonical JSON, so that the receiver can compute it again."""
+    """Return the signature of the report's canonical JSON, so that the receiver can verify it."""
     text = json.dumps(report, sort_keys=True, separators=(",", ":"))
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -125,7 +125,7 @@ def test_without_source() -> None:
     names = {}
     exec("def handle(data): ...", names)
 
-    with pytest.raises(InvalidArgument, match="no source"):
+    with pytest.raises(InvalidArgument, match="no readable source"):
         read_callable(names["handle"], None)
 
 

