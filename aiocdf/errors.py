@@ -127,7 +127,8 @@ class AuthError(AiocdfError):
 
     Args:
         message: What failed, where, and what to do.
-        passing: The next request may succeed without any change on this side, as after an outage of the identity provider.
+        passing: The next request may succeed without any change on this side, as after an outage of the identity
+            provider.
         retry_after: Seconds that the identity provider requests to wait; None if it does not.
     """
 

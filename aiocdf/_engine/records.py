@@ -251,13 +251,13 @@ class CallRecord(CallView):
         if self._acceptance is not None:
             self._acceptance.cancel()  # wakes the waiters, which then wait for *other*
 
-    def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
-        """Detach *handle*, and return a message on the call; with *withdraw*, a call in the queue never starts."""
+    def detach(self, handle: CallHandle, *, cancel_queued: bool) -> str:
+        """Detach *handle*, and return a message on the call; with *cancel_queued*, a call in the queue never starts."""
         if self._handle is handle:
             self._handle = None
         elif self._other_handles:
             self._other_handles.pop(handle, None)
-        self.unwanted = withdraw and self._handle is None and not self._other_handles
+        self.unwanted = cancel_queued and self._handle is None and not self._other_handles
         match self.state:
             case Running() | Resolving(call_id=int()) | Ended():
                 return f"stopped tracking {self.which}, which continues on the service: client.attach tracks it again"

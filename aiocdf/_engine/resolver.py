@@ -65,19 +65,19 @@ class Resolver:
         """Drop the id of *function*: the next call looks it up again."""
         self._known.pop(function, None)
 
-    async def resolve(self, function: int | str, *, anew: bool = False) -> int:
+    async def resolve(self, function: int | str, *, refresh: bool = False) -> int:
         """Return the function's id for a single request; the look-up is retried as other requests are.
 
         Args:
             function: The id or external id.
-            anew: Look it up even if it is known.
+            refresh: Look it up even if it is known.
 
         Raises:
             AiocdfError: The look-up failed.
         """
         if isinstance(function, int):
             return function
-        if anew:
+        if refresh:
             self.forget(function)
         found = self.known(function)
         if found is None:
