@@ -69,8 +69,8 @@ class Calling(Project):
             timeout: Seconds from the call's start on the service until the handle ends with `WaitExpired`. The call
                 itself continues. None for no limit.
             retry: `True` if the function may run twice without harm: if it is unknown whether a POST started the call,
-                it is sent again at once. A `Retry` also calls the function again after it failed. `False` submits the
-                call once at most.
+                it is sent again at once. A `Retry` also calls the function again after it failed. With
+                `False`, it is sent again only after recovery has found that the call did not start.
 
         Raises:
             UsageError: An argument is not valid, or the client is not open. No request was sent. For `data`, the

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # `urlsplit` silently drops some of these and other parsers do not: all readers must see the same host in a URL.
-# Surrogates stand for bytes that are not text, and cannot be sent.
+# Surrogates stand for bytes that are not text, and have no encoding.
 _UNSAFE = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 #: The brackets of placeholders in documentation.
 _PLACEHOLDER = re.compile(r"[{}<>]")

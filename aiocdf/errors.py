@@ -320,14 +320,14 @@ class SubmissionUncertain(CallError):
 
 
 class ReplacementFailed(AiocdfError):
-    """A function was deleted to be replaced, or may have been, and the one in its place or its schedules were not created.
+    """A function was deleted, or may have been, and the new function or its schedules were not created.
 
     The cause is the error's `__cause__`.
 
     Args:
         message: What was done, what failed, and what to do next.
         deleted: The function that was deleted.
-        created: The function in its place; None if it was not created.
+        created: The new function; None if it was not created.
         schedules: The schedules that were not created again, each with its data.
     """
 
