@@ -16,10 +16,10 @@ class Service:
         self.current = current
         self.asked: list[int] = []
 
-    async def resolve(self, function: int | str, *, anew: bool = False) -> int:
+    async def resolve(self, function: int | str, *, refresh: bool = False) -> int:
         if isinstance(function, int):
             return function
-        if anew:
+        if refresh:
             self.remembered = self.current
         return self.remembered
 
