@@ -1,16 +1,16 @@
-"""Everything that has to hold before a change goes in; `nox` runs all of it, `nox -s tests -- path -k name` a part.
+"""The checks that every change must pass. `nox` runs all of them; `nox -s tests -- path -k name` runs a part.
 
-The whole takes minutes, because each Python runs only what it can find:
+All of them take minutes, because each Python version runs only the tests that can find something new:
 
 - The oldest runs all tests, and measures their branch coverage. Code that needs a newer Python fails here.
-- The newest runs all but `tests/contract` and `tests/chaos`: the local server's answers and a network that fails are alike
-  on every Python.
-- Those between run `tests/unit` and `tests/component`, which find changes in asyncio and the rest of the standard library.
+- The newest runs all but `tests/contract` and `tests/chaos`, because the local server's answers and network failures are
+  the same on every Python.
+- Those in between run `tests/unit` and `tests/component`, which find changes in asyncio and the standard library.
 
-`nox -s thorough` runs the tests that invent their inputs with many times the inputs; it is for the night.
+`nox -s thorough` runs the property-based tests with many more inputs, as a nightly job.
 
-uv installs packages in a tenth of the time that pip takes, but it does not read pip's settings. nox uses pip where uv is not
-installed, and where pip has an index of its own and uv has none.
+uv installs packages ten times faster than pip, but it does not read pip's settings. nox uses pip if uv is not installed, or
+if an index is configured for pip and none for uv.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PROVIDER = HERE / "tests" / "providers"
 #: Mutations without effect: unions in annotations, which are not evaluated, and the identity of equal numbers.
 UNTESTABLE = '"core/ReplaceBinaryOperator_BitOr_.*", "core/ReplaceComparisonOperator_.*_Is(Not)?"'
 PROJECT = nox.project.load_toml("pyproject.toml")
-#: The tests that need more than Python, each of which has a session of its own.
+#: The tests that need more than Python. Each has its own session.
 OTHERS = [f"--ignore=tests/{name}" for name in ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")]
-#: The tests of which a newer Python may change the outcome.
+#: The tests whose outcome may depend on the Python version.
 OF_PYTHON = ["tests/unit", "tests/component"]
 PARALLEL = ["-n", "2"]
 
@@ -42,7 +42,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecos
 
 
 def backend() -> str:
-    """Return what makes the environments of sessions: pip where only pip is configured to find packages."""
+    """Return the backend for virtual environments: pip if only pip is configured to find packages."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     pip = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     index_of_pip = re.search(r"\.index-url=", pip) or "PIP_INDEX_URL" in os.environ
@@ -54,13 +54,13 @@ nox.options.default_venv_backend = backend()
 
 
 def runs(python: Path) -> bool:
-    """Tell whether this is a Python that starts: a pyenv shim may stand for one that is not there."""
+    """Return whether this Python starts. A pyenv shim may point to a version that is not installed."""
     return os.access(python, os.X_OK) and subprocess.run([python, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
 
 
 @functools.cache
 def installed() -> list[str]:
-    """Return the versions of our classifiers that run here, and put their folders on the PATH, where nox looks."""
+    """Return the versions in our classifiers that run here, and add their folders to the PATH, so that nox finds them."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = []
     for version in nox.project.python_versions(PROJECT):
@@ -94,8 +94,8 @@ def install_lowest(session: nox.Session, *groups: str) -> None:
 
 
 def pytest(session: nox.Session, *command: str) -> None:
-    """Run pytest on what is installed: a safe path keeps the checkout out of every process that tests start."""
-    # uv compiles nothing, and hundreds of processes import what it installs: the first one keeps what it compiled.
+    """Run pytest on the installed package: a safe path hides the checkout from every process that tests start."""
+    # uv does not compile bytecode, and hundreds of processes import the package, so let the first one write bytecode.
     session.run(*command, env={"PYTHONSAFEPATH": "1", "AIOCDF_TEST_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": ""})
 
 
@@ -110,7 +110,7 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and form."""
+    """Check style and formatting."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -120,26 +120,26 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the types of the package, of its users' code in `tests/typing` and of the examples, with two type checkers.
 
-    basedpyright is pyright in a wheel with all it needs: pyright's own package downloads itself from npm when it runs.
+    basedpyright is pyright in a complete wheel; pyright's own package downloads itself from npm when it runs.
     """
     install_wheel(session, "types")
     session.run("mypy")
     session.run("basedpyright", "--level", "error", "tests/typing")
-    # Outside of the checkout, so that it finds the wheel.
+    # Outside the checkout, so that it finds the wheel.
     with session.chdir(session.create_tmp()):
         session.run("basedpyright", "--verifytypes", "aiocdf", "--ignoreexternal", silent=True)
 
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Check that imports point down."""
+    """Check that imports follow the layers."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "layers"))
     session.run("lint-imports", "--no-logo", "--no-cache", env={"PYTHONPATH": str(HERE)})
 
 
 @nox.session(python=installed(), requires=["package"])
 def tests(session: nox.Session) -> None:
-    """Run the tests on the wheel, as many as this Python needs."""
+    """Run the tests on the wheel that this Python version needs."""
     install_wheel(session, "tests")
     if session.posargs:
         pytest(session, "pytest", *session.posargs)
@@ -152,7 +152,7 @@ def tests(session: nox.Session) -> None:
 
 
 def measure(session: nox.Session) -> None:
-    """Run all tests, and fail if they leave too many branches of the package out."""
+    """Run all tests, and fail if their branch coverage of the package is too low."""
     session.run("coverage", "erase")
     pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS)
     session.run("coverage", "combine", "--quiet")
@@ -161,7 +161,7 @@ def measure(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def thorough(session: nox.Session) -> None:
-    """Run the tests that invent their inputs with many times the inputs; takes about half an hour."""
+    """Run the property-based tests with many more inputs; takes about half an hour."""
     install_wheel(session, "tests")
     found = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "hypothesis" in path.read_text()]
     pytest(session, "pytest", *PARALLEL, "--hypothesis-profile=thorough", "--timeout=0", *(session.posargs or found))
@@ -169,14 +169,14 @@ def thorough(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def sdk(session: nox.Session) -> None:
-    """Drive the local server with Cognite's own client."""
+    """Test the local server with Cognite's SDK."""
     install_wheel(session, "tests", "sdk")
     pytest(session, "pytest", *(session.posargs or [*PARALLEL, "tests/sdk"]))
 
 
 @nox.session(requires=["package"])
 def sdk7(session: nox.Session) -> None:
-    """Drive the local server with the last version 7 of Cognite's own client, which takes HTTP only if told so."""
+    """Test the local server with the last version 7 of Cognite's SDK, which allows HTTP only after a setting."""
     install_wheel(session, "tests", "sdk7")
     session.env["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     pytest(session, "pytest", *(session.posargs or ["tests/sdk/test_sync.py"]))
@@ -184,7 +184,7 @@ def sdk7(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def toolkit(session: nox.Session) -> None:
-    """Deploy a module with Cognite Toolkit, which has a Python of its own; its install and its run take a minute."""
+    """Deploy a module with Cognite Toolkit in a separate environment; installation and run take a minute."""
     install_wheel(session, "tests")
     python = peer(session, "toolkit")
     session.env["AIOCDF_TEST_CDF"] = str(Path(python).with_name("cdf"))
@@ -193,14 +193,14 @@ def toolkit(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def ecosystem(session: nox.Session) -> None:
-    """Run the examples that are built on packages of others: a FastAPI service and a notebook."""
+    """Run the examples that need third-party packages: a FastAPI service and a notebook."""
     install_wheel(session, "tests", "ecosystem")
     pytest(session, "pytest", *(session.posargs or ["tests/ecosystem"]))
 
 
 @nox.session(requires=["package"])
 def airflow(session: nox.Session) -> None:
-    """Run the example of an operator in Airflow, which takes a minute to install."""
+    """Run the example of an operator in Airflow, whose installation takes a minute."""
     install_wheel(session, "tests", "airflow")
     pytest(session, "pytest", *(session.posargs or ["tests/airflow"]))
 
@@ -214,8 +214,8 @@ def dask(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def providers(session: nox.Session) -> None:
-    """Sign in at identity providers that other people wrote: one on Node.js, and glewlwyd if it is on the PATH."""
-    # What the provider needs that is newest; which Node.js has it is no matter of the major version alone.
+    """Sign in at third-party identity providers: one on Node.js, and glewlwyd if it is on the PATH."""
+    # The newest feature that the provider needs. The major version of Node.js does not show whether it is there.
     probe = [shutil.which("node") or "false", "--eval", "URL.parse('a:')"]
     if not shutil.which("npm") or subprocess.run(probe, capture_output=True).returncode != 0:
         session.skip("the provider needs npm and Node.js 22, or a late 20, on the PATH")
@@ -226,7 +226,7 @@ def providers(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def page(session: nox.Session) -> None:
-    """Use the page of the local server in a real browser."""
+    """Test the page of the local server in a real browser."""
     if not shutil.which("chromium"):
         session.skip("the page is tested in Chromium: put chromium on the PATH")
     install_wheel(session, "tests", "page")
@@ -243,7 +243,7 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def windows(session: nox.Session) -> None:
-    """Run the tests of what also runs on Windows, without those that need the local server."""
+    """Run the tests of the parts that support Windows, without tests that need the local server."""
     install_wheel(session, "tests")
     places = ["_engine", "_http", "_policy", "_wire", "auth", "models", "resources", "test_windows.py"]
     pytest(session, "pytest", *(session.posargs or [f"tests/unit/{place}" for place in places]))
@@ -251,9 +251,9 @@ def windows(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def mutants(session: nox.Session) -> None:
-    """Count the faults, put into the modules of `_policy` named, that their tests miss: `nox -s mutants -- patience rate`."""
+    """Count the mutants of the given `_policy` modules that survive their tests: `nox -s mutants -- patience rate`."""
     session.install("--quiet", "-e", ".[all]", *nox.project.dependency_groups(PROJECT, "mutants"))
-    # Faults are put into a copy: a run that is cut short must not leave one in the checkout.
+    # Only a copy is mutated: an interrupted run must not leave a mutant in the checkout.
     copy = Path(session.create_tmp()) / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     for folder in ("aiocdf", "docs", "tests"):
@@ -265,7 +265,7 @@ def mutants(session: nox.Session) -> None:
 
 
 def mutate(session: nox.Session, module: str) -> None:
-    """Put every fault that there is into a module, one at a time, and report which of them its tests miss."""
+    """Run the tests of a module against each of its mutants, and report the survivors."""
     settings, results = f"{module}.toml", f"{module}.sqlite"
     tests = f"python -m pytest -x -q -p no:randomly -p no:cacheprovider tests/unit/_policy/test_{module}.py"
     Path(settings).write_text(
@@ -283,34 +283,34 @@ def mutate(session: nox.Session, module: str) -> None:
     session.run("cosmic-ray", "init", settings, results, silent=True)
     session.run("cr-filter-operators", results, settings, silent=True)
     session.run("cosmic-ray", "--verbosity=ERROR", "exec", settings, results, env=environment)
-    session.log(f"{module}: of its mutants, this part survived the tests (%):")
+    session.log(f"{module}: mutants that survived the tests (%):")
     session.run("cr-rate", results)
 
 
 @nox.session(requires=["package"])
 def release(session: nox.Session) -> None:
-    """Check what would be published, down to a demo with the lowest versions, and stop there: CI publishes a pushed tag."""
+    """Check the release files, including a demo with the lowest versions. Nothing is published: CI publishes pushed tags."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "release"))
     files = sorted(map(str, DIST.iterdir()))
     session.run("twine", "check", "--strict", *files)
     session.run("check-wheel-contents", *(file for file in files if file.endswith(".whl")))
     install_lowest(session)
-    with session.chdir(session.create_tmp()):  # where the checkout cannot be imported
+    with session.chdir(session.create_tmp()):  # so that the checkout is not importable
         session.run("aiocdf", "demo", silent=True)
     if any("dev" in file for file in files):
-        session.warn("This commit has no tag, so the version is one of development, which no index takes.")
-    session.log(f"Ready, and not published: {', '.join(files)}. To publish, push a tag such as v0.1.0.")
+        session.warn("This commit has no tag, so the version is a development version, which package indexes reject.")
+    session.log(f"Ready, but not published: {', '.join(files)}. To publish, push a tag such as v0.1.0.")
 
 
 @nox.session(requires=["package"])
 def docs(session: nox.Session) -> None:
-    """Build the site from the documents and the docstrings; any warning, such as a broken link, is an error."""
+    """Build the site from the documents and the docstrings. Warnings, such as a broken link, are errors."""
     install_wheel(session, "docs")
     session.run("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "docs", "build/docs")
 
 
 def peer(session: nox.Session, group: str = "sdk") -> str:
-    """Return a Python of its own for Cognite's client: none of what that depends on is to change what ours runs with."""
+    """Return a separate Python for Cognite's SDK, so that its dependencies do not change ours."""
     folder = Path(session.create_tmp()) / group
     python = str(folder / "bin" / "python")
     session.run("python", "-m", "venv", str(folder))
@@ -322,7 +322,7 @@ def peer(session: nox.Session, group: str = "sdk") -> str:
 
 @nox.session(requires=["package"])
 def bench(session: nox.Session) -> None:
-    """Measure the client beside its peers; `nox -s bench -- --quick` takes under two minutes, all of it about twenty."""
+    """Compare the client with its peers; `nox -s bench -- --quick` takes under two minutes, the whole about twenty."""
     install_wheel(session, "bench")
     sdk = [] if "--quick" in session.posargs else ["--sdk-python", peer(session)]
     session.run("python", "benchmarks/run.py", *sdk, *session.posargs)
@@ -330,41 +330,41 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(requires=["package"])
 def tokens(session: nox.Session) -> None:
-    """Measure what it costs the client, and its peer, that a token expires; takes three minutes."""
+    """Measure the cost of an expired token for the client and its peer; takes three minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/tokens.py", "--sdk-python", peer(session))
 
 
 @nox.session(requires=["package"])
 def outages(session: nox.Session) -> None:
-    """Measure, in virtual time, what the client does when the service is in trouble; takes about two minutes."""
+    """Measure in virtual time how the client reacts to trouble of the service; takes about two minutes."""
     install_wheel(session, "bench")
     session.run("python", "benchmarks/outages.py", *session.posargs)
 
 
 @nox.session(requires=["package"])
 def chaos(session: nox.Session) -> None:
-    """Count what becomes of calls while requests and answers get lost, beside peers; takes about an hour."""
+    """Count the outcomes of calls while requests and answers are lost, compared with peers; takes about an hour."""
     install_wheel(session)
     session.run("python", "benchmarks/chaos.py", "--sdk-python", peer(session), *session.posargs)
 
 
 @nox.session(requires=["package"])
 def scale(session: nox.Session) -> None:
-    """Measure what many calls, handles, waiters and functions cost the client; takes about two minutes."""
+    """Measure the cost of many calls, handles, waiters and functions; takes about two minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/scale.py", *session.posargs)
 
 
 @nox.session(requires=["package"])
 def load(session: nox.Session) -> None:
-    """Measure the local server under load, and its memory over 100,000 calls; takes about ten minutes."""
+    """Measure the local server under load, and its memory use over 100,000 calls; takes about ten minutes."""
     install_wheel(session)
     session.run("python", "benchmarks/server.py", *session.posargs)
 
 
 @nox.session(requires=["package"])
 def durable(session: nox.Session) -> None:
-    """Kill a durable map at random moments, and measure what its journal costs; takes about half an hour."""
+    """Kill a durable map at random moments, and measure the cost of its journal; takes about half an hour."""
     install_wheel(session, "bench")
     session.run("python", "benchmarks/durable.py", *session.posargs)

@@ -1,4 +1,4 @@
-"""What becomes of calls while the network, the gateway and the service fail: counted by a service that knows what ran.
+"""Counts the outcomes of calls while the network, the gateway and the service fail.
 
 Each contender makes the same calls in a process of its own, on real sockets, with the same faults at the same rates. The
 service counts how often each call was executed; the contender tells how each of them ended. `nox -s chaos` has
@@ -63,7 +63,7 @@ CONTENDERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What became of the calls of one run."""
+    """The outcomes of the calls of one run."""
 
     mix: str
     contender: str
@@ -73,20 +73,20 @@ class Tally:
     faults: int
     #: Calls that the service started more than once.
     twice: int
-    #: Calls with a response that is not theirs.
+    #: Calls with the response of another call.
     wrong: int
     #: Calls that ended with `SubmissionUncertain`.
     uncertain: int
-    #: Calls that ended with another error, and how many of these were executed nevertheless.
+    #: Calls that ended with another error, and how many of these were executed anyway.
     errors: int
     errors_executed: int
-    #: Names of the errors, with their numbers.
+    #: The names of the errors and their counts.
     names: dict[str, int]
     makespan: float
     requests: float
 
     def line(self) -> str:
-        """Return it as a line of a table."""
+        """Return the outcomes as a line of the table."""
         names = ", ".join(f"{number} {name}" for name, number in sorted(self.names.items()))
         cells = (
             self.mix,
@@ -115,11 +115,11 @@ def run(name: str, mix: Mix, contender: str, python: str, count: int) -> Tally:
     """Let a contender make *count* calls through a mix of faults.
 
     Args:
-        name: The mix's name.
-        mix: What goes wrong.
-        contender: Which one.
-        python: The interpreter that has what the contender needs.
-        count: How many calls.
+        name: The name of the mix.
+        mix: The faults and their rates.
+        contender: The name of the contender.
+        python: The interpreter with the contender's packages.
+        count: The number of calls.
     """
     source = random.Random(mix.seed)
     durations = [source.uniform(0.3, 1.7) for _ in range(count)]
@@ -165,7 +165,7 @@ def _ends(told: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
 
 
 def chosen(asked: argparse.Namespace) -> Iterable[tuple[str, Mix, str]]:
-    """Give what to run."""
+    """Return the command-line parser."""
     for name in asked.mix or MIXES:
         for contender in asked.contender or CONTENDERS:
             for seed in range(1, asked.seeds + 1):
@@ -174,7 +174,7 @@ def chosen(asked: argparse.Namespace) -> Iterable[tuple[str, Mix, str]]:
 
 
 def main() -> None:
-    """Run what is asked for, and print a table."""
+    """Run the selected combinations, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=5000)
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to run everything with")

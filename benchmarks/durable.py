@@ -1,4 +1,4 @@
-"""What a durable map keeps of its promise, and what that costs.
+"""Measures whether a durable map keeps its promise, and its cost.
 
 Prints Markdown tables of three measurements:
 
@@ -46,7 +46,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 @contextmanager
 def service(durations: list[float]) -> Iterator[str]:
-    """Run the simulated service, and give its address."""
+    """Run the simulated service, and yield its address."""
     with subprocess.Popen(
         [sys.executable, str(HERE / "service.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -66,7 +66,7 @@ def executions(url: str) -> Counter[int]:
 
 
 def environment(url: str) -> dict[str, str]:
-    """Return the variables by which `aiocdf` finds the service."""
+    """Return the environment variables with which `aiocdf` uses the service."""
     return os.environ | {
         "CDF_PROJECT": "benchmark",
         "CDF_URL": url,
@@ -87,7 +87,7 @@ def write_inputs(folder: Path, count: int) -> Path:
 
 
 def table(*rows: tuple[object, ...]) -> None:
-    """Print a Markdown table, its head first."""
+    """Print a Markdown table, starting with the header."""
     head, *others = rows
     for row in (head, ["---"] * len(head), *others):
         print("|", " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row), "|")
@@ -155,7 +155,7 @@ def measure_kills(inputs: int, kills: int, seconds: float, seed: int) -> None:
 
 
 def run_until_killed(command: list[str], folder: Path, url: str, seconds: float) -> bool:
-    """Run a command for so long; tell whether it had to be killed."""
+    """Run a command for at most this long; return whether it had to be killed."""
     with subprocess.Popen(
         command, cwd=folder, env=environment(url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -171,7 +171,7 @@ def run_until_killed(command: list[str], folder: Path, url: str, seconds: float)
 
 
 def measure_cost(inputs: int, seconds: float, rounds: int, seed: int) -> None:
-    """Make the same calls with and without a journal, in turns, each in a process of its own."""
+    """Make the same calls with and without a journal in turns, each in its own process."""
     chance = random.Random(seed)
     durations = [chance.uniform(0.5, 1.5) * seconds for _ in range(inputs)]
     took: dict[str, list[dict[str, float]]] = {"client.map": [], "batch.map": []}
@@ -195,7 +195,7 @@ def measure_cost(inputs: int, seconds: float, rounds: int, seed: int) -> None:
 
 
 def in_child(*arguments: str) -> dict[str, float]:
-    """Run a part of this script in a process of its own, and return the figures that it prints."""
+    """Run a part of this script in a separate process, and return the figures that it prints."""
     done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
@@ -222,10 +222,10 @@ async def make_calls(how: str, url: str, inputs: str) -> None:
 
 
 def measure_million(inputs: int, made: int) -> None:
-    """Map many inputs on a transport that answers at once, and look at the journal.
+    """Map many inputs on a transport that answers at once, and measure the journal.
 
     Args:
-        inputs: How many there are.
+        inputs: The number of inputs.
         made: How many of them are calls that are really made; the journal has the others as done.
     """
     with tempfile.TemporaryDirectory() as name:
@@ -257,7 +257,7 @@ def measure_million(inputs: int, made: int) -> None:
 
 
 async def fill(inputs: str, done: int) -> None:
-    """Make a journal that has the first *done* inputs as completed."""
+    """Create a journal in which the first *done* inputs are completed."""
     path = Path(inputs)
     source = await Source.open(path, None)
     identity = Identity(
@@ -274,7 +274,7 @@ async def fill(inputs: str, done: int) -> None:
 
 
 async def map_many(inputs: str) -> None:
-    """Map a file of inputs in this process, with as many calls at once as there is use for."""
+    """Map a file of inputs in this process, with as many concurrent calls as are useful."""
     from substitutes import Answering
 
     path = Path(inputs)
@@ -299,12 +299,12 @@ async def map_many(inputs: str) -> None:
 
 
 def peak() -> float:
-    """Return the megabytes that were resident at most."""
+    """Return the maximum resident memory in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run the part that the arguments select."""
     match sys.argv[1:]:
         case ["one", how, url, inputs]:
             asyncio.run(make_calls(how, url, inputs))

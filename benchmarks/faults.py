@@ -1,4 +1,4 @@
-"""What goes wrong between a client and the simulated service: which fault hits a request is drawn from a seed."""
+"""The faults between a client and the simulated service, drawn at random from a seed."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ class Fault(enum.StrEnum):
     """What happens to one request."""
 
     none = enum.auto()
-    #: The connection is reset; the service has not seen the request.
+    #: The connection is reset, and the service does not receive the request.
     reset_before = enum.auto()
-    #: The service does what was asked, and the connection is reset in place of the answer.
+    #: The service processes the request, and the connection is reset instead of an answer.
     reset_after = enum.auto()
-    #: The service does what was asked, and half of the answer arrives.
+    #: The service processes the request, and half of the answer arrives.
     half = enum.auto()
-    #: The service does what was asked, and the answer is not HTTP.
+    #: The service processes the request, and the answer is not HTTP.
     garbage = enum.auto()
-    #: The service does what was asked, and the answer is HTTP whose body is not JSON.
+    #: The service processes the request, and the answer's body is not JSON.
     garbage_body = enum.auto()
-    #: The service has not seen the request, and no answer comes.
+    #: The service does not receive the request, and no answer arrives.
     hang_before = enum.auto()
-    #: The service does what was asked, and no answer comes.
+    #: The service processes the request, and no answer arrives.
     hang_after = enum.auto()
-    #: A gateway answers in place of the service.
+    #: A gateway answers instead of the service.
     error_before = enum.auto()
-    #: The service does what was asked, and a gateway answers in its place.
+    #: The service processes the request, and a gateway answers instead.
     error_after = enum.auto()
-    #: The request waits on its way to the service.
+    #: The request arrives at the service with a delay.
     late = enum.auto()
 
 
 @dataclass(kw_only=True)
 class Mix:
-    """How often what happens, and who else is there.
+    """The rates of faults, and the load of another client.
 
     Args:
         rates: Parts of 1 of all requests, by the name of the fault.
         storms: Seconds from one storm to the next, in which all requests for a second are answered with 429; 0 for none.
-        late: Seconds that a late request waits, at most.
+        late: The maximum delay of a late request, in seconds.
         others: Calls a second that another client starts on each function.
         other_seconds: Seconds that such a call runs.
         functions: How many functions the other client calls.
-        skew: Seconds that the service's clock is ahead of the client's.
-        seed: What the draws begin with.
+        skew: How many seconds the service's clock is ahead of the client's.
+        seed: The seed of the random draws.
     """
 
     rates: dict[str, float]
@@ -61,7 +61,7 @@ class Mix:
     seed: int = 1
 
     def plan(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the mix as JSON."""
         return asdict(self)
 
 
@@ -69,7 +69,7 @@ class Draw:
     """Draws the faults of a run.
 
     Args:
-        mix: How often what happens.
+        mix: The rates of faults.
     """
 
     def __init__(self, mix: Mix) -> None:
@@ -79,7 +79,7 @@ class Draw:
         self._weights = list(mix.rates.values())
 
     def fault(self) -> Fault:
-        """Return what happens to the next request."""
+        """Return the fault of the next request."""
         left = 1.0 - sum(self._weights)
         (fault,) = self._random.choices([*self._faults, Fault.none], [*self._weights, left])
         return fault
@@ -89,10 +89,10 @@ class Draw:
         return self._random.uniform(0.0, self._mix.late)
 
     def status(self) -> int:
-        """Return what a gateway answers."""
+        """Return the answer of a gateway."""
         return self._random.choice((500, 502, 503, 504))
 
     def is_storm(self, seconds: float) -> bool:
-        """Tell whether every request is refused, so many *seconds* after the run began."""
+        """Return whether every request is rejected, this many *seconds* after the start of the run."""
         storms = self._mix.storms
         return bool(storms) and seconds > storms and seconds % storms < _STORM_SECONDS

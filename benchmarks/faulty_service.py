@@ -1,4 +1,4 @@
-"""The simulated service behind a network and a gateway that fail, and with another client beside the one that is tested.
+"""The simulated service behind a failing network and gateway, with another client in addition to the tested one.
 
 Run by `chaos.py`: it reads one line of JSON with a plan and a mix of faults, prints its port and serves until its input
 ends.
@@ -30,8 +30,8 @@ class FaultyService(Service):
     """A service with a mix of faults.
 
     Args:
-        project: What is asked about.
-        mix: What goes wrong.
+        project: The simulated project.
+        mix: The faults and their rates.
     """
 
     def __init__(self, project: Project, mix: Mix) -> None:
@@ -55,16 +55,16 @@ class FaultyService(Service):
         self.loop.call_later(wait, self._start_other, function)
 
     def is_storm(self) -> bool:
-        """Tell whether every request is refused now."""
+        """Return whether every request is rejected now."""
         return self.draw.is_storm(self.now() - self._began)
 
     def stats(self) -> dict[str, Any]:
-        """Add which faults there were."""
+        """Add the faults that occurred."""
         return super().stats() | {"faults": self.faults}
 
 
 class FaultyConnection(Connection):
-    """A connection on which requests and answers may get lost."""
+    """A connection that may lose requests and answers."""
 
     _service: FaultyService
 
@@ -90,7 +90,7 @@ class FaultyConnection(Connection):
         self._service.handle(method, path, body, token, lambda status, answer: self._answer(fault, status, answer))
 
     def _answer(self, fault: Fault, status: int, body: bytes) -> None:
-        """Send what is left of an answer."""
+        """Send the rest of an answer."""
         match fault:
             case Fault.none | Fault.late:
                 super()._send(status, body)

@@ -1,4 +1,4 @@
-"""What measures time, turns of the event loop, memory and objects in this process."""
+"""Measures time, turns of the event loop, memory and objects in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Took:
 
 
 class Stopwatch:
-    """Runs from when it is made."""
+    """Starts when it is created."""
 
     def __init__(self) -> None:
         self._wall, self._own = time.perf_counter(), time.thread_time()
@@ -66,7 +66,7 @@ class Pulse:
 
 
 def resident() -> int:
-    """Return how many bytes of memory the process holds."""
+    """Return the memory of the process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -78,11 +78,11 @@ def traced() -> int:
 
 
 def inner() -> Counter[str]:
-    """Count by type the engine's objects that something keeps alive."""
+    """Count the engine's live objects by type."""
     gc.collect()
     return Counter(type(thing).__name__ for thing in gc.get_objects() if is_inner(thing))
 
 
 def is_inner(thing: object) -> bool:
-    """Tell whether an object is of a type that the engine or the sender defines."""
+    """Return whether the engine or the sender defines the object's type."""
     return str(type(thing).__module__).startswith(INNER)

@@ -1,4 +1,4 @@
-"""The time that a client without latency would need: what makespans are compared with."""
+"""The makespan of a client without latency, for comparison."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def ideal_makespan(
     Args:
         calls: Function, key and earliest start in seconds of each, in the order in which they are asked for.
         durations: Seconds that the call with each key runs.
-        per_function: Calls that may run at once in a function.
-        per_project: Calls that may run at once in all.
+        per_function: The maximum number of calls that run at once in a function.
+        per_project: The maximum number of calls that run at once in the project.
     """
     waiting: defaultdict[int, deque[tuple[int, int]]] = defaultdict(deque)
     free: defaultdict[int, int] = defaultdict(lambda: per_function)

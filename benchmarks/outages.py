@@ -1,4 +1,4 @@
-"""Measures what the client does when the service is in trouble, in virtual time, and prints one Markdown table.
+"""Measures in virtual time how the client reacts to trouble of the service, and prints one Markdown table.
 
 `python benchmarks/outages.py [name ...]` runs all scenarios, or those named; `--list` names them.
 """
@@ -26,7 +26,7 @@ SCENARIOS = WHOLE | POLLING | PARTS | DOUBTS
 
 
 def measure(name: str, *, small: bool) -> Run:
-    """Run a scenario, and say on the way how long it takes."""
+    """Run a scenario, and print how long it takes."""
     print(f"{name} ...", end="", file=sys.stderr, flush=True)
     began = time.process_time()
     make, full, few = SCENARIOS[name]
@@ -36,7 +36,7 @@ def measure(name: str, *, small: bool) -> Run:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the selected scenarios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help="a scenario; all without one")
     parser.add_argument("--small", action="store_true", help="with as few calls as in the tests")

@@ -1,4 +1,4 @@
-"""Draw what `run.py` measured, for the docs."""
+"""Draws the measurements of `run.py` for the documentation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOURS = {
 
 
 def running(calls: list[list[float]], began: float) -> tuple[list[float], list[int]]:
-    """Return how many calls run, from each moment on."""
+    """Return how many calls run from each time on."""
     steps = sorted([(call[0], 1) for call in calls] + [(call[1], -1) for call in calls])
     moments, counts = [0.0], [0]
     for moment, step in steps:
@@ -52,7 +52,7 @@ def draw_timeline(contenders: Mapping[str, Any]) -> None:
 
 
 def draw_lags(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draw how late the end of each call was seen, against its runtime."""
+    """Draw the delay until the end of each call was seen, against its runtime."""
     names = [name for name in COLOURS if name in results["within"]]
     figure, panels = plt.subplots(1, len(names), sharex=True, sharey=True, figsize=(2.4 * len(names), 3.2))
     for panel, name in zip(panels, names, strict=True):

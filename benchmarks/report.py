@@ -1,4 +1,4 @@
-"""The figures of a run as text: a table for each workload, and what was aimed at beside what was reached."""
+"""The results of a run as text: a table for each workload, and the targets with the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _lag(part: float) -> str:
-    """Show a lag as a part of the runtime; the service sees none of a client that asks for responses alone."""
+    """Show a lag as a fraction of the runtime. The service sees no lag of a client that reads only responses."""
     return "" if math.isnan(part) else f"{part:.1%}"
 
 
@@ -56,7 +56,7 @@ _OTHER_COLUMNS = {
 
 @dataclass(frozen=True)
 class Target:
-    """A figure to reach; 0.05 in the form of `{:.0%}` is 5 %."""
+    """A target; 0.05 in the format `{:.0%}` is 5 %."""
 
     what: str
     most: float
@@ -64,7 +64,7 @@ class Target:
     figure: Callable[[Results], float]
 
     def row(self, results: Results) -> list[str]:
-        """Return what was aimed at, what was reached, and whether that will do."""
+        """Return the target, the result, and whether the target is met."""
         reached = self.figure(results)
         verdict = "OK" if reached <= self.most else "SHORT"
         return [self.what, self.form.format(self.most), self.form.format(reached), verdict]
@@ -83,7 +83,7 @@ def _stretch(workload: str) -> Callable[[Results], float]:
 
 
 def _cpu_beside(*rows: str) -> Callable[[Results], float]:
-    """Compare with the thriftiest row of a peer."""
+    """Compare with the peer that has the lowest value."""
     return lambda results: (
         _ours("over", "cpu")(results) / min(float(one["cpu"]) for name, one in results["over"].items() if name in rows)
     )
@@ -113,7 +113,7 @@ TARGETS = (
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay rows out in columns, the first one to the left."""
+    """Format rows in columns, the first one left-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
@@ -135,7 +135,7 @@ def workload_table(name: str, contenders: Mapping[str, Figures]) -> Iterator[str
 
 
 def target_table(results: Results) -> Iterator[str]:
-    """Return the lines that hold what was aimed at against what was reached, as far as it was measured."""
+    """Return lines that compare the targets with the results, if they were measured."""
     rows = [["target", "at most", "reached", ""]]
     for target in TARGETS:
         with suppress(KeyError, ValueError):  # a workload or all of a peer's rows took no part

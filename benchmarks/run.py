@@ -1,4 +1,4 @@
-"""Let the contenders do the workloads, one after the other, and print what each took.
+"""Runs each contender on each workload, one after the other, and prints the measurements.
 
 `nox -s bench` builds the environments and runs all of it; `--workload over --contender aiocdf` runs one thing alone.
 The ideal is what greedy list scheduling takes without any latency. Lag is from the end of a call to the first answer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 
-# The settings of the peers are those, of what was tried, with which `over` takes them the least time.
+# The peers use the fastest of the tried settings for the workload `over`.
 CONTENDERS = {
     "aiocdf": ["aiocdf_client.py"],
     "sdk": ["sdk_client.py"],
@@ -42,7 +42,7 @@ CONTESTS = {
     "within": ["aiocdf", "sdk", "sdk raised", "loop"],
     "over": ["aiocdf", "sdk", "sdk raised", "loop", "loop patient", "oracle"],
     "long": ["aiocdf", "sdk", "loop"],
-    # To a peer it is the same as `long`: none asks after more than one call at a time.
+    # For a peer it is the same as `long`, because no peer polls more than one call at a time.
     "sparse": ["aiocdf"],
     "many": ["aiocdf", "sdk", "sdk raised", "loop"],
     "queue": ["aiocdf", "loop"],
@@ -51,12 +51,12 @@ CONTESTS = {
     "expiry": ["aiocdf", "sdk raised", "loop"],
     "shared": ["aiocdf", "sdk raised", "loop"],
 }
-# Without the SDK, which would take half of the time.
+# Without the SDK, which would take half the time.
 QUICK = {"single": ["aiocdf"], "within": ["aiocdf", "loop"], "over": ["aiocdf", "loop"]}
 
 
 def chosen(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    """Give the workloads to run, each with its contenders."""
+    """Yield the workloads to run, each with its contenders."""
     contests = QUICK if asked.quick else CONTESTS
     for workload in asked.workload or contests:
         contenders = asked.contender or contests.get(workload, CONTESTS[workload])
@@ -68,7 +68,7 @@ def chosen(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
 
 
 def left_out() -> Iterator[str]:
-    """Say what a quick run does not tell."""
+    """Return text about the limits of a quick run."""
     for workload, contenders in CONTESTS.items():
         if missing := [name for name in contenders if name not in QUICK.get(workload, [])]:
             yield f"{workload}: {', '.join(missing)}"
@@ -92,7 +92,7 @@ def import_seconds() -> float:
 
 
 def versions(sdk_python: str) -> str:
-    """Say what was measured."""
+    """Return text about the measured versions and machine."""
     code = "from importlib.metadata import distributions; print(*(f'{d.name} {d.version}' for d in distributions()), sep='\\n')"
     found = [f"Python {platform.python_version()}"]
     for python, wanted in ((sys.executable, ("aiocdf", "aiohttp", "uvloop")), (sdk_python, ("cognite-sdk", "httpx2"))):
@@ -103,7 +103,7 @@ def versions(sdk_python: str) -> str:
 
 
 def compare(contests: Iterable[tuple[str, list[str]]], sdk_python: str, say: Callable[..., None]) -> None:
-    """Run everything, and say what comes out as it does."""
+    """Run everything, and print each result when it is there."""
     results: dict[str, Any] = {"import": import_seconds()}
     work = [seconds_of_work()]
     for name, contenders in contests:
@@ -123,7 +123,7 @@ def compare(contests: Iterable[tuple[str, list[str]]], sdk_python: str, say: Cal
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the selected workloads."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="\n".join(["workloads:", *(f"  {name}: {one.describe()}" for name, one in WORKLOADS.items())]),

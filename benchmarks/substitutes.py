@@ -1,4 +1,4 @@
-"""Transports that stand in for the service in the client's own process, and a client on one."""
+"""Transports that replace the service in the client's process, and a client on one of them."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class Still:
         """Close nothing."""
 
     async def send(self, request: Request) -> Response:
-        """Wait for ever."""
+        """Wait forever."""
         del request
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
 
 class Answering(Still):
-    """A transport that starts calls at once, and says that they run until it is told that they have ended."""
+    """A transport that starts calls at once, and reports them as running until they are ended with a method."""
 
     def __init__(self, *, ended: bool = False) -> None:
         self.ended = ended
         self.polled = asyncio.Event()
-        #: Runs since the first answer that told of an end.
+        #: Runs since the first answer that reported an end.
         self.told: Stopwatch | None = None
         self._ids = itertools.count(10)
 
@@ -88,8 +88,8 @@ async def opened(transport: Still, **arguments: Any) -> AsyncIterator[Client]:
     """Open a client whose requests go to *transport*.
 
     Args:
-        transport: In the place of the client's own.
-        arguments: More arguments of the client.
+        transport: Replaces the client's transport.
+        arguments: Additional arguments of the client.
     """
     given: dict[str, Any] = {"credentials": BearerToken("token"), "base_url": "https://cdf.test"} | arguments
     async with Client("acme", transport=transport, **given) as client:

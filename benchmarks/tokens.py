@@ -1,4 +1,4 @@
-"""What it costs clients that their token expires, while the token endpoint takes half a second.
+"""Measures the cost of an expired token, with a token endpoint that takes half a second.
 
 Prints a table: how long the reads took together, the longest that the event loop stood still meanwhile, and how many
 tokens were asked for; then by how much longer a renewal makes the loop stand still. Each run is a process of its own;
@@ -49,19 +49,19 @@ CASES = (
 
 @attrs.define
 class Service:
-    """A token endpoint that takes its time, and an API that does not."""
+    """A slow token endpoint, and a fast API."""
 
     life: int
     tokens: int = 0
 
     async def token(self, _: web.Request) -> web.Response:
-        """Give a token."""
+        """Answer with a token."""
         self.tokens += 1
         await asyncio.sleep(TOKEN_SECONDS)
         return web.json_response({"access_token": "token", "token_type": "Bearer", "expires_in": self.life})
 
     async def functions(self, _: web.Request) -> web.Response:
-        """Tell of a function."""
+        """Answer with a function."""
         return web.json_response({"items": [FUNCTION]})
 
 
@@ -89,7 +89,7 @@ async def run(python: str, contender: str, case: Case) -> dict[str, Any]:
 
 
 def row(case: Case, contender: str, runs: list[dict[str, Any]]) -> str:
-    """Return a line of the table: medians, but for the stall, of which the longest counts."""
+    """Return a line of the table: medians, but the longest of the stalls."""
     wall = 1000 * statistics.median(one["wall"] for one in runs)
     stall = 1000 * max(one["stall"] for one in runs)
     tokens = statistics.median(one["tokens"] for one in runs)
@@ -97,7 +97,7 @@ def row(case: Case, contender: str, runs: list[dict[str, Any]]) -> str:
 
 
 async def compare(pythons: dict[str, str]) -> None:
-    """Run everything, and print what comes out as it does."""
+    """Run everything, and print each result when it is there."""
     print(f"{'':<36}{'':<12}{'wall':>13}{'longest stall':>15}{'tokens':>10}")
     stalls = {}
     for case in CASES:

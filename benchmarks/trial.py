@@ -1,4 +1,4 @@
-"""One contender doing one workload against a fresh service."""
+"""Runs one contender on one workload with a new service."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def hear(whom: subprocess.Popen[str]) -> str:
 
 
 def measure(workload: Workload, python: str, script: str, *options: str) -> dict[str, Any]:
-    """Let a contender do a workload, and return what it comes to.
+    """Run a contender on a workload, and return the results.
 
     Args:
-        workload: What to do.
-        python: The interpreter that has what the contender needs.
+        workload: The workload.
+        python: The interpreter with the contender's packages.
         script: The contender's file in `contenders/`.
-        options: Arguments of the script.
+        options: Arguments for the script.
     """
     plan = {name: getattr(workload, name) for name in ("durations", "token_life", "token_delay")}
     task = {name: getattr(workload, name) for name in ("hold", "freeze", "fresh", "gaps")}
@@ -81,7 +81,7 @@ def measure(workload: Workload, python: str, script: str, *options: str) -> dict
 
 
 def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
-    """Put together what the contender and the service say."""
+    """Combine the measurements of the contender and of the service."""
     calls, counts = stats.pop("calls"), stats["counts"]
     lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in calls if seen) or [math.nan]
     started = len(calls) or math.nan
@@ -103,7 +103,7 @@ def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats:
 
 
 def ideal(workload: Workload) -> float:
-    """Return the seconds that the workload takes at the least."""
+    """Return the minimum makespan of the workload in seconds."""
     if workload.fresh:
         return sum(workload.durations)
     return ideal_makespan(workload.calls, workload.durations, per_function=PER_FUNCTION, per_project=PER_PROJECT)

@@ -1,4 +1,4 @@
-"""What the contenders are given to do."""
+"""The workloads of the contenders."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Workload:
     """Calls to make; the key of each is its index.
 
     Args:
-        durations: Seconds that each call runs.
-        functions: How many functions there are; calls go to each in turn.
-        spread: Seconds over which calls are made at equal distances; 0 to make all at once.
+        durations: How long each call runs, in seconds.
+        functions: The number of functions; calls use them in turn.
+        spread: The time in seconds over which calls are made at equal intervals; 0 to make all at once.
         fresh: Make one call after the other, each on a client of its own.
         hold: Seconds to let pending calls wait, and stop then; 0 to see all of them through.
         freeze: Call `gc.freeze()` when the calls that are to be held are made.
@@ -45,7 +45,7 @@ class Workload:
         return [(key % self.functions + 1, key, key * step) for key in range(len(self.durations))]
 
     def describe(self) -> str:
-        """Say in short what it is."""
+        """Return a short description."""
         asked = (
             f"asked for over {self.spread:.0f} s" if self.spread else "one after the other" if self.fresh else "at once"
         )

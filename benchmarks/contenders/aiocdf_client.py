@@ -1,4 +1,4 @@
-"""aiocdf, as its first page shows it."""
+"""aiocdf, used as in its README."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Caller:
         return await self._client.call(function, {"key": key}).response()
 
     def pend(self, function: int, key: int) -> asyncio.Future[Any]:
-        """Call; the handle is the future."""
+        """Call. The handle is the future."""
         return self._client.call(function, {"key": key})
 
 

@@ -28,11 +28,11 @@ class Caller(Protocol):
         """Call a function with `{"key": key}`, wait for its end, and return its response."""
 
     def pend(self, function: int, key: int) -> asyncio.Future[Any]:
-        """Make the same call in the cheapest way that leaves it pending and lets it be awaited later."""
+        """Make the same call in the cheapest way that leaves it pending and allows awaiting it later."""
 
 
 class Concurrent:
-    """A contender to whom a pending call is a task."""
+    """A contender whose pending calls are tasks."""
 
     async def call(self, function: int, key: int) -> Any:
         """Make a call; see `Caller`."""
@@ -44,7 +44,7 @@ class Concurrent:
 
 
 class Heart:
-    """Finds how long the event loop stood still, with and without the time in which the machine gave us no processor."""
+    """Measures how long the event loop was blocked, with and without the time in which it waited for a processor."""
 
     def __init__(self) -> None:
         self._longest = self._longest_own = self._at = 0.0
@@ -67,14 +67,14 @@ class Heart:
         self._timer = self._loop.call_later(_BEAT, self._beat, now, waited)
 
     def stop(self) -> dict[str, float]:
-        """Stop, and return what was found, in seconds."""
+        """Stop, and return the measurements in seconds."""
         self._timer.cancel()
         os.close(self._waits)
         return {"gap": self._longest, "gap_own": self._longest_own, "gap_at": self._at}
 
 
 def contend(client: Callable[[str], AbstractAsyncContextManager[Caller]]) -> None:
-    """Take part: open a client on the address given, make the calls, and print what it took.
+    """Run the contender: open a client on the given address, make the calls, and print the measurements.
 
     Args:
         client: Opens the contender's client on the service's address.
@@ -82,7 +82,7 @@ def contend(client: Callable[[str], AbstractAsyncContextManager[Caller]]) -> Non
     imported = time.process_time()
     print("ready", flush=True)
     task = json.loads(sys.stdin.readline())
-    # Tuples of numbers, unlike lists, do not count in the garbage collector's pauses.
+    # Unlike lists, tuples of numbers do not add to the garbage collector's pauses.
     task["calls"] = [tuple(call) for call in task["calls"]]
     began = time.time()
     found = asyncio.run(_run(client, task))
@@ -101,7 +101,7 @@ def _run(
 
 
 async def _all(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
-    """Make all calls on one client, each at its moment, and await all their responses."""
+    """Make all calls on one client, each at its time, and await all responses."""
     async with client(task["url"]) as caller:
         heart = Heart() if task["gaps"] else None
         began = time.perf_counter()
@@ -120,7 +120,7 @@ async def _all(client: Callable[[str], AbstractAsyncContextManager[Caller]], tas
 
 
 async def _one_by_one(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
-    """Make each call on a client of its own; the time to open and close it counts."""
+    """Make each call on a new client. The time to open and close it is included."""
     walls, wrong = [], 0
     for function, key, _ in task["calls"]:
         began = time.perf_counter()
@@ -131,7 +131,7 @@ async def _one_by_one(client: Callable[[str], AbstractAsyncContextManager[Caller
 
 
 async def _hold(client: Callable[[str], AbstractAsyncContextManager[Caller]], task: Any) -> dict[str, Any]:
-    """Make all calls, and measure what they take while they are pending."""
+    """Make all calls, and measure their cost while they are pending."""
     (first, first_key, _), *calls = task["calls"]
     async with client(task["url"]) as caller:
         await caller.call(first, first_key)  # what every client needs once is no part of what a call takes
@@ -155,13 +155,13 @@ async def _hold(client: Callable[[str], AbstractAsyncContextManager[Caller]], ta
 
 
 def _resident() -> int:
-    """Return how many bytes of memory the process holds."""
+    """Return the memory of the process in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
 
 
 def _end(value: Any, key: int) -> str:
-    """Name how a call ended: `right`, `wrong`, or the type of its error."""
+    """Return the outcome of a call: `right`, `wrong`, or the type of its error."""
     if isinstance(value, BaseException):
         return type(value).__name__
     return "right" if _is_right(value, key) else "wrong"

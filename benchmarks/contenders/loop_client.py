@@ -1,4 +1,4 @@
-"""What a careful engineer writes without a library: a task for each call, polls once a second, jittered back-off on 429."""
+"""A careful client without a library: a task per call, one poll a second, and back-off with jitter on 429."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONNECTIONS = 100
 
 
 class Caller(Concurrent):
-    """Makes calls with aiohttp alone."""
+    """Makes calls with aiohttp only."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession, longest_wait: float) -> None:
         self._url = url
@@ -44,7 +44,7 @@ class Caller(Concurrent):
         return answer["response"]
 
     async def _start(self, function: int, key: int) -> Any:
-        """Start the call; a refusal leaves the nonce unbound, so it serves again until it is nearly a minute old."""
+        """Start the call. A rejected request does not use the nonce, so it is reused until it is almost a minute old."""
         wait, made = 0.5, -math.inf
         while True:
             if time.monotonic() - made > NONCE_LIFE:

@@ -32,7 +32,7 @@ async def open_aiocdf(url: str) -> AsyncIterator[Read]:
 
 @asynccontextmanager
 async def open_sdk(url: str) -> AsyncIterator[Read]:
-    """Open Cognite's own client."""
+    """Open a client of Cognite's SDK."""
     from cognite.client import (  # only one of the two is installed where this runs
         AsyncCogniteClient,
         ClientConfig,
@@ -49,7 +49,7 @@ async def open_sdk(url: str) -> AsyncIterator[Read]:
 
 
 async def main(name: str, url: str, reads: int) -> None:
-    """Read once, and then as told."""
+    """Read once, and then as the command says."""
     async with {"aiocdf": open_aiocdf, "sdk": open_sdk}[name](url) as read:
         await read()
         print("ready", flush=True)

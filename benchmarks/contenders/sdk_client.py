@@ -1,4 +1,4 @@
-"""Cognite's own client: as it ships, or with its documented settings for concurrency and retries."""
+"""Cognite's SDK: with its defaults, or with its documented settings for concurrency and retries."""
 
 from __future__ import annotations
 
