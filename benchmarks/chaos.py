@@ -1,8 +1,8 @@
 """Counts the outcomes of calls while the network, the gateway and the service fail.
 
-Each contender makes the same calls in a process of its own, on real sockets, with the same faults at the same rates. The
-service counts how often each call was executed; the contender tells how each of them ended. `nox -s chaos` has
-Cognite's client take part too.
+Each contender makes the same calls in its own process, on real sockets, with the same faults at the same rates. The
+service counts how often each call was executed; the contender reports how each of them ended. `nox -s chaos` includes
+Cognite's SDK.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faults import Mix
-from trial import hear, start_process, tell
+from trial import receive, send, start_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,12 +129,12 @@ def run(name: str, mix: Mix, contender: str, python: str, count: int) -> Tally:
     command = (python, str(HERE / "contenders" / script), *options, f"--timeout={REQUEST_SECONDS}")
     with ExitStack() as stack:
         service = stack.enter_context(start_process(sys.executable, str(HERE / "faulty_service.py")))
-        tell(service, {"plan": {"durations": durations, "token_life": TOKEN_LIFE}, "mix": mix.plan()})
-        url = f"http://127.0.0.1:{hear(service).strip()}"
+        send(service, {"plan": {"durations": durations, "token_life": TOKEN_LIFE}, "mix": mix.plan()})
+        url = f"http://127.0.0.1:{receive(service).strip()}"
         client = stack.enter_context(start_process(*command))
-        hear(client)  # it has done its imports
-        tell(client, task | {"url": url})
-        told = json.loads(hear(client))
+        receive(client)  # it has done its imports
+        send(client, task | {"url": url})
+        report = json.loads(receive(client))
         with urllib.request.urlopen(f"{url}/stats") as answer:
             stats = json.load(answer)
     return Tally(
@@ -143,17 +143,17 @@ def run(name: str, mix: Mix, contender: str, python: str, count: int) -> Tally:
         seed=mix.seed,
         calls=count,
         faults=sum(number for fault, number in stats["faults"].items() if fault != "none"),
-        makespan=told["wall"],
+        makespan=report["wall"],
         requests=stats["requests"] / count,
-        **_ends(told, stats),
+        **_ends(report, stats),
     )
 
 
-def _ends(told: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
+def _ends(report: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
     """Compare how the calls ended for the contender with what the service executed."""
     executed = Counter(key for key, *_ in stats["calls"] if key >= 0)
-    names = Counter(told["ends"].values())
-    failed = [int(key) for key, end in told["ends"].items() if end not in {"wrong", "SubmissionUncertain"}]
+    names = Counter(report["ends"].values())
+    failed = [int(key) for key, end in report["ends"].items() if end not in {"wrong", "SubmissionUncertain"}]
     return {
         "twice": sum(times > 1 for times in executed.values()),
         "wrong": names["wrong"],

@@ -2,11 +2,11 @@
 
 Prints Markdown tables of three measurements:
 
-- `kill`: `aiocdf map` is killed again and again at random moments, and goes on each time. A simulated service in a process of
-  its own counts how often it executed each input.
+- `kill`: `aiocdf map` is killed repeatedly at random moments, and started again each time. A simulated service in a
+  separate process counts how often it executed each input.
 - `cost`: the same calls with and without a journal, by `batch.map` and `client.map`, in turns.
-- `million`: a million inputs, most of them done by an earlier run, on a transport that answers at once: memory, and the time
-  that `--status` takes.
+- `million`: a million inputs, most of them completed by an earlier run, on a transport that answers at once: memory, and
+  the time of `--status`.
 """
 
 from __future__ import annotations
@@ -286,15 +286,15 @@ async def map_many(inputs: str) -> None:
         settings=settings,
         transport=Answering(ended=True),
     ) as client:
-        began, told = time.monotonic(), 0.0
+        began, shown_at = time.monotonic(), 0.0
 
-        def tell(now: batch.Progress) -> None:
-            nonlocal told
-            if now.elapsed - told >= 20:
-                told = now.elapsed
+        def show(now: batch.Progress) -> None:
+            nonlocal shown_at
+            if now.elapsed - shown_at >= 20:
+                shown_at = now.elapsed
                 print(f"{now.done:,} done, {peak():.0f} MB", file=sys.stderr, flush=True)
 
-        await batch.map(client, FUNCTION, path, path.with_name("results.jsonl"), on_progress=tell)
+        await batch.map(client, FUNCTION, path, path.with_name("results.jsonl"), on_progress=show)
         print(json.dumps({"wall": time.monotonic() - began, "rss": peak()}))
 
 
@@ -321,7 +321,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=6.0, help="mean duration of a call of the map that is killed")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--calls", type=int, default=3_000, help="calls that tell the cost of the journal")
+    parser.add_argument("--calls", type=int, default=3_000, help="calls to measure the cost of the journal")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=1_000_000)
     parser.add_argument("--made", type=int, default=50_000, help="calls that are really made of a million inputs")

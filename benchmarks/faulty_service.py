@@ -46,7 +46,7 @@ class FaultyService(Service):
             self._start_other(function)
 
     def _start_other(self, function: int) -> None:
-        """Start another client's call, unless the function is full, and see to the next one."""
+        """Start another client's call unless the function is full, and schedule the next one."""
         now = self.now()
         if self.project.count_running(function, now) < PER_FUNCTION:
             self._others += 1
@@ -118,9 +118,9 @@ class FaultyConnection(Connection):
 
 
 async def main() -> None:
-    """Serve until the input ends, as it does when whoever asked for the service is gone."""
-    told = json.loads(sys.stdin.readline())
-    service = FaultyService(Project(Plan(**told["plan"])), Mix(**told["mix"]))
+    """Serve until the input ends, which happens when the parent process ends."""
+    setup = json.loads(sys.stdin.readline())
+    service = FaultyService(Project(Plan(**setup["plan"])), Mix(**setup["mix"]))
     server = await service.loop.create_server(lambda: FaultyConnection(service), "127.0.0.1", 0, backlog=4096)
     gc.disable()
     print(server.sockets[0].getsockname()[1], flush=True)

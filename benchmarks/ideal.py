@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def ideal_makespan(
     calls: Sequence[tuple[int, int, float]], durations: Sequence[float], *, per_function: int, per_project: int
 ) -> float:
-    """Return the seconds that greedy list scheduling takes: a free place goes at once to the first call it is good for.
+    """Return the seconds that greedy list scheduling takes: a free slot goes at once to the first call that can use it.
 
     Args:
-        calls: Function, key and earliest start in seconds of each, in the order in which they are asked for.
+        calls: Function, key and earliest start in seconds of each, in the order in which they are made.
         durations: Seconds that the call with each key runs.
         per_function: The maximum number of calls that run at once in a function.
         per_project: The maximum number of calls that run at once in the project.

@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help="a scenario; all without one")
     parser.add_argument("--small", action="store_true", help="with as few calls as in the tests")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(SCENARIOS):

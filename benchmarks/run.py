@@ -1,9 +1,9 @@
 """Runs each contender on each workload, one after the other, and prints the measurements.
 
-`nox -s bench` builds the environments and runs all of it; `--workload over --contender aiocdf` runs one thing alone.
-The ideal is what greedy list scheduling takes without any latency. Lag is from the end of a call to the first answer
-that tells of it. Wrong are values other than the function's, and calls started twice. The service's own processor time
-and lag say whether it kept up, for a slow service would make everybody late.
+`nox -s bench` builds the environments and runs everything; `--workload over --contender aiocdf` runs one combination.
+The ideal is the makespan of greedy list scheduling without latency. Lag is the time from the end of a call to the first
+answer that reports it. Wrong counts values other than the function's, and calls started twice. The processor time and lag
+of the service show whether it kept up, because a slow service would delay every contender.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def main() -> None:
     )
     parser.add_argument("--workload", action="append", choices=WORKLOADS)
     parser.add_argument("--contender", action="append", choices=CONTENDERS)
-    parser.add_argument("--quick", action="store_true", help="the most telling part, in under two minutes")
+    parser.add_argument("--quick", action="store_true", help="the most important part, in under two minutes")
     parser.add_argument(
         "--sdk-python", default="", help="an interpreter that has cognite-sdk; without it the SDK takes no part"
     )

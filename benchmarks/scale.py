@@ -1,8 +1,8 @@
-"""What the client costs at a scale that few reach: many calls, handles, waiters and functions.
+"""Measures the cost of the client at a large scale: many calls, handles, waiters and functions.
 
-Prints a Markdown table of targets and results. Each measurement has a process of its own. Times are by the wall clock;
-how long the event loop stands still, and whether a time grows in proportion, is told by the processor's time of the
-thread, for other processes may want the same processor.
+Prints a Markdown table of targets and results. Each measurement has its own process. Times are by the wall clock. How long
+the event loop is blocked, and whether a time grows in proportion, is measured by the thread's processor time, because other
+processes may use the same processor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from aiocdf.local import LocalServer
 
 CALLS, TURN, FUNCTIONS = 100_000, 1_000, 8
-#: How much more than in proportion a time may grow with the number.
+#: How much more than in proportion to the number a time may grow.
 LINEAR = 2.0
 WARM, SERIAL = 10, 40
 INSTANT = '"""Return at once."""\n\n\ndef handle(data):\n    """Return nothing much."""\n    return {}\n'
@@ -58,7 +58,7 @@ class Row:
 
 
 def linear(small: Took, large: Took, times: float) -> tuple[str, bool]:
-    """Return in words, and as a verdict, how much more than in proportion a time has grown.
+    """Return how much more than in proportion a time has grown, as text and as a verdict.
 
     Args:
         small: The time of the smaller number.
@@ -70,14 +70,14 @@ def linear(small: Took, large: Took, times: float) -> tuple[str, bool]:
 
 
 def row_of_time(what: str, most: float, small: Took, large: Took) -> Row:
-    """Return the row of a time that has a limit and is to grow in proportion, four times from *small* to *large*."""
+    """Return the row of a time that has a limit and should grow in proportion: four times from *small* to *large*."""
     grown, proportional = linear(small, large, 4)
     result = f"{large.wall:.3f} s ({large.own:.3f} s of processor time; {grown})"
     return Row(what, f"<= {most:g} s, linear", result, large.wall <= most and proportional)
 
 
 async def fill(client: Client, handles: list[Any]) -> None:
-    """Queue as many calls as *handles* has places, in turns between which the loop comes round."""
+    """Queue one call for each place in *handles*, in turns, so that the loop can run in between."""
     for first in range(0, len(handles), TURN):
         for key in range(first, min(first + TURN, len(handles))):
             handles[key] = client.call(key % FUNCTIONS + 1, {"key": key})
@@ -85,7 +85,7 @@ async def fill(client: Client, handles: list[Any]) -> None:
 
 
 async def warm(client: Client) -> None:
-    """Make the calls that give every submitter its work, which is no part of what a queued call takes."""
+    """Make calls that occupy every submitter, because these are not part of the cost of a queued call."""
     await fill(client, [None] * 200)
     for _ in range(20):
         await asyncio.sleep(0)
@@ -93,11 +93,11 @@ async def warm(client: Client) -> None:
 
 
 async def bytes_a_call(count: int, taken: Callable[[], int]) -> float:
-    """Return what a queued call takes beyond its data as JSON.
+    """Return the memory of a queued call in addition to its JSON data.
 
     Args:
         count: How many calls to queue.
-        taken: Tells how many bytes are taken, at all or since it was first asked.
+        taken: Returns how many bytes are in use, in total or since its first call.
     """
     handles: list[Any] = [None] * count
     async with opened(Still()) as client:
@@ -110,7 +110,7 @@ async def bytes_a_call(count: int, taken: Callable[[], int]) -> float:
 
 
 async def measure_memory() -> list[Row]:
-    """Measure the memory of queued calls in the two ways there are."""
+    """Measure the memory of queued calls in two ways."""
     held = await bytes_a_call(CALLS, resident)
     given = await bytes_a_call(CALLS, traced)
     what = f"memory of each of {CALLS:,} queued calls, beyond the data"
@@ -121,7 +121,7 @@ async def measure_memory() -> list[Row]:
 
 
 async def measure_queue() -> list[Row]:
-    """Measure how long it takes to queue calls and to close, and how long the loop stands still meanwhile."""
+    """Measure how long it takes to queue calls and to close, and how long the loop is blocked."""
     handles: list[Any] = [None] * CALLS
     async with opened(Still()) as client:
         await warm(client)
@@ -146,7 +146,7 @@ async def measure_queue() -> list[Row]:
 
 
 def row_of_pauses(what: str, turns: list[tuple[Took, float]], collection: Took) -> Row:
-    """Return the row of the longest turn beyond one garbage collection, however many were in it."""
+    """Return the row of the longest turn without its garbage collections, except for one."""
     beyond, (turn, collected) = max((turn.own - min(spent, collection.own), (turn, spent)) for turn, spent in turns)
     result = (
         f"{1000 * beyond:.0f} ms, of a turn of {1000 * turn.wall:.0f} ms (collector {1000 * collected:.0f} ms, "
@@ -156,11 +156,11 @@ def row_of_pauses(what: str, turns: list[tuple[Took, float]], collection: Took) 
 
 
 async def attach_and(count: int, *, detach: bool) -> tuple[Took, Took]:
-    """Attach *count* handles to a running call; return what that took, and what their end did.
+    """Attach *count* handles to a running call; return how long that took, and how long their end took.
 
     Args:
         count: How many.
-        detach: Detach them all; otherwise the call ends, and the time counts from the answer that tells of it.
+        detach: Detach them all. Otherwise the call ends, and the time starts with the answer that reports it.
     """
     service = Answering()
     gc.collect()
@@ -179,7 +179,7 @@ async def attach_and(count: int, *, detach: bool) -> tuple[Took, Took]:
         for handle in handles:
             if not handle.done():
                 await handle.wait()
-        return attached, (service.told or watch).took()
+        return attached, (service.reported or watch).took()
 
 
 async def measure_attach() -> list[Row]:
@@ -194,12 +194,12 @@ async def measure_attach() -> list[Row]:
 
 
 async def time_out(count: int, wait: Callable[[], Awaitable[Any]], *, after: float = 3.0) -> Took:
-    """Let *count* tasks time out at the same moment, and return the time from then until all have ended.
+    """Let *count* tasks time out at the same moment, and return the time until all have ended.
 
     Args:
         count: How many.
-        wait: Returns what a task waits for.
-        after: Seconds until then, in which all tasks must have begun to wait.
+        wait: Returns the awaitable that a task waits for.
+        after: Seconds until the time-out. All tasks must have started to wait by then.
     """
     loop = asyncio.get_running_loop()
     gc.collect()
@@ -229,7 +229,7 @@ async def time_out(count: int, wait: Callable[[], Awaitable[Any]], *, after: flo
 
 
 async def measure_timeouts(what: str, wait: Callable[[CallHandle], Callable[[], Awaitable[Any]]]) -> list[Row]:
-    """Measure how long it takes that all who wait on one handle time out together, and futures of their own as well."""
+    """Measure how long it takes until all waiters on one handle, or on separate futures, have timed out together."""
     floor = await time_out(16_000, asyncio.get_running_loop().create_future)
     async with opened(Still()) as client:
         handle = client.call(1, {"key": 1})
@@ -273,7 +273,7 @@ async def serial(call: Callable[[], Coroutine[Any, Any, Any]]) -> float:
 
 
 async def bare(server: LocalServer, session: aiohttp.ClientSession) -> Callable[[], Coroutine[Any, Any, None]]:
-    """Return what makes a call of the function `instant` with as few requests as there can be, one after the other."""
+    """Return a coroutine function that calls `instant` with as few requests as possible, one after the other."""
     known = server.environment()
     client, secret = known["IDP_CLIENT_ID"], known["IDP_CLIENT_SECRET"]
     grant = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
@@ -331,7 +331,7 @@ async def measure_kept() -> list[Row]:
 
 
 async def accept(functions: int) -> Took:
-    """Make one call of each of so many functions, and return the time until the service has accepted them all."""
+    """Make one call of each of many functions, and return the time until the service has accepted all of them."""
     gc.collect()
     async with opened(Answering(), settings=Settings(project_limit=functions)) as client:
         watch = Stopwatch()
@@ -343,7 +343,7 @@ async def accept(functions: int) -> Took:
 
 async def measure_functions() -> list[Row]:
     """Measure one running call in each of many functions."""
-    await accept(50)  # what the first calls of a process take is nobody's growth
+    await accept(50)  # the first calls of a process are slower, which would look like growth
     few, many = await accept(200), await accept(2_000)
     grown, proportional = linear(few, many, 10)
     result = f"{1e6 * many.wall / 2_000:.0f} us ({1e6 * many.own / 2_000:.0f} us of processor time; {grown})"
@@ -363,9 +363,9 @@ MEASURES: dict[str, Callable[[], Coroutine[Any, Any, list[Row]]]] = {
 
 
 def in_own_process(name: str) -> list[Row]:
-    """Make a measurement in a process of its own, and return its rows."""
+    """Run a measurement in a separate process, and return its rows."""
     command = [sys.executable, __file__, "--here", name]
-    # The script finds its neighbours whatever we were told.
+    # So that the script can import its neighbours.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
     try:
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
@@ -377,7 +377,7 @@ def in_own_process(name: str) -> list[Row]:
 
 
 def main() -> None:
-    """Measure what the command line asks for, and print the table."""
+    """Run the selected measurements, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="measure no more than these"

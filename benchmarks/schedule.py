@@ -1,8 +1,7 @@
-"""When to ask after calls: our plan beside simpler rules, in simulated time; run it to print the tables.
+"""When to poll calls: our schedule compared with simpler rules, in simulated time. Run it to print the tables.
 
-Nothing is measured here: calls, answers and clocks are arithmetic. Each rule that a poller may follow meets the same
-runtimes, so that what differs is the rule alone. That calls run for a log-normal time is an assumption; how long the
-operations of a cloud run was published.
+Nothing is measured here: calls, answers and clocks are arithmetic. Each polling rule gets the same runtimes, so that only the
+rules differ. The log-normal distribution of runtimes is an assumption; the runtimes of cloud operations were published.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ SLOTS = 100
 
 _POLLING = Polling()
 
-#: Shares of some 22,000 long-running operations, by Azure CLI's telemetry, that had ended after so many seconds
+#: Shares of about 22,000 long-running operations in Azure CLI's telemetry that had ended after this many seconds
 #: (https://github.com/Azure/autorest.go/issues/811). The few that took longer than functions may are cut short.
 _OPERATIONS = [
     (0.0, 0.016),
@@ -46,23 +45,23 @@ _OPERATIONS = [
     (1.0, 600.0),
 ]
 
-#: Gives the seconds from one poll to the next, from the ages of the calls that are known to run, how many calls have
+#: Returns the seconds from one poll to the next, from the ages of the calls that are known to run, how many calls have
 #: not ended, and how many of them wait for a slot.
 Gap = Callable[[Sequence[float], int, int], float]
-#: Tells when to poll next, from when the last request was sent, when it was answered, and how many polls there were.
+#: Returns when to poll next, from when the last request was sent and answered, and the number of polls.
 #: The first request is the one that started the call.
 Rule = Callable[[float, float, int], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What following a number of calls by a rule came to; lags are in seconds."""
+    """The result of following a number of calls with a rule. Lags are in seconds."""
 
     polls_per_call: float
     mean_lag: float
     p95_lag: float
     longest_lag: float
-    #: The ideal makespan over this one's, where calls queue.
+    #: The ideal makespan divided by this one, if calls queue.
     throughput: float | None = None
 
     @classmethod
@@ -78,7 +77,7 @@ class Figures:
 
 
 def log_normal(count: int, *, median: float = 30.0, sigma: float = 1.0, seed: int = 1) -> list[float]:
-    """Return runtimes in seconds: the quantiles of the distribution, shuffled, so that few stand for many."""
+    """Return runtimes in seconds: the quantiles of the distribution, shuffled, so that a few represent many."""
     normal = NormalDist(math.log(median), sigma)
     runtimes = [math.exp(normal.inv_cdf((place + 0.5) / count)) for place in range(count)]
     random.Random(seed).shuffle(runtimes)
@@ -86,7 +85,7 @@ def log_normal(count: int, *, median: float = 30.0, sigma: float = 1.0, seed: in
 
 
 def operations(count: int, *, seed: int = 1) -> list[float]:
-    """Return runtimes in seconds as of a cloud's operations, four decades wide: their quantiles, shuffled."""
+    """Return runtimes in seconds like those of cloud operations, over four decades: their quantiles, shuffled."""
     shares = ((place + 0.5) / count for place in range(count))
     runtimes = [_quantile(share) for share in shares]
     random.Random(seed).shuffle(runtimes)
@@ -94,29 +93,29 @@ def operations(count: int, *, seed: int = 1) -> list[float]:
 
 
 def _quantile(share: float) -> float:
-    """Return the runtime that a share of the operations does not exceed; between those known, logarithms are straight."""
+    """Return a quantile of the operations' runtimes, with logarithmic interpolation between the known ones."""
     (low, short), (high, long) = next(both for both in pairwise(_OPERATIONS) if share <= both[1][0])
     return short * math.pow(long / short, (share - low) / (high - low))
 
 
 def fixed(gap: float) -> Rule:
-    """Ask, sleep *gap* seconds, ask again."""
+    """Poll, sleep *gap* seconds, poll again."""
     return lambda _, answered, __: answered + gap
 
 
 def full_jitter(*, base: float = 0.3, cap: float = 10.0, seed: int = 2) -> Rule:
-    """Ask at once, then sleep a random part of a time that doubles with each poll."""
+    """Poll at once, then sleep a random part of a time that doubles with each poll."""
     chance = random.Random(seed)
     return lambda _, answered, polls: answered + chance.uniform(0.0, min(cap, base * 2.0**polls) if polls else 0.0)
 
 
 def part_of_age(part: float = 0.10, cap: float = 5.0) -> Rule:
-    """Ask when the call is older by a part, whatever is known of others."""
+    """Poll when the call's age has grown by a fraction, without knowledge of other calls."""
     return lambda _, answered, __: answered + min(max(part * answered, _POLLING.floor), cap)
 
 
 def planned(runtimes: Runtimes, *, seed: int = 3) -> Rule:
-    """Ask as aiocdf does of a call by itself: its age counts from its POST, and the gap from the last request."""
+    """Poll as aiocdf does for a single call: its age starts with its POST, and the gap with the last request."""
     chance = random.Random(seed)
 
     def rule(sent: float, answered: float, polls: int) -> float:
@@ -128,7 +127,7 @@ def planned(runtimes: Runtimes, *, seed: int = 3) -> Rule:
 
 
 def _planned_gap(ages: Sequence[float], known: Runtimes, *, calls: int, queued: int, jitter: float) -> float:
-    """Return the gap that aiocdf plans where there is one function, and every poll has an answer after a round trip."""
+    """Return the gap that aiocdf plans for a single function, if every poll is answered after a round trip."""
     return plan(
         ages,
         known,
@@ -144,12 +143,12 @@ def _planned_gap(ages: Sequence[float], known: Runtimes, *, calls: int, queued: 
 
 
 def follow(runtime: float, rule: Rule, *, oversleeping: bool = False) -> tuple[int, float]:
-    """Follow one call that starts at 0; return the polls, and how late its end was seen.
+    """Follow one call that starts at 0; return the number of polls, and the lag of its end.
 
     Args:
-        runtime: Seconds that the call runs.
+        runtime: How long the call runs, in seconds.
         rule: When to poll.
-        oversleeping: Sleep once more before the end is told.
+        oversleeping: Sleep once more before the end is reported.
     """
     sent, polls = rule(-ROUND_TRIP / 2, ROUND_TRIP / 2, 0), 1
     while sent + ROUND_TRIP / 2 < runtime:
@@ -159,13 +158,13 @@ def follow(runtime: float, rule: Rule, *, oversleeping: bool = False) -> tuple[i
 
 
 def one_by_one(runtimes: Iterable[float], rule: Rule, *, oversleeping: bool = False) -> Figures:
-    """Follow calls of which none knows of another."""
+    """Follow calls independently of each other."""
     followed = [follow(runtime, rule, oversleeping=oversleeping) for runtime in runtimes]
     return Figures.of(sum(polls for polls, _ in followed), [lag for _, lag in followed])
 
 
 def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = False) -> Figures:
-    """Follow calls that go through the slots of one function, each with polls of its own."""
+    """Follow calls that go through the slots of one function, each with separate polls."""
     followed = [follow(runtime, rule, oversleeping=oversleeping) for runtime in runtimes]
     taken = [ROUND_TRIP / 2 + runtime + lag for runtime, (_, lag) in zip(runtimes, followed, strict=True)]
     throughput = _ideal(runtimes) / _ideal(taken)
@@ -173,15 +172,15 @@ def each_alone(runtimes: Sequence[float], rule: Rule, *, oversleeping: bool = Fa
 
 
 def together(runtimes: Sequence[float], gap: Gap, learn: Callable[[float], None]) -> Figures:
-    """Follow calls that go through the slots of one function, with polls that ask after all of them.
+    """Follow calls that go through the slots of one function, with polls that include all of them.
 
     Args:
-        runtimes: Of the calls, in seconds.
-        gap: Gives the seconds from one poll to the next.
-        learn: Told of each runtime when its end is seen.
+        runtimes: The runtimes of the calls, in seconds.
+        gap: Returns the seconds from one poll to the next.
+        learn: Called with each runtime when its end is seen.
     """
     queue, lags, polls, seen = deque(runtimes), [], 0, 0.0
-    #: Of the calls that run: when their POST was sent, and when they end; and of those whose answer is not here yet.
+    #: When the POSTs of running calls were sent, and when they end; including calls whose answer has not arrived yet.
     running: list[tuple[float, float]] = []
     posted: deque[tuple[float, float]] = deque()
 
@@ -197,7 +196,7 @@ def together(runtimes: Sequence[float], gap: Gap, learn: Callable[[float], None]
     due = math.inf
     while running or posted:
         if posted:
-            # A call that was just accepted is asked after when one so young is due, with all others.
+            # A call that was just accepted is polled when a call of its age is due, together with all others.
             first = gap([0.0], len(running) + len(posted) + len(queue), len(queue))
             due = min(due, posted[0][0] + ROUND_TRIP + first)
         sent = due
@@ -216,7 +215,7 @@ def together(runtimes: Sequence[float], gap: Gap, learn: Callable[[float], None]
 
 
 def planned_together(runtimes: Sequence[float], *, seed: int = 4) -> Figures:
-    """Follow calls as aiocdf does, which at the first call knows nothing of the function."""
+    """Follow calls as aiocdf does, without knowledge of the function at the first call."""
     chance, known = random.Random(seed), Runtimes()
 
     def gap(ages: Sequence[float], calls: int, queued: int) -> float:
@@ -231,7 +230,7 @@ def _ideal(runtimes: Sequence[float]) -> float:
 
 
 def experience(runtimes: Iterable[float]) -> Runtimes:
-    """Return what is known of a function after calls that ran so long."""
+    """Return what is known about a function after calls with these runtimes."""
     known = Runtimes()
     for runtime in runtimes:
         known.learn(runtime)
@@ -243,7 +242,7 @@ def single_calls(runtimes: Sequence[float], learned: Iterable[float]) -> dict[st
 
     Args:
         runtimes: Of the calls, in seconds.
-        learned: Of the 500 calls of the same function that came before.
+        learned: The runtimes of 500 earlier calls of the same function.
     """
     return {
         "every 0.5 s": one_by_one(runtimes, fixed(0.5)),

@@ -1,7 +1,7 @@
 """Load figures of the local server: calls that sleep, trivial ones, cold starts, status polls, and its memory.
 
-Prints a Markdown table of targets and results, and the load of the machine. The server has a process of its own; the
-client is aiocdf's, except for status polls, which are plain HTTP requests, each on a connection of its own.
+Prints a Markdown table of targets and results, and the load of the machine. The server has its own process. The client
+is aiocdf, except for status polls, which are plain HTTP requests on separate connections.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def main():
 
 asyncio.run(main())
 """
-# Returns how many seconds it takes for pieces of work with pauses, for some seconds.
+# Works in pieces with pauses for some seconds, and returns how long it took.
 PIECES = """
 import time
 
@@ -75,7 +75,7 @@ class Functions:
         self.environment: dict[str, str] = json.loads(self._process.stdout.readline())
 
     def write(self, name: str, code: str) -> None:
-        """Put a function on disk."""
+        """Write a function to disk."""
         (self.root / name).mkdir(exist_ok=True)
         (self.root / name / "handler.py").write_text(code)
 
@@ -144,7 +144,7 @@ async def cold(client: Client, functions: Functions, name: str, code: str) -> fl
 
 
 async def polled(client: Client, functions: Functions) -> tuple[float, float]:
-    """Return how much longer a call takes with status polls in flight all the time, and polls a second."""
+    """Return how much longer a call takes while status polls are always in flight, and the polls per second."""
     alone = await client.call("pieces").response()
     call = client.call("pieces")
     started = await call.submitted()
@@ -175,7 +175,7 @@ class Table:
         print("|---|--:|--:|---|", flush=True)
 
     def print(self, *cells: str) -> None:
-        """Print a line at once: the next one may take minutes."""
+        """Print a line and flush it, because the next one may take minutes."""
         print(f"| {' | '.join(cells)} |", flush=True)
 
     def at_most(self, what: str, target: float, result: float, unit: str) -> None:
@@ -188,7 +188,7 @@ class Table:
 
 
 class Bench(NamedTuple):
-    """What a figure is measured with."""
+    """The parts that a measurement needs."""
 
     table: Table
     client: Client
@@ -221,14 +221,14 @@ async def starts(bench: Bench) -> None:
 
 
 async def polls(bench: Bench) -> None:
-    """Measure what status polls do to a running call."""
+    """Measure how status polls affect a running call."""
     ratio, rate = await polled(bench.client, bench.functions)
     bench.table.at_most(f"a call's runtime with {POLLS:,} polls in flight", 1.1, ratio, "times")
     bench.table.print("these polls", "", f"{rate:.3g} a second", "")
 
 
 async def memory(bench: Bench) -> None:
-    """Measure the server's memory, before so many calls and after each tenth of them."""
+    """Measure the server's memory before the calls and after each tenth of them."""
     await trivial(bench.client, bench.calls // SAMPLES)  # caches and pools have their size by then
     samples = [bench.functions.resident()]
     for part in range(1, SAMPLES + 1):

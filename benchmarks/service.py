@@ -1,10 +1,10 @@
-"""The simulated service: HTTP over raw sockets, so that clients and not the service are what a benchmark measures.
+"""The simulated service: HTTP over raw sockets, so that a benchmark measures the clients and not the service.
 
 Run by `run.py`: it reads a plan as one line of JSON, prints its port and serves until its input ends.
 
-Every request but those to `/stats` takes a latency of 20 to 40 ms: half of it goes by before the request is looked at,
-the other half before the answer is sent. The time at which a client is told of a call's end is when the answer is sent,
-so it holds the way back; only loopback's own microseconds are missing.
+Every request except those to `/stats` has a latency of 20 to 40 ms: one half passes before the request is processed, the
+other half before the answer is sent. A client learns of a call's end when the answer is sent, so this time includes the way
+back; only the microseconds of the loopback interface are missing.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 
 
 
 class Service:
-    """What all connections share.
+    """The state that all connections share.
 
     Args:
-        project: What is asked about.
+        project: The simulated project.
     """
 
     def __init__(self, project: Project) -> None:
@@ -55,11 +55,11 @@ class Service:
         self._beat(time.monotonic())
 
     def now(self) -> float:
-        """Return the time in seconds since the epoch; it does not jump."""
+        """Return the time in seconds since the epoch, from a monotonic clock."""
         return time.monotonic() + self._offset
 
     def date(self) -> bytes:
-        """Return the time as a Date header has it."""
+        """Return the time in the format of a Date header."""
         second = int(self.now())
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True).encode())
@@ -93,7 +93,7 @@ class Service:
                 call.seen = now
 
     def stats(self) -> dict[str, Any]:
-        """Return what was counted and measured so far."""
+        """Return the counts and measurements so far."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         gaps = sorted(self._gaps)
         calls = self.project.calls.values()
@@ -115,7 +115,7 @@ class Service:
 
 
 class Connection(asyncio.Protocol):
-    """HTTP/1.1 with lengths and keep-alive; a client that sends a request before the last answer is not expected."""
+    """HTTP/1.1 with content lengths and keep-alive. Pipelined requests are not supported."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, and handle the request once it is whole."""
+        """Collect received bytes, and handle the request once it is complete."""
         self._received += data
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
@@ -158,10 +158,10 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Serve until the input ends, as it does when whoever asked for the service is gone."""
+    """Serve until the input ends, which happens when the parent process ends."""
     service = Service(Project(Plan(**json.loads(sys.stdin.readline()))))
     server = await service.loop.create_server(lambda: Connection(service), "127.0.0.1", 0, backlog=4096)
-    gc.disable()  # calls are kept to the end, and a pause of the collector would be latency nobody asked for
+    gc.disable()  # all calls are kept until the end, and a pause of the collector would add latency
     print(server.sockets[0].getsockname()[1], flush=True)
     await service.loop.run_in_executor(None, sys.stdin.read)
 

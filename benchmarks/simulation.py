@@ -1,6 +1,6 @@
-"""What the simulated service answers: a project whose calls end by the clock, so that it needs neither timers nor work.
+"""The simulated project: its calls end by the clock, so that it needs no timers and no work.
 
-The time is an argument throughout, in seconds since the epoch.
+All functions take the time as an argument, in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _CALL = re.compile(r"functions/(\d+)/call(?:s/(byids|list|\d+)(?:/(response|logs
 
 @dataclass(kw_only=True)
 class Plan:
-    """What the service is told about a run.
+    """The parameters of a run for the service.
 
     Args:
-        durations: Seconds that the call with each key runs; the key is what the call's data says under `key`.
+        durations: How long the call with each key runs, in seconds; the key is the member `key` of the call's data.
         token_life: Seconds until an access token expires.
-        token_delay: Seconds that the token endpoint takes beyond the usual latency.
+        token_delay: The additional latency of the token endpoint, in seconds.
     """
 
     durations: list[float]
@@ -43,7 +43,7 @@ class Call:
     key: int
     start: float
     end: float
-    #: When a client was first told of the end.
+    #: When a client first learned of the end.
     seen: float | None = None
 
     def shown(self, now: float) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Call:
 
 @dataclass(kw_only=True, slots=True)
 class Session:
-    """A session, and how long its nonce is good for."""
+    """A session, and how long its nonce is valid."""
 
     id: int
     nonce: str
@@ -75,7 +75,7 @@ class Session:
 
 @dataclass(kw_only=True, slots=True)
 class Answer:
-    """An answer to a request, and the calls whose end it tells."""
+    """An answer to a request, and the calls whose end it reports."""
 
     body: Any
     status: int = 200
@@ -105,7 +105,7 @@ class Project:
         self._all: list[float] = []
 
     def token(self, now: float) -> Answer:
-        """Give an access token."""
+        """Answer with an access token."""
         self.counts["token"] += 1
         token = f"token-{len(self._tokens)}"
         self._tokens[token] = now + self.plan.token_life
@@ -116,11 +116,11 @@ class Project:
         """Answer a request.
 
         Args:
-            method: Such as `POST`.
-            path: What comes after the project's address.
-            body: The request's body, unpacked.
+            method: The HTTP method, such as `POST`.
+            path: The path after the project's address.
+            body: The request's body, decompressed.
             token: The bearer token.
-            now: The time.
+            now: The time of the request.
         """
         if self._tokens.get(token, 0.0) <= now:
             self.counts["unauthorized"] += 1
@@ -189,7 +189,7 @@ class Project:
         return Answer(body={"timeoutMinutes": 10, "cpuCores": one, "memoryGb": one, "runtimes": ["py311"]})
 
     def _start(self, function: int, body: Any, now: float) -> Answer:
-        """Start a call within the limits, with a nonce that nobody used; a refusal leaves the nonce as it is."""
+        """Start a call within the limits, with an unused nonce. A rejected request does not use the nonce."""
         self.counts["call"] += 1
         for owner, running, most in (
             ("Function", _still(self._running[function], now), PER_FUNCTION),

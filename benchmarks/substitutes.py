@@ -44,7 +44,7 @@ class Answering(Still):
         self.ended = ended
         self.polled = asyncio.Event()
         #: Runs since the first answer that reported an end.
-        self.told: Stopwatch | None = None
+        self.reported: Stopwatch | None = None
         self._ids = itertools.count(10)
 
     async def send(self, request: Request) -> Response:
@@ -72,8 +72,8 @@ class Answering(Still):
         if not request.url.endswith("/byids"):
             return 200, {"response": {}}
         self.polled.set()
-        if self.ended and self.told is None:
-            self.told = Stopwatch()
+        if self.ended and self.reported is None:
+            self.reported = Stopwatch()
         wanted = [item["id"] for item in json.loads(request.body or b"")["items"]]
         return 200, {"items": [self._call(function, number, ended=self.ended) for number in wanted]}
 

@@ -1,8 +1,8 @@
 """Measures the cost of an expired token, with a token endpoint that takes half a second.
 
-Prints a table: how long the reads took together, the longest that the event loop stood still meanwhile, and how many
-tokens were asked for; then by how much longer a renewal makes the loop stand still. Each run is a process of its own;
-`nox -s tokens` has Cognite's client take part too.
+Prints a table: how long all reads took, the longest time that the event loop was blocked, and how many tokens were
+requested; then how much longer a renewal blocks the loop. Each run has its own process. `nox -s tokens` includes Cognite's
+SDK.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ async def run(python: str, contender: str, case: Case) -> dict[str, Any]:
         sys.exit(f"{contender} cannot read")
     await asyncio.sleep(case.pause)
     service.life, service.tokens = case.later, 0
-    told, _ = await reader.communicate(b"\n")
+    output, _ = await reader.communicate(b"\n")
     await runner.cleanup()
-    return {**json.loads(told), "tokens": service.tokens}
+    return {**json.loads(output), "tokens": service.tokens}
 
 
 def row(case: Case, contender: str, runs: list[dict[str, Any]]) -> str:

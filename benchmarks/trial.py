@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def start_process(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a process to talk with, and end it on leaving; its script finds its neighbours whatever we were told."""
+    """Start a process with pipes, and end it on exit. Its script can import its neighbours."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -38,12 +38,12 @@ def start_process(*command: str) -> Iterator[subprocess.Popen[str]]:
             started.kill()
 
 
-def tell(whom: subprocess.Popen[str], what: Any) -> None:
+def send(whom: subprocess.Popen[str], what: Any) -> None:
     """Send a process one line of JSON."""
     print(json.dumps(what), file=whom.stdin, flush=True)
 
 
-def hear(whom: subprocess.Popen[str]) -> str:
+def receive(whom: subprocess.Popen[str]) -> str:
     """Return the next line that a process prints."""
     line = whom.stdout.readline() if whom.stdout else ""
     if not line:
@@ -64,23 +64,23 @@ def measure(workload: Workload, python: str, script: str, *options: str) -> dict
     task = {name: getattr(workload, name) for name in ("hold", "freeze", "fresh", "gaps")}
     with ExitStack() as stack:
         service = stack.enter_context(start_process(sys.executable, str(HERE / "service.py")))
-        tell(service, plan)
-        url = f"http://127.0.0.1:{hear(service).strip()}"
+        send(service, plan)
+        url = f"http://127.0.0.1:{receive(service).strip()}"
         command = (python, str(HERE / "contenders" / script), *options)
         clients = [stack.enter_context(start_process(*command)) for _ in range(workload.clients)]
         for client in clients:
-            hear(client)  # it has done its imports
+            receive(client)  # it has done its imports
         began = time.time()
         for number, client in enumerate(clients):
-            tell(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
-        told = [json.loads(hear(client)) for client in clients]
-        wall = time.time() - began if workload.clients > 1 else told[0]["wall"]
+            send(client, task | {"url": url, "calls": workload.calls[number :: workload.clients]})
+        reports = [json.loads(receive(client)) for client in clients]
+        wall = time.time() - began if workload.clients > 1 else reports[0]["wall"]
         with urllib.request.urlopen(f"{url}/stats") as answer:
             stats = json.load(answer)
-    return _figures(workload, wall, told, stats) | {"began": began}
+    return _figures(workload, wall, reports, stats) | {"began": began}
 
 
-def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
+def _figures(workload: Workload, wall: float, reports: list[dict[str, Any]], stats: dict[str, Any]) -> dict[str, Any]:
     """Combine the measurements of the contender and of the service."""
     calls, counts = stats.pop("calls"), stats["counts"]
     lags = sorted((seen - end) / (end - start) for _, _, start, end, seen in calls if seen) or [math.nan]
@@ -92,11 +92,11 @@ def _figures(workload: Workload, wall: float, told: list[dict[str, Any]], stats:
         "polls": counts.get("polls", 0) / started,
         "lag_median": statistics.median(lags),
         "lag_p95": lags[math.ceil(0.95 * len(lags)) - 1],
-        "cpu": sum(one["cpu"] for one in told) / started,
+        "cpu": sum(one["cpu"] for one in reports) / started,
         "throttled": counts.get("throttled", 0),
         "tokens": counts.get("token", 0),
-        "wrong": sum(one["wrong"] for one in told) + stats["twice"],
-        "clients": told,
+        "wrong": sum(one["wrong"] for one in reports) + stats["twice"],
+        "clients": reports,
         "service": stats,
         "calls": [[round(moment, 3) for moment in call[2:] if moment] for call in calls],
     }

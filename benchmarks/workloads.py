@@ -19,12 +19,12 @@ class Workload:
         functions: The number of functions; calls use them in turn.
         spread: The time in seconds over which calls are made at equal intervals; 0 to make all at once.
         fresh: Make one call after the other, each on a client of its own.
-        hold: Seconds to let pending calls wait, and stop then; 0 to see all of them through.
-        freeze: Call `gc.freeze()` when the calls that are to be held are made.
-        clients: Between how many clients, each in a process of its own, the calls are dealt in turn.
-        gaps: Measure how long the event loop stands still.
-        token_life: Seconds that an access token is good for.
-        token_delay: Seconds that the token endpoint takes beyond the usual latency.
+        hold: Seconds for which pending calls are kept before the run stops; 0 to await all of them.
+        freeze: Whether to call `gc.freeze()` after the calls to hold are made.
+        clients: The number of clients, each in its own process, among which the calls are distributed in turn.
+        gaps: Whether to measure how long the event loop is blocked.
+        token_life: How long an access token is valid, in seconds.
+        token_delay: The additional latency of the token endpoint, in seconds.
     """
 
     durations: tuple[float, ...]
@@ -46,9 +46,7 @@ class Workload:
 
     def describe(self) -> str:
         """Return a short description."""
-        asked = (
-            f"asked for over {self.spread:.0f} s" if self.spread else "one after the other" if self.fresh else "at once"
-        )
+        asked = f"made over {self.spread:.0f} s" if self.spread else "one after the other" if self.fresh else "at once"
         shared = f", dealt to {self.clients} clients" if self.clients > 1 else ""
         shortest, longest = min(self.durations), max(self.durations)
         return f"{len(self.durations):,} calls of {shortest:.1f} to {longest:.1f} s, functions: {self.functions}, {asked}{shared}"
@@ -69,16 +67,16 @@ def _long() -> tuple[float, ...]:
 
 
 WORKLOADS = {
-    # About 2 s and never the same twice, so that no poll schedule meets the end by luck.
+    # About 2 s and all different, so that no poll schedule hits the ends by chance.
     "single": Workload(durations=(1.8, 1.9, 2.0, 2.1, 2.2), functions=1, fresh=True),
     "within": Workload(durations=_dealt(2, 200, lambda source: 3 * source.lognormvariate(0, 0.6)), functions=4),
     "over": Workload(durations=_over(2000), functions=8),
     "long": Workload(durations=_long(), functions=1),
-    # The same over more functions, none of which can be asked after with another's poll.
+    # The same over more functions, which cannot share polls.
     "sparse": Workload(durations=_long(), functions=4),
     "many": Workload(durations=_over(1000), functions=50),
     "queue": Workload(durations=_over(20_000), functions=8, hold=10.0, gaps=True),
-    # The same in a program that keeps the garbage collector from what is there already.
+    # The same in a program that excludes existing objects from garbage collection.
     "frozen": Workload(durations=_over(20_000), functions=8, hold=10.0, freeze=True, gaps=True),
     "expiry": Workload(
         durations=_dealt(4, 200, lambda source: source.uniform(0.5, 1.5)),

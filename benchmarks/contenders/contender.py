@@ -1,4 +1,4 @@
-"""What all contenders have in common: they are told what to do, do it, and say what it took.
+"""The common part of all contenders: read a task, do it, and report the measurements.
 
 A contender's process prints `ready` once its imports are done, reads one line of JSON and prints another.
 """
@@ -134,7 +134,7 @@ async def _hold(client: Callable[[str], AbstractAsyncContextManager[Caller]], ta
     """Make all calls, and measure their cost while they are pending."""
     (first, first_key, _), *calls = task["calls"]
     async with client(task["url"]) as caller:
-        await caller.call(first, first_key)  # what every client needs once is no part of what a call takes
+        await caller.call(first, first_key)  # the cost of the first call is not part of the cost per call
         gc.collect()
         before, began = _resident(), time.perf_counter()
         pending = [caller.pend(function, key) for function, key, _ in calls]

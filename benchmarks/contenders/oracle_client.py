@@ -1,6 +1,6 @@
-"""The least that a client on aiohttp can do: told how long each call runs, it never polls and is never refused.
+"""The ideal client on aiohttp: it knows how long each call runs, so it never polls and is never rejected.
 
-No client can be this one. What others take beside it is what not knowing the runtimes costs them.
+No real client can be like this. The difference from it is the price that others pay for not knowing the runtimes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONNECTIONS = 100
 
 
 class Caller(Concurrent):
-    """Starts a call in each place, and the next one when that has ended, with a nonce made meanwhile."""
+    """Starts a call in each slot, and the next one when that has ended, with a nonce created in the meantime."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession, durations: Sequence[float]) -> None:
         self._url = f"{url}/api/v1/projects/benchmark"

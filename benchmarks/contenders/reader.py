@@ -1,6 +1,6 @@
-"""A contender that reads, as often as it is told and all at once, after one first read that got it a token.
+"""A contender that makes the requested number of reads at once, after a first read that gets a token.
 
-It prints `ready` after that first read, waits for a line, and prints one of JSON.
+It prints `ready` after the first read, waits for a line, and prints a line of JSON.
 """
 
 from __future__ import annotations

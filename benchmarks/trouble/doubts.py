@@ -1,4 +1,4 @@
-"""The scenarios in which answers to POSTs get lost: whether a call started is then not known to its client."""
+"""Scenarios in which answers to POSTs are lost, so that the client does not know whether a call started."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _API = ("session", "sessions", "lookup", "limits", "start", "list", "poll", "read")
 _UNCERTAIN = "SubmissionUncertain"
 _FUNCTIONS = range(1, 6)
-# Calls that may be under way together when the first answers get lost: swapped, nothing tells them apart.
+# Calls that may be in flight together when the first answers are lost: if swapped, they are not distinguishable.
 _TOGETHER = 10
 
 
@@ -56,14 +56,14 @@ _FAULTS = {
 
 
 def doubtful(count: int, faults: str, *, others: float = 0.0, most: float = 0.0, seed: str = "1") -> Scenario:
-    """Answers get lost, and requests do.
+    """Answers and requests are lost.
 
     Args:
-        count: How many calls there are.
-        faults: Which.
-        others: Calls a second that another client makes of each function.
-        most: The part of the calls that may be uncertain because of that client's.
-        seed: For the faults, and for the other client.
+        count: The number of calls.
+        faults: The faults.
+        others: How many calls a second another client makes of each function.
+        most: The maximum fraction of calls that may be uncertain because of the other client.
+        seed: The seed for the faults and for the other client.
     """
 
     def target(run: Run) -> Iterator[Check]:
@@ -76,7 +76,7 @@ def doubtful(count: int, faults: str, *, others: float = 0.0, most: float = 0.0,
         yield Check("started twice", run.twice, 0)
         yield Check("wrong", run.wrong, 0)
         yield Check("requests a doubt", asked / max(doubts, 1), 3)
-        yield Check("faults of aiocdf", len(run.told), 0)
+        yield Check("faults of aiocdf", len(run.loop_errors), 0)
         run.notes.append(f"{doubts} POSTs in doubt of {len(run.scenario.calls)} calls")
 
     return Scenario(

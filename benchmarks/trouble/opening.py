@@ -1,4 +1,4 @@
-"""An open client whose connections are somebody else's."""
+"""Opens a client on a given transport."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def open_client(transport: Line, **settings: Any) -> AsyncIterator[Client]
     """Open a client that sends on *transport*.
 
     Args:
-        transport: What carries its requests.
+        transport: The transport of its requests.
         settings: The client's settings.
     """
     credentials = ClientCredentials(token_url=TOKEN_URL, client_id="outages", client_secret="simulated")

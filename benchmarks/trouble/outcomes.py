@@ -1,4 +1,4 @@
-"""What may come of a request in trouble."""
+"""The possible outcomes of a request in trouble."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def refuse(status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: object) -> Outcome:
-    """Answer an error, and do nothing else."""
+    """Answer with an error, and do nothing else."""
     body = {"error": {"code": status, "message": message, **more}}
     return lambda _visit, _process: Reply(status=status, body=body, headers=headers or {})
 
 
 def unavailable() -> Outcome:
-    """Answer 503 as a gateway does, without a word about sending again."""
+    """Answer 503 as a gateway does, without information about retries."""
     page = "<html><body>503 Service Temporarily Unavailable</body></html>"
     return lambda _visit, _process: Reply(status=503, body=page, headers={"content-type": "text/html"})
 
 
 def garbage(*, done: bool = False) -> Outcome:
-    """Answer with success and nothing that can be read.
+    """Answer with success and an unreadable body.
 
     Args:
-        done: The service has done what was asked.
+        done: Whether the service processes the request.
     """
 
     def outcome(_visit: Visit, process: Process) -> Answer:
@@ -43,17 +43,17 @@ def garbage(*, done: bool = False) -> Outcome:
 
 
 def unreachable() -> Outcome:
-    """Let no connection come about."""
+    """Let the connection fail."""
     return lambda visit, _process: ConnectError(f"{visit.kind}: no connection: the simulated host is away")
 
 
 def no_answer() -> Outcome:
-    """Let the client wait until it gives up; the service has done nothing."""
+    """Let the client wait until it times out; the service does not process the request."""
     return lambda visit, _process: TransportTimeout(f"{visit.kind}: no answer in time")
 
 
 def hangs_after() -> Outcome:
-    """Do what was asked, and let the client wait for an answer until it gives up."""
+    """Process the request, and let the client wait for an answer until it times out."""
 
     def outcome(visit: Visit, process: Process) -> Exception:
         process()
@@ -63,12 +63,12 @@ def hangs_after() -> Outcome:
 
 
 def lost_request() -> Outcome:
-    """Break the connection before the service has read the request."""
+    """Break the connection before the service reads the request."""
     return lambda visit, _process: ProtocolError(f"{visit.kind}: the connection broke")
 
 
 def lost_answer() -> Outcome:
-    """Do what was asked, and break the connection before the answer."""
+    """Process the request, and break the connection before the answer."""
 
     def outcome(visit: Visit, process: Process) -> Exception:
         process()
@@ -78,7 +78,7 @@ def lost_answer() -> Outcome:
 
 
 def unreadable_end() -> Outcome:
-    """Answer a poll that tells of an ended call, and spoil the first such item."""
+    """Answer a poll that reports an ended call, and corrupt the first such item."""
 
     def outcome(_visit: Visit, process: Process) -> Answer | None:
         answer = process()
@@ -93,11 +93,11 @@ def unreadable_end() -> Outcome:
 
 
 class Bucket:
-    """Lets a number of requests through a second and turns the others away: a token bucket that is full at first.
+    """Accepts a number of requests a second and rejects the others: a token bucket that is full at the start.
 
     Args:
         rate: Requests a second, and as many at once.
-        headers: Of the refusals.
+        headers: The headers of the rejections.
     """
 
     def __init__(self, rate: float, headers: Mapping[str, str]) -> None:
@@ -107,7 +107,7 @@ class Bucket:
         self._filled_at = 0.0
 
     def __call__(self, visit: Visit, process: Process) -> Answer | Exception | None:
-        """Take a token, or refuse."""
+        """Use a token, or reject the request."""
         now = max(self._filled_at, visit.at)
         self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now

@@ -1,4 +1,4 @@
-"""The scenarios in which a part of the service, of the program or of one call is in trouble."""
+"""Scenarios in which a part of the service, of the program or of one call is in trouble."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FULL = "Function exceeded maximum number='100' of concurrent calls. Please try 
 
 
 def sick(count: int, outcome: Outcome, *, delay: float = 0.0) -> Scenario:
-    """POSTs to one function fail, beside four well functions."""
+    """POSTs to one function fail; four other functions work."""
     calls = dealt(5 * count, functions=[_SICK, 1, 2, 3, 4])
     return Scenario(
         calls=calls,
@@ -35,11 +35,11 @@ def sick(count: int, outcome: Outcome, *, delay: float = 0.0) -> Scenario:
 
 
 def unnamed(count: int, lasts: float = 0.0) -> Scenario:
-    """One function takes no call and says that there are too many requests, beside five well ones.
+    """One function rejects all calls with 429; five other functions work.
 
     Args:
-        count: Calls of the well functions.
-        lasts: Seconds; 0 for ever.
+        count: The number of calls of the working functions.
+        lasts: How long the trouble lasts, in seconds; 0 for no end.
     """
     mixed = dealt(count // 5, functions=[_SICK, 1, 2, 3, 4, 5])
     well = sum(function != _SICK for function, _ in mixed)
@@ -57,14 +57,14 @@ def unnamed(count: int, lasts: float = 0.0) -> Scenario:
 
 
 def spurious(count: int, part: float) -> Scenario:
-    """Some POSTs are refused as if the project were full."""
+    """Some POSTs are rejected as if the project were full."""
     refused = refuse(429, "There are too many running calls in this project.")
     calls = dealt(count, functions=range(1, 9))
     return Scenario(calls=calls, faults=failing(["start"], refused, part=part), targets=(safe, soon))
 
 
 def stray(count: int, at: float) -> Scenario:
-    """The program cancels all tasks of the loop but its own, once, after so many seconds."""
+    """The program cancels all tasks of the loop except its own, once, after some seconds."""
 
     async def script(_: Stage) -> None:
         await asyncio.sleep(at)
@@ -76,7 +76,7 @@ def stray(count: int, at: float) -> Scenario:
 
 
 def repeated(then: Outcome, target: Target, script: Script | None = None) -> Scenario:
-    """The POST of a call that may run twice starts it, its answer is lost, and then comes something else."""
+    """The POST of a call that may run twice starts it, its answer is lost, and then another fault follows."""
 
     def faults() -> list[Fault]:
         return [Fault(kinds=["start"], outcome=lost_answer(), times=1), Fault(kinds=["start"], outcome=then)]
@@ -113,7 +113,7 @@ PARTS: Catalogue = {
     "unnamed-429-20s": (lambda count: unnamed(count, 20.0), 3000, 1000),
     "spurious-429-5": (lambda count: spurious(count, 0.05), 1000, 400),
     "spurious-429-30": (lambda count: spurious(count, 0.3), 1000, 400),
-    # While the token is asked for, while POSTs are under way, and while polls are.
+    # While the token is requested, while POSTs are in flight, and while polls are in flight.
     "stray-cancel-token": (lambda count: stray(count, 0.02), 1000, 500),
     "stray-cancel-start": (lambda count: stray(count, 0.13), 1000, 500),
     "stray-cancel-poll": (lambda count: stray(count, 1.3), 1000, 500),

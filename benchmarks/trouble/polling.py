@@ -1,4 +1,4 @@
-"""The scenarios in which calls run and the service tells nothing of them, or nonsense."""
+"""Scenarios in which calls run, but polls get no answer or a wrong one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def busy(count: int) -> Scenario:
-    """Polls are answered 404 for a second, while a function with 20 calls of 10 s is asked after often for others."""
+    """Polls are answered 404 for a second, while a function with 20 calls of 10 s is polled often for other calls."""
     calls = [*dealt(20, 10.0, functions=[1]), *dealt(count, 1.0, functions=[1])]
     faults = failing(["poll"], refuse(404, "Not Found"), 6, 1)
     return Scenario(calls=calls, faults=faults, begin=6, lasts=1, targets=(safe, soon))
 
 
 def quiet(count: int, status: int) -> Scenario:
-    """Polls are refused for 8 s, while a function has nothing but a few long calls."""
+    """Polls are rejected for 8 s, while a function has only a few long calls."""
     faults = failing(["poll"], refuse(status, "refused by a gateway"), 20, 8)
     calls = dealt(count, 60.0, functions=[1])
     return Scenario(calls=calls, faults=faults, begin=20, lasts=8, targets=(safe, soon, calm))
 
 
 def paused(count: int, seconds: int, *targets: Target) -> Scenario:
-    """Two polls are answered 429, each with the wish to be left alone for a time."""
+    """Two polls are answered 429, each with a Retry-After header."""
     faults = failing(
         ["poll"], refuse(429, "Too Many Requests", headers={"retry-after": str(seconds)}), lasts=1e9, times=2
     )
@@ -38,7 +38,7 @@ def paused(count: int, seconds: int, *targets: Target) -> Scenario:
 
 
 def unreadable(count: int) -> Scenario:
-    """One item of one poll's answer cannot be read; the next tells it well."""
+    """One item of one poll's answer is not readable; in the next answer it is."""
     calls = dealt(count, 5.0, functions=[1])
     return Scenario(calls=calls, faults=failing(["poll"], unreadable_end(), times=1), targets=(safe, soon))
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def run(scenario: Scenario) -> Run:
-    """Run a scenario, and what it is compared with, each on a loop of its own."""
+    """Run a scenario and its comparison, each on a separate loop."""
     random.seed(1)  # the client's jitter: two runs of the same code are the same
-    # Nothing comes from outside of the loop, so it need not turn in vain before time goes on.
+    # No events come from outside the loop, so it does not need idle turns before time advances.
     with asyncio.Runner(loop_factory=partial(looptime.new_event_loop, noop_cycles=0)) as runner:
         came_to = runner.run(_play(scenario))
     came_to.beside = run(scenario.beside) if scenario.beside else None
@@ -27,8 +27,8 @@ def run(scenario: Scenario) -> Run:
 
 
 async def _play(scenario: Scenario) -> Run:
-    told: list[str] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(_text(context)))
+    loop_errors: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: loop_errors.append(_text(context)))
     line = Line([seconds for _, seconds in scenario.calls], seed=scenario.seed)
     ends: dict[int, End] = {}
     async with open_client(line, warn_secrets=False, **scenario.settings) as client:
@@ -46,11 +46,11 @@ async def _play(scenario: Scenario) -> Run:
         stage = Stage(client=client, line=line, handles=handles, ends=ends)
         await _perform(scenario, stage)
         seen = dict(ends)
-    return Run(scenario=scenario, ends=seen, visits=list(line.visits), started=line.calls(), told=told)
+    return Run(scenario=scenario, ends=seen, visits=list(line.visits), started=line.calls(), loop_errors=loop_errors)
 
 
 async def _perform(scenario: Scenario, stage: Stage) -> None:
-    """Let the script do its part, and wait for what it leaves; the handles that do not end in time are stuck."""
+    """Run the script, and wait for the remaining handles. Handles that do not end in time are stuck."""
     try:
         async with asyncio.timeout(scenario.limit):
             if scenario.script is not None:
@@ -61,7 +61,7 @@ async def _perform(scenario: Scenario, stage: Stage) -> None:
 
 
 def _note(handle: CallHandle, key: int, line: Line, ends: dict[int, End]) -> None:
-    """Take down how and when a handle ends."""
+    """Record how and when a handle ends."""
 
     def ended(future: asyncio.Future[Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What a scenario is, and what a run of it comes to."""
+"""A scenario, and the result of its run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Hog:
-    """Somebody else's calls, which run when the scenario begins."""
+    """Calls of another client, which run when the scenario begins."""
 
     places: int
     seconds: float
@@ -34,24 +34,24 @@ class Hog:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Calls, and the trouble that they meet.
+    """Calls, and the trouble during them.
 
     Args:
         calls: Function and seconds of each, in the order in which they are made; the key of each is its index.
-        targets: What is asked of a run.
-        faults: Makes what goes wrong, anew for each run.
+        targets: The targets of a run.
+        faults: Creates the faults for each run.
         begin: When the trouble begins, in seconds.
-        lasts: For how long; 0 where it has no end, or is none of a time.
-        hog: Somebody else's calls.
-        warm: One call is made and seen through before the scenario begins.
-        script: What the program does once it has made the calls; None to wait for them all.
+        lasts: How long the trouble lasts, in seconds; 0 if it has no end or no duration.
+        hog: The calls of another client.
+        warm: Whether one call is made and awaited before the scenario begins.
+        script: The actions of the program after it has made the calls; None to wait for all of them.
         sick: Functions whose calls are not expected to end well.
-        beside: A scenario to compare with.
-        reach: The ideal makespan with the trouble, where that is known; None for the one without.
-        retry: Calls may run twice.
-        settings: The client's settings that are not the usual ones.
-        limit: Seconds after which a run has stuck.
-        seed: For the faults that hit a part of the requests.
+        beside: A scenario for comparison.
+        reach: The ideal makespan with the trouble, if known; None for the ideal without trouble.
+        retry: Whether calls may run twice.
+        settings: The client's settings that differ from the defaults.
+        limit: Seconds after which a run counts as stuck.
+        seed: The seed for faults that hit a part of the requests.
     """
 
     calls: Sequence[tuple[int, float]]
@@ -72,12 +72,12 @@ class Scenario:
 
     @property
     def ideal(self) -> float:
-        """The makespan at the least, without trouble."""
+        """The minimum makespan without trouble."""
         return ideal_with(self.calls)
 
 
 def ideal_with(calls: Sequence[tuple[int, float]], others: Sequence[tuple[int, float]] = ()) -> float:
-    """Return the makespan at the least, beside others' calls that were there before."""
+    """Return the minimum makespan if calls of other clients already run."""
     every = [*others, *calls]
     asked = [(function, key, 0.0) for key, (function, _) in enumerate(every)]
     seconds = [seconds for _, seconds in every]
@@ -91,7 +91,7 @@ class End:
     at: float
     #: None for a call that completed.
     error: BaseException | None
-    #: The key of the call that the handle stands for in the end, if it has one.
+    #: The key of the call that the handle ended with; None if it has no call.
     key: int | None = None
 
 
@@ -107,7 +107,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Check:
-    """A figure and what it may be at the most; yes or no are 0 and 1."""
+    """A figure and its maximum; no and yes are 0 and 1."""
 
     what: str
     reached: float
@@ -115,34 +115,34 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Tell whether the target is met; a figure that is not a number meets none."""
+        """Return whether the target is met. NaN does not meet a target."""
         return self.reached <= self.most
 
 
 @dataclass(kw_only=True)
 class Run:
-    """What a run came to."""
+    """The result of a run."""
 
     scenario: Scenario
     ends: Mapping[int, End]
     visits: Sequence[Visit]
-    #: What the service knows of our calls.
+    #: Our calls as the service knows them.
     started: Sequence[Call]
-    #: What the loop's exception handler was told.
-    told: Sequence[str]
+    #: The errors that reached the loop's exception handler.
+    loop_errors: Sequence[str]
     beside: Run | None = None
     notes: list[str] = field(default_factory=list)
 
     def well(self, key: int) -> bool:
-        """Tell whether a call is expected to end well."""
+        """Return whether a call is expected to complete."""
         return self.scenario.calls[key][0] not in self.scenario.sick
 
     def keys(self, *, well: bool = True) -> list[int]:
-        """Return the keys of the calls that are expected to end well, or of the others."""
+        """Return the keys of the calls that are expected to complete, or of the others."""
         return [key for key in range(len(self.scenario.calls)) if self.well(key) is well]
 
     def errors(self, *, well: bool = True) -> Counter[str]:
-        """Count the handles that ended otherwise than with a completed call, by how."""
+        """Count the handles that did not end with a completed call, by outcome."""
         ends = (self.ends.get(key) for key in self.keys(well=well))
         kinds = ("stuck" if end is None else type(end.error).__name__ if end.error else "" for end in ends)
         return Counter(filter(None, kinds))
@@ -154,17 +154,17 @@ class Run:
 
     @property
     def twice(self) -> int:
-        """How many starts there were of calls that had been started before."""
+        """How often calls were started that had already been started."""
         return len(self.started) - len({call.key for call in self.started})
 
     @property
     def wrong(self) -> int:
-        """How many handles ended with another's call."""
+        """How many handles ended with the call of another handle."""
         return sum(end.key not in (None, key) for key, end in self.ends.items())
 
     @property
     def makespan(self) -> float:
-        """When the last handle ended of those that are expected to end well; the limit if one is stuck."""
+        """When the last of the handles that are expected to complete ended; the limit if one is stuck."""
         return max(
             (self.ends[key].at if key in self.ends else self.scenario.limit for key in self.keys()),
             default=0.0,
@@ -172,16 +172,16 @@ class Run:
 
     @property
     def stretch(self) -> float:
-        """The makespan without the trouble's duration over the ideal."""
+        """The makespan minus the trouble's duration, divided by the ideal."""
         return (self.makespan - self.scenario.lasts) / self.scenario.ideal
 
     def count(self, kind: str, begin: float = 0.0, end: float = float("inf")) -> int:
-        """Return how many requests of a kind were sent in a time."""
+        """Return how many requests of a kind were sent in a time span."""
         return sum(visit.kind == kind and begin <= visit.at < end for visit in self.visits)
 
     @property
     def posts(self) -> float | None:
-        """POSTs that start calls, a second, in the trouble after its first seconds; None if it has no more."""
+        """Calls' POSTs per second during the trouble, after its first seconds; None if it does not last longer."""
         begin, lasts = self.scenario.begin, self.scenario.lasts
         if lasts <= PATIENCE:
             return None
@@ -189,7 +189,7 @@ class Run:
 
     @property
     def polls(self) -> float | None:
-        """Polls a second in the trouble; None where it is none of a time."""
+        """Polls per second during the trouble; None if it has no duration."""
         begin, lasts = self.scenario.begin, self.scenario.lasts
         return self.count("poll", begin, begin + lasts) / lasts if lasts else None
 
@@ -200,10 +200,10 @@ class Run:
 
     @property
     def sessions(self) -> float:
-        """Sessions that were asked for, a call."""
+        """Requested sessions per call."""
         return self.count("session") / len(self.scenario.calls)
 
     @cached_property
     def checks(self) -> list[Check]:
-        """Hold the run against the scenario's targets; some of them add notes."""
+        """Compare the run with the scenario's targets. Some targets add notes."""
         return [check for target in self.scenario.targets for check in target(self)]

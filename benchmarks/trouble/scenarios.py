@@ -1,4 +1,4 @@
-"""The scenarios in which a trouble is one of the service as a whole: each in full, and small for tests."""
+"""Scenarios in which the whole service is in trouble: each in full size, and small for tests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TROUBLE = (safe, soon, still, calm)
 
 
 def dealt(count: int, seconds: float = 1.0, *, functions: Sequence[int] = range(1, 6)) -> list[tuple[int, float]]:
-    """Return *count* calls that go to each function in turn."""
+    """Return *count* calls that use the functions in turn."""
     return [(functions[place % len(functions)], seconds) for place in range(count)]
 
 
 def failing(
     kinds: Sequence[str], outcome: Outcome, begin: float = 0.0, lasts: float = 1e9, **more: object
 ) -> Callable[[], Sequence[Fault]]:
-    """Return what makes one fault for the time of a trouble."""
+    """Return a factory of one fault for the duration of the trouble."""
     return lambda: [Fault(kinds=kinds, outcome=outcome, begin=begin, end=begin + lasts, **more)]  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def starts_unavailable(count: int, begin: float = 0.0) -> Scenario:
 
 
 def away(count: int, begin: float = 0.0, *, warm: bool = False, kinds: Sequence[str] = API) -> Scenario:
-    """There is no connection for 30 s; a client that never had one is told to wait for it as long as for any trouble."""
+    """There is no connection for 30 s. The client's settings let it wait for its first connection as for any trouble."""
     settings = {"connect_patience": None}
     faults = failing(kinds, unreachable(), begin, 30)
     return Scenario(
@@ -53,26 +53,26 @@ def away(count: int, begin: float = 0.0, *, warm: bool = False, kinds: Sequence[
 
 
 def nowhere(count: int, kinds: Sequence[str] = API) -> Scenario:
-    """There is no connection, and never was one: a wrong address is likelier than an outage."""
+    """There was never a connection: a wrong address is more likely than an outage."""
     return Scenario(calls=dealt(count), faults=failing(kinds, unreachable()), targets=(told_in_time,))
 
 
 def sessions_unavailable(count: int) -> Scenario:
-    """Sessions are refused with 503 for 30 s from the start."""
+    """Sessions are rejected with 503 for 30 s from the start."""
     faults = failing(["session"], unavailable(), lasts=30)
     return Scenario(calls=dealt(count), faults=faults, lasts=30, targets=_TROUBLE)
 
 
 def sessions_spoilt(count: int, outcome: Outcome) -> Scenario:
-    """One in twenty requests for a session goes wrong."""
+    """One in twenty requests for a session fails."""
     return Scenario(calls=dealt(count), faults=failing(["session"], outcome, part=0.05), targets=(safe, soon))
 
 
-def rated(count: int, rate: int, *, told: bool) -> Scenario:
-    """The service lets so many POSTs through a second; the others are refused, and told to wait for a second or not."""
+def rated(count: int, rate: int, *, retry_after: bool) -> Scenario:
+    """The service accepts *rate* POSTs a second and rejects the others, with or without a Retry-After of one second."""
     calls = dealt(count, functions=[1])
     bound = (count - rate) / rate + 1.0
-    headers = {"retry-after": "1"} if told else {}
+    headers = {"retry-after": "1"} if retry_after else {}
     return Scenario(
         calls=calls,
         faults=lambda: [Fault(kinds=["start"], outcome=Bucket(rate, headers))],
@@ -82,7 +82,7 @@ def rated(count: int, rate: int, *, told: bool) -> Scenario:
 
 
 def shared(count: int, seconds: float) -> Scenario:
-    """Somebody else's calls hold all but ten places for 20 s."""
+    """Calls of another client use all but ten slots for 20 s."""
     calls, hog = dealt(count, seconds), Hog(places=240, seconds=20)
     others = [(901 + place // 80, hog.seconds) for place in range(hog.places)]
     targets = (safe, full_again, near(1.15))
@@ -93,7 +93,7 @@ def shared(count: int, seconds: float) -> Scenario:
 
 def deleted(count: int, begin: float = 3.0) -> Scenario:
     """The function of all calls is deleted when some have run."""
-    refused = refuse(400, "function 1 cannot be called")
+    refused = refuse(400, "function 1 is not Ready")
     unknown = refuse(400, "Function ids not found", missing=[{"id": 1}])
 
     def faults() -> list[Fault]:
@@ -113,7 +113,7 @@ WHOLE: Catalogue = {
     "unreachable-warm": (lambda count: away(count, warm=True), 5000, 500),
     "unreachable-cold": (away, 5000, 500),
     "unreachable-middle": (lambda count: away(count, count / 625), 5000, 750),
-    # Also of the identity provider.
+    # Including the identity provider.
     "network-cold": (lambda count: away(count, kinds=("token", *API)), 5000, 500),
     "nowhere": (nowhere, 5000, 500),
     "network-nowhere": (lambda count: nowhere(count, ("token", *API)), 5000, 500),
@@ -124,12 +124,12 @@ WHOLE: Catalogue = {
         300,
     ),
     "session-garbage-some": (lambda count: sessions_spoilt(count, garbage()), 1000, 300),
-    "rate-10": (lambda count: rated(count, 10, told=False), 1500, 400),
-    "rate-10-told": (lambda count: rated(count, 10, told=True), 1500, 400),
-    "rate-20": (lambda count: rated(count, 20, told=False), 1500, 600),
-    "rate-20-told": (lambda count: rated(count, 20, told=True), 1500, 600),
-    "rate-50": (lambda count: rated(count, 50, told=False), 1500, 1000),
-    "rate-50-told": (lambda count: rated(count, 50, told=True), 1500, 1000),
+    "rate-10": (lambda count: rated(count, 10, retry_after=False), 1500, 400),
+    "rate-10-told": (lambda count: rated(count, 10, retry_after=True), 1500, 400),
+    "rate-20": (lambda count: rated(count, 20, retry_after=False), 1500, 600),
+    "rate-20-told": (lambda count: rated(count, 20, retry_after=True), 1500, 600),
+    "rate-50": (lambda count: rated(count, 50, retry_after=False), 1500, 1000),
+    "rate-50-told": (lambda count: rated(count, 50, retry_after=True), 1500, 1000),
     "hog-1s": (lambda count: shared(count, 1), 2000, 1200),
     "hog-60s": (lambda count: shared(count, 60), 750, 300),
     "hog-600s": (lambda count: shared(count, 600), 500, 250),

@@ -1,4 +1,4 @@
-"""The simulated project in the place of a client's connections, in the loop's own time, with faults on demand."""
+"""The simulated project as a client's transport, in the loop's time, with faults on demand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Request
 
     Process = Callable[[], Answer]
-    #: What comes of a request: an answer, an exception, or None for what the service itself makes of it.
+    #: The outcome of a request: an answer, an exception, or None for the service's normal answer.
     Outcome = Callable[["Visit", Process], Answer | Exception | None]
 
 TOKEN_URL = "https://idp.test/token"
@@ -32,7 +32,7 @@ EPOCH = 1_700_000_000.0
 _PREFIX = f"{BASE_URL}/api/v1/projects/{PROJECT}/"
 _TIMEOUT = 60.0
 _EVER = 1e9
-#: Somebody else's calls are of functions from this number on, so that they fill the project and no function of ours.
+#: Other clients call functions from this number on, so that they fill the project but none of our functions.
 _OTHERS = 901
 _OTHERS_EACH = 80
 _KINDS = {
@@ -50,17 +50,17 @@ _KINDS = {
 
 @dataclass(kw_only=True, slots=True)
 class Visit:
-    """A request that reached the transport, and what came of it."""
+    """A request that reached the transport, and its outcome."""
 
     kind: str
     #: Seconds since the scenario began.
     at: float
     function: int | None = None
-    #: Of a POST that starts a call.
+    #: The key of the call that a POST starts.
     key: int | None = None
-    #: None while there is no answer, and where there was none.
+    #: None before the answer, and if there was none.
     status: int | None = None
-    #: The service has processed it as it should.
+    #: Whether the service processed it normally.
     done: bool = False
 
 
@@ -73,17 +73,17 @@ class Reply(Answer):
 
 @dataclass(kw_only=True)
 class Fault:
-    """What happens to some requests for some time.
+    """A fault that affects some requests for some time.
 
     Args:
-        kinds: Of requests, such as `start` and `poll`.
-        outcome: What comes of them.
-        begin: Seconds from the scenario's beginning.
-        end: Also.
-        functions: Of which functions; None for all.
-        part: Of the requests, drawn at random.
-        times: How many requests at the most.
-        delay: Seconds that go by before the outcome; a client that waits for less sees its own time-out.
+        kinds: The kinds of requests, such as `start` and `poll`.
+        outcome: Their outcome.
+        begin: When the fault begins, in seconds from the scenario's start.
+        end: When the fault ends, likewise.
+        functions: The affected functions; None for all.
+        part: The fraction of affected requests, drawn at random.
+        times: The maximum number of affected requests.
+        delay: Seconds before the outcome. A client with a shorter time limit sees a time-out.
     """
 
     kinds: Container[str]
@@ -96,7 +96,7 @@ class Fault:
     delay: float = 0.0
 
     def hits(self, visit: Visit, now: float, chance: float) -> bool:
-        """Tell whether this is for a request that arrives now."""
+        """Return whether this fault affects a request that arrives now."""
         return (
             visit.kind in self.kinds
             and self.begin <= now < self.end
@@ -107,18 +107,18 @@ class Fault:
 
 
 class Line:
-    """A client's transport that leads to a simulated project.
+    """A client's transport to a simulated project.
 
     Args:
-        seconds: How long the call with each key runs.
-        seed: For the faults that hit a part of the requests.
+        seconds: How long the call with each key runs, in seconds.
+        seed: The seed for faults that hit a part of the requests.
     """
 
     def __init__(self, seconds: Sequence[float], *, seed: str = "") -> None:
         self.project = Project(Plan(durations=list(seconds), token_life=_EVER))
         self.visits: list[Visit] = []
         self.began = 0.0
-        #: Calls with this key and more are somebody else's.
+        #: Calls with this key or a larger one belong to other clients.
         self._ours = len(seconds)
         self._faults: Sequence[Fault] = ()
         self._random = random.Random(seed)
@@ -140,10 +140,10 @@ class Line:
         return asyncio.get_running_loop().time() - self.began
 
     def begin(self, faults: Sequence[Fault]) -> None:
-        """Let the scenario begin: requests from before count for nothing.
+        """Start the scenario. Earlier requests are not counted.
 
         Args:
-            faults: The first that hits a request decides of it, unless its outcome is None.
+            faults: The faults. The first one that affects a request decides its outcome, unless that is None.
         """
         self.began += self.now()
         self.visits.clear()
@@ -159,12 +159,12 @@ class Line:
         ]
 
     def occupy(self, places: int, seconds: float) -> None:
-        """Let somebody else start calls that run for *seconds*."""
+        """Let another client start calls that run for *seconds*."""
         for place in range(places):
             self.start(_OTHERS + place // _OTHERS_EACH, seconds)
 
     def start(self, function: int, seconds: float) -> None:
-        """Let somebody else start a call of *function* that runs for *seconds*, if there is a place."""
+        """Let another client start a call of *function* that runs for *seconds*, if a slot is free."""
         key = len(self.project.plan.durations)
         self.project.plan.durations.append(seconds)
         token = self.project.token(self._time()).body["access_token"]
@@ -192,7 +192,7 @@ class Line:
         return self._response(answer, sent_at)
 
     async def _outcome(self, request: Request, visit: Visit) -> Answer | Exception:
-        """Decide what comes of a request."""
+        """Decide the outcome of a request."""
 
         def process() -> Answer:
             visit.done = True

@@ -1,4 +1,4 @@
-"""Runs as one Markdown table, and as JSON."""
+"""The results as one Markdown table, and as JSON."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _errors(counted: Counter[str]) -> str:
 
 
 def _ends(run: Run) -> str:
-    """Say how handles ended that did not complete; those of sick functions apart."""
+    """Return text about handles that did not complete, separately for those of failing functions."""
     sick = _errors(run.errors(well=False))
     return "; ".join(filter(None, [_errors(run.errors()), f"(of the sick: {sick})" if sick else ""])) or "0"
 
 
 def _check(check: Check) -> str:
-    """Show a figure beside its target; one that falls short stands out."""
+    """Return a figure and its target as text. A missed target is in bold."""
     if math.isinf(check.most):
         return f"{check.what} {_number(check.reached)}"
     shown = f"{check.what} {_number(check.reached)} ≤ {_number(check.most)}"
@@ -59,14 +59,14 @@ _COLUMNS: Mapping[str, Callable[[Run], str]] = {
 
 
 def markdown(runs: Mapping[str, Run]) -> Iterator[str]:
-    """Return the lines of the table, and what there is to remark."""
+    """Yield the lines of the table, and the remarks."""
     yield f"| scenario | {' | '.join(_COLUMNS)} |"
     yield f"| --- |{' --- |' * len(_COLUMNS)}"
     for name, run in runs.items():
         yield f"| {name} | {' | '.join(show(run) for show in _COLUMNS.values())} |"
     yield "\nLeft out are targets that are met with a figure of 0, such as no call lost.\n"
     for name, run in runs.items():
-        yield from (f"- {name}: {note}" for note in dict.fromkeys([*run.notes, *run.told[:1]]))
+        yield from (f"- {name}: {note}" for note in dict.fromkeys([*run.notes, *run.loop_errors[:1]]))
 
 
 def plain(run: Run) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def plain(run: Run) -> dict[str, Any]:
         "throttled": run.throttled,
         "sessions": run.sessions,
         "checks": [_plain_check(check) for check in run.checks],
-        "notes": list(dict.fromkeys([*run.notes, *run.told[:1]])),
+        "notes": list(dict.fromkeys([*run.notes, *run.loop_errors[:1]])),
     }
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a run."""
+"""The targets of a run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from simulation import Call
     from trouble.scenario import Run, Target
 
-#: POSTs that are under way at once.
+#: How many POSTs are in flight at once.
 UNDER_WAY = 40
 _UNCERTAIN = "SubmissionUncertain"
 
 
 def safe(run: Run) -> Iterator[Check]:
-    """No call is lost or fails, or starts twice, and a few may be uncertain whose POST was under way."""
+    """No call is lost, fails or starts twice. A few whose POST was in flight may be uncertain."""
     errors = run.errors()
     yield Check("lost or failed", errors.total() - errors[_UNCERTAIN], 0)
     yield Check("uncertain", errors[_UNCERTAIN], UNDER_WAY)
     yield Check("uncertain without cause", len(_uncertain(run) - _unanswered(run)), 0)
     yield Check("started twice", run.twice, 0)
-    yield Check("faults of aiocdf", len(run.told), 0)
+    yield Check("faults of aiocdf", len(run.loop_errors), 0)
 
 
 def told_in_time(run: Run) -> Iterator[Check]:
-    """Every call ends with an error of the connection, after 10 s and a little more."""
+    """Every call ends with a connection error after slightly more than 10 s."""
     away = run.errors()["ConnectError"] + run.errors()["AuthError"]
     yield Check("ended otherwise", len(run.scenario.calls) - away, 0)
     yield Check("too early by", max(0.0, 10.0 - run.makespan), 0.0)
@@ -38,24 +38,24 @@ def told_in_time(run: Run) -> Iterator[Check]:
 
 
 def soon(run: Run) -> Iterator[Check]:
-    """The trouble costs its own time and little more."""
+    """The trouble costs its own duration and little more."""
     yield Check("makespan", run.makespan, run.scenario.lasts + 1.1 * run.scenario.ideal + 5.0)
 
 
 def still(run: Run) -> Iterator[Check]:
-    """A service in trouble is left alone: one POST a second tries."""
+    """A service in trouble gets only one POST a second."""
     if run.posts is not None:
         yield Check("POSTs/s", run.posts, 1.0)
 
 
 def calm(run: Run) -> Iterator[Check]:
-    """It is also asked after calls seldom."""
+    """It also gets few polls."""
     if run.polls is not None:
         yield Check("polls/s", run.polls, 5.0)
 
 
 def near(most: float) -> Target:
-    """Ask for a makespan of so many times the ideal with the trouble."""
+    """Limit the makespan to a multiple of the ideal with the trouble."""
 
     def target(run: Run) -> Iterator[Check]:
         yield Check("makespan", run.makespan, most * (run.scenario.reach or run.scenario.ideal))
@@ -64,13 +64,13 @@ def near(most: float) -> Target:
 
 
 def thrifty(run: Run) -> Iterator[Check]:
-    """Neither refusals nor sessions are wasted."""
+    """Few requests are rejected, and few sessions are not used."""
     yield Check("429s/call", run.throttled / len(run.scenario.calls), 0.05)
     yield Check("sessions/call", run.sessions, 1.1)
 
 
 def beside(run: Run) -> Iterator[Check]:
-    """The calls of well functions take hardly longer than without the sick one."""
+    """The calls of working functions take hardly longer than without the failing one."""
     assert run.beside is not None
     well = {function for function, _ in run.beside.scenario.calls}
     keys = [key for key, (function, _) in enumerate(run.scenario.calls) if function in well]
@@ -80,16 +80,16 @@ def beside(run: Run) -> Iterator[Check]:
 
 
 def full_again(run: Run) -> Iterator[Check]:
-    """When others leave, the project is full again soon."""
+    """When the calls of other clients end, the project is soon full again."""
     assert run.scenario.hog is not None
     yield Check("full after, s", _full_at(run, run.scenario.hog.seconds) - run.scenario.hog.seconds, 5.0)
 
 
 def after_pause(most: float) -> Target:
-    """Ends are seen so many seconds after the service may be asked again, which it told with 429s.
+    """Ends are seen soon after the wait that the service requested with 429s.
 
     Args:
-        most: Infinite to measure only.
+        most: The maximum delay in seconds; infinite to measure only.
     """
 
     def target(run: Run) -> Iterator[Check]:
@@ -103,17 +103,17 @@ def after_pause(most: float) -> Target:
 
 
 def given_up(run: Run) -> Iterator[Check]:
-    """Calls of a function that is gone end with NotFound after a few requests."""
+    """Calls of a deleted function end with NotFound after a few requests."""
     errors = run.errors()
     yield Check("requests after", sum(visit.at >= run.scenario.begin for visit in run.visits), 60)
     yield Check("other than NotFound", errors.total() - errors["NotFound"], 0)
 
 
 def unsure(*kinds: str) -> Target:
-    """A call that may have been started is said to be uncertain.
+    """A call that may have been started ends as uncertain.
 
     Args:
-        kinds: What the handle may end with.
+        kinds: The allowed outcomes of the handle.
     """
 
     def target(run: Run) -> Iterator[Check]:
@@ -127,20 +127,20 @@ def unsure(*kinds: str) -> Target:
 
 
 def _uncertain(run: Run) -> set[int]:
-    """Return the keys of the calls whose start is said to be uncertain."""
+    """Return the keys of the calls that ended as uncertain."""
     return {key for key, end in run.ends.items() if type(end.error).__name__ == _UNCERTAIN}
 
 
 def _unanswered(run: Run) -> set[int | None]:
-    """Return the keys of the calls of which a POST had no answer that tells what became of it."""
+    """Return the keys of the calls with a POST whose answer did not show its outcome."""
     return {visit.key for visit in run.visits if visit.kind == "start" and (visit.status or 500) >= 500}
 
 
 def _full_at(run: Run, since: float) -> float:
-    """Return when all the calls ran that could, from *since* on; infinity if they never did.
+    """Return when as many calls ran as can run at once, from *since* on; infinity if that never happened.
 
-    A call runs for the client until it was told of its end. A place then changes hands within two ways of a request at
-    the best, so where calls are short so much of the places is free at any time.
+    For the client, a call runs until the answer that reports its end. A slot is then used again after at least two one-way
+    latencies, so if calls are short, this fraction of the slots is always free.
     """
     moments = sorted({call.start for call in run.started if call.start >= since})
     for moment in moments:
@@ -152,7 +152,7 @@ def _full_at(run: Run, since: float) -> float:
 
 
 def _runnable(run: Run, moment: float) -> int:
-    """Return how many calls could run at a time."""
+    """Return how many calls can run at once."""
     ended = {call.key for call in run.started if _over(call, moment)}
     left: dict[int, int] = {}
     for key, (function, _) in enumerate(run.scenario.calls):

@@ -81,7 +81,7 @@ def test_funcignore_counts_before_gitignore(tmp_path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\n", b"a\n!\n"], ids=["not text", "not a pattern"])
 def test_bad_ignore_file(tmp_path, content) -> None:
-    """An ignore file that cannot be read is an error, and nothing that it may name is uploaded."""
+    """An unreadable ignore file is an error, and no file is uploaded that it may exclude."""
     (tmp_path / ".funcignore").write_bytes(content)
 
     with pytest.raises(InvalidArgument, match="funcignore"):

@@ -21,8 +21,10 @@ def _at_once(*functions: int) -> list[tuple[int, int, float]]:
         pytest.param(
             _at_once(1, 2, 1, 2), [1.0, 1.0, 4.0, 1.0], 2, 1, 7.0, id="one place is given in the order of asking"
         ),
-        pytest.param([(1, 0, 0.0), (1, 1, 5.0)], [1.0, 2.0], 9, 9, 7.0, id="no call starts before it is asked for"),
-        pytest.param([(1, 0, 0.0), (1, 1, 1.0)], [3.0, 2.0], 1, 9, 5.0, id="a call asked for late waits for its place"),
+        pytest.param([(1, 0, 0.0), (1, 1, 5.0)], [1.0, 2.0], 9, 9, 7.0, id="no call starts before it is made"),
+        pytest.param(
+            [(1, 0, 0.0), (1, 1, 1.0)], [3.0, 2.0], 1, 9, 5.0, id="a call that is made late waits for its slot"
+        ),
     ],
 )
 def test_ideal_makespan(calls, durations, per_function, per_project, expected) -> None:

@@ -28,7 +28,7 @@ def test_cpu_is_held_against_the_thriftiest_row_of_a_peer() -> None:
 
 @pytest.mark.parametrize(("lag", "shown"), [(0.0512, "5.1%"), (math.nan, "0")])
 def test_a_lag_that_nobody_measured_is_not_shown(lag, shown) -> None:
-    """A client that asks for responses alone tells the service of no end that it saw: the next column follows."""
+    """For a client that reads only responses, the service sees no lag: that column is empty."""
     figures = {
         **dict.fromkeys(("makespan", "ideal", "requests", "polls", "cpu"), 1.0),
         "lag_median": lag,

@@ -40,7 +40,7 @@ def many() -> dict[str, Figures]:
 
 
 def test_one_call_by_hand() -> None:
-    """A call of 1 s, asked after every half second from its acceptance, is seen to have ended at the third poll."""
+    """For a call of 1 s that is polled every half second from its acceptance, the third poll sees its end."""
     rule = fixed(0.5)
 
     # Requests at 0.54, 1.12 and so on reach the service 0.04 s later, and are answered after another 0.04 s.
@@ -53,7 +53,7 @@ def test_slots_by_hand() -> None:
     """101 calls of a second take two rounds: the last one starts when the first poll has seen an end."""
     figures = together([1.0] * 101, lambda *_: 1.0, lambda _: None)
 
-    # Accepted at 0.08, asked after at 1.08, seen at 1.16; the last is accepted at 1.24, and seen at 2.32.
+    # Accepted at 0.08, polled at 1.08, seen at 1.16; the last is accepted at 1.24, and seen at 2.32.
     assert figures.throughput == pytest.approx(2.0 / 2.32)
     assert figures.polls_per_call == pytest.approx(2 / 101)
     assert figures.longest_lag == pytest.approx(0.12)
@@ -61,16 +61,16 @@ def test_slots_by_hand() -> None:
 
 def test_gaps_are_planned_with_what_waits() -> None:
     """A gap is planned from the ages of what runs, and from how many calls are left and wait, when an end was just seen."""
-    told: list[tuple[int, int, int]] = []
+    plans: list[tuple[int, int, int]] = []
 
     def gap(ages, calls, queued) -> float:
-        told.append((len(ages), calls, queued))
+        plans.append((len(ages), calls, queued))
         return 1.0
 
     together([1.0, 3.0, *[1.0] * 98, 3.0, 3.0], gap, lambda _: None)
 
-    # Accepted at 0.08; at 1.16 only one call is left and two wait, which are accepted at 1.24 and asked after with it.
-    assert told[:4] == [(1, 102, 2), (1, 3, 2), (1, 3, 0), (3, 3, 0)]
+    # Accepted at 0.08; at 1.16 only one call is left and two wait, which are accepted at 1.24 and polled with it.
+    assert plans[:4] == [(1, 102, 2), (1, 3, 2), (1, 3, 0), (3, 3, 0)]
 
 
 def test_runtimes_are_log_normal() -> None:
@@ -83,7 +83,7 @@ def test_runtimes_are_log_normal() -> None:
 
 
 def test_runtimes_of_operations() -> None:
-    """Half of a cloud's operations take about a second, and one in twenty longer than two minutes, ten at the most."""
+    """Half of a cloud's operations take about a second, and one in twenty longer than two minutes, at most ten."""
     runtimes = sorted(operations(2000))
 
     assert sum(runtime <= 1.0 for runtime in runtimes) / 2000 == pytest.approx(0.47, abs=0.01)
@@ -147,7 +147,7 @@ class TestOneAtATime:
 
 class TestFanOut:
     def test_beside_each_alone(self, many) -> None:
-        """Polls that ask after all calls: a fiftieth of the requests of half-second polls, and less lag."""
+        """Polls that include all calls: a fiftieth of the requests of half-second polls, and less lag."""
         its, often, rarely = many["aiocdf"], many["each every 0.5 s"], many["each by full jitter to 10 s"]
 
         assert its.polls_per_call <= often.polls_per_call / 50

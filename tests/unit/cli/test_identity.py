@@ -35,7 +35,7 @@ def inspection(*capabilities: str, projects: tuple[str, ...] = ("plant",)) -> To
     ],
 )
 def test_expiry(life, age, words):
-    """What is left of a token's life is told in minutes or seconds, if anybody knows."""
+    """The remaining lifetime of a token is shown in minutes or seconds, if it is known."""
     assert expiry(token(life), now=1_700_000_000.0 + age).startswith(words)
 
 

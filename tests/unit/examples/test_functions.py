@@ -104,7 +104,7 @@ def test_a_spare_pump_helps(load):
 
 
 def test_signed_report_is_signed_with_the_secret(load, capsys):
-    """The report names its call, the receiver can verify it with the key, and the log tells progress but no secret."""
+    """The report names its call, the receiver can verify it with the key, and the log has the progress but no secret."""
     readings = {"TT-101": [21.5, 20.0, 22.0], "TT-102": [3]}
 
     result = load("signed_report").handle(

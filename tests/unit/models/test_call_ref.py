@@ -16,7 +16,7 @@ def test_token_is_one_string() -> None:
 
 
 def test_is_a_value() -> None:
-    """References to the same call are equal, survive pickling, and cannot be changed."""
+    """References to the same call are equal, survive pickling, and are immutable."""
     assert pickle.loads(pickle.dumps(REF)) == REF == attrs.evolve(REF)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         REF.project = "other"

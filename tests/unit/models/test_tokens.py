@@ -57,6 +57,6 @@ def test_allows(capability: str, project: str, allowed: bool) -> None:  # noqa: 
 
 @pytest.mark.parametrize("capabilities", [[1], ["x"], [{"functionsAcl": 1}], [{"functionsAcl": {"actions": 1}}]])
 def test_nonsense(capabilities: object) -> None:
-    """What is no capability is an error that names its place."""
+    """An invalid capability is an error with its JSON path."""
     with pytest.raises(DecodeError, match="capabilities"):
         read({"subject": "someone", "capabilities": capabilities})

@@ -19,7 +19,7 @@ URL = "https://cdf.test/api/v1/projects/acme"
 
 
 class Service:
-    """Stands for the sender: answers of a list, the last one again and again, and when they were asked for."""
+    """Replaces the sender: returns a list of answers, repeats the last one, and records when each was requested."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -91,7 +91,7 @@ async def test_unknown_status() -> None:
 
 
 async def test_other_than_one_function() -> None:
-    """An answer that has not just the function that was asked for cannot be read."""
+    """An answer without exactly the requested function is a DecodeError."""
     _, requests = functions({"items": []})
     with pytest.raises(DecodeError, match="look up function 1"):
         await until_ready(requests, 1, None)
@@ -124,7 +124,7 @@ async def test_content_never_arrives() -> None:
 
 @pytest.mark.parametrize("answer", [{}, {"uploadUrl": 3}, {"uploadUrl": "https://storage.test/hush-hush-hush"}])
 async def test_odd_file(answer) -> None:
-    """A new file that cannot be read leaves the address of its content in no message."""
+    """If a new file is not readable, no message contains the address of its content."""
     with pytest.raises(DecodeError) as caught:
         await Files(Service(answer), URL).upload("a", b"a")
 

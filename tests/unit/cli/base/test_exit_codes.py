@@ -25,5 +25,5 @@ from aiocdf.cli.base.exit_codes import ExitCode, exit_code_of
     ],
 )
 def test_each_kind_of_error_has_its_code(error, code):
-    """Programs can tell what to do next: correct the command, sign in, or try again."""
+    """The exit code shows the next step: correct the command, sign in, or try again."""
     assert exit_code_of(error) is code

@@ -62,7 +62,7 @@ def test_file_that_other_users_can_read_is_not_used(folder):
 
 
 def test_damaged_file_is_not_used(folder):
-    """What cannot be read as a server is left out."""
+    """A file that does not describe a server is left out."""
     with announced(SERVER):
         (file,) = folder.iterdir()
         for text in ("", "[]", "{}", '{"url": 1}'):
@@ -71,7 +71,7 @@ def test_damaged_file_is_not_used(folder):
 
 
 def test_server_runs_where_the_file_cannot_be_written(tmp_path, monkeypatch, caplog):
-    """A home that cannot be written does not stop the server, and the log says what does not work."""
+    """If the home folder is not writable, the server still runs, and the log says what does not work."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with announced(SERVER):

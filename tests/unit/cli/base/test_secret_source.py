@@ -17,7 +17,7 @@ def test_secret_of_a_variable_and_of_a_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", ["hunter2-hunter2", "env:", "file", "env", "pass:hunter2"])
 def test_secret_on_the_command_line(source):
-    """A secret in place of its source is refused, and not repeated."""
+    """A secret instead of its source is rejected, and the message does not repeat it."""
     with pytest.raises(InvalidArgument, match="env:NAME or file:PATH") as refused:
         given_secret(source, option="--secret")
     assert "hunter2" not in str(refused.value)

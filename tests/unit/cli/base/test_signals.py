@@ -22,7 +22,7 @@ def as_before():
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signal_cancels_the_work(number):
-    """The work can clean up, undisturbed by further signals, and the signal is told."""
+    """The work can clean up without interruption by further signals, and the signal is returned."""
     cleaned = []
 
     async def work():
@@ -41,7 +41,7 @@ def test_signal_cancels_the_work(number):
 
 
 def test_work_that_ends_by_itself_tells_no_signal():
-    """Without a signal there is none to tell."""
+    """Without a signal, none is returned."""
     assert run_until_signal(asyncio.sleep(0)) is None
 
 

@@ -33,7 +33,7 @@ def test_changes():
     ],
 )
 def test_wrong_settings(setting, named):
-    """What is no limit, or no value of it, is an error that names it."""
+    """An unknown limit or an invalid value is an error that names it."""
     with pytest.raises(ConfigError, match=named):
         changed_limits(Limits(), [setting])
 

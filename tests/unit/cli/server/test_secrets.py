@@ -33,7 +33,7 @@ def test_file_that_others_can_read(tmp_path, mode):
 
 
 def test_link(tmp_path):
-    """A link in place of the file is not followed."""
+    """A link instead of the file is not followed."""
     (tmp_path / "elsewhere").mkdir()
     first = ServerSecrets()
     first.keep(tmp_path / "elsewhere")
