@@ -175,7 +175,7 @@ class Starting:
             since = breakers.project.since or breakers.breaker(function).since or now
             if not self._patience.answered and now - since < _WARN_UNREACHED_AFTER:
                 return
-            why = f"Requests have failed for {now - since:.0f} s; calls wait {span(self._patience.seconds(error))}: {error}"
+            why = f"Requests have failed for {now - since:.0f} s; aiocdf retries {span(self._patience.seconds(error))}: {error}"
         if now - self._warned_at >= _WARN_EVERY:
             self._warned_at = now
             _log.warning(

@@ -83,7 +83,7 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
     del value  # tracebacks with locals must not show it
     first = found[0]
     raise DecodeError(
-        f"{what}: not a valid {type_name(kind)} ({_listed(found)})",
+        f"{what} does not fit {type_name(kind)}: {_listed(found)}",
         path=first.path,
         found=first.found,
         wanted=first.wanted,

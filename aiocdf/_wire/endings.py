@@ -77,7 +77,7 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
     """
     why = f": {_reason(function.error)}" if function.error else ""
     failure = FunctionNotReady(
-        f"function {name} is {function.status}, and only a Ready function can run calls{why}.",
+        f"function {name} is {function.status}{why}. Only a Ready function can run calls.",
         status=error.status,
         code=error.code,
         detail=error.detail,

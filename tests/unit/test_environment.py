@@ -124,7 +124,7 @@ def test_missing_later() -> None:
 
     assert message.startswith(
         "neither the environment nor aiocdf.toml sets IDP_CLIENT_ID and IDP_CLIENT_SECRET"
-        " (set are: CDF_CLUSTER, CDF_PROJECT)."
+        " (set: CDF_CLUSTER, CDF_PROJECT)."
     )
 
 
@@ -216,7 +216,7 @@ def test_file_leads_no_client_secret(name) -> None:
     provider = APPLICATION if name.startswith("CDF_") else {"IDP_CLIENT_ID": "app", "IDP_CLIENT_SECRET": "s3cr3t"}
     given = {"CDF_PROJECT": "acme"} | service | provider
     with pytest.raises(
-        ConfigError, match=rf"^IDP_CLIENT_SECRET would be sent .* aiocdf\.toml .* sets {name.lower()}\."
+        ConfigError, match=rf"^IDP_CLIENT_SECRET would be sent .* aiocdf\.toml .*{name.lower()}\b"
     ) as caught:
         Environment.read(given, file={name: FILE_ADDRESSES[name]})
 
@@ -228,9 +228,9 @@ def test_file_leads_no_client_secret(name) -> None:
 def test_file_leads_no_token(name) -> None:
     """Statement 31: nor does a token, of the environment or of credentials that are given in code."""
     file = {name: FILE_ADDRESSES[name]}
-    with pytest.raises(ConfigError, match=rf"^CDF_TOKEN would be sent .* sets {name.lower()}\."):
+    with pytest.raises(ConfigError, match=rf"^CDF_TOKEN would be sent .*{name.lower()}\b"):
         Environment.read({"CDF_PROJECT": "acme", "CDF_TOKEN": "t"}, file=file)
-    with pytest.raises(ConfigError, match=rf"given in code would be sent .* sets {name.lower()}\."):
+    with pytest.raises(ConfigError, match=rf"the credentials .*\b{name.lower()}\b"):
         Environment.read({"CDF_PROJECT": "acme"}, file=file, has_credentials=True)
 
 
@@ -238,7 +238,7 @@ def test_file_leads_no_token(name) -> None:
 def test_file_leads_no_sign_in(flow) -> None:
     """Statement 31: a user's token goes to a Cognite cluster that the file names, and to no other address of it."""
     given = {"CDF_PROJECT": "acme", "LOGIN_FLOW": flow} | IDP
-    with pytest.raises(ConfigError, match=r"^the token of your sign-in would be sent .* sets cdf_url\."):
+    with pytest.raises(ConfigError, match=r"^the token of your sign-in would be sent .*cdf_url\b"):
         Environment.read(given, file={"CDF_URL": "https://evil.test"})
 
     assert Environment.read(given, file={"CDF_CLUSTER": "westeurope-1"}).base_url == ADDRESS
@@ -266,7 +266,7 @@ def test_missing_because_it_was_replaced() -> None:
     """Where a variable of the environment replaced what the file says, an error about what is missing names it."""
     environment = Environment.read(CDF | {"PROVIDER": "entra_id"}, file={"IDP_TENANT_ID": "t"})
 
-    with pytest.raises(ConfigError, match=r"The file's idp_tenant_id is not used, because the environment sets "):
+    with pytest.raises(ConfigError, match=r"idp_tenant_id in the file is not used"):
         credentials_from(environment)
 
 
@@ -277,7 +277,7 @@ def test_file_that_another_user_put_there(text, folder, monkeypatch) -> None:
     monkeypatch.setenv("IDP_CLIENT_SECRET", "s3cr3t")
     with pytest.raises(ConfigError, match="IDP_CLIENT_SECRET would be sent"):
         aiocdf.Client.from_env()
-    with pytest.raises(ConfigError, match="given in code would be sent"):
+    with pytest.raises(ConfigError, match="the credentials"):
         aiocdf.Client.from_env(credentials=BearerToken("t"))
 
     monkeypatch.setenv("AIOCDF_CONFIG", "./aiocdf.toml")

@@ -92,7 +92,7 @@ def test_traceback_with_locals() -> None:
 def test_no_pickle(protocol) -> None:
     """It does not leave the process, not as part of something else either; the error does not tell it."""
     for value in (Secret("s3cr3t"), Login("me", Secret("s3cr3t"))):
-        with pytest.raises(TypeError, match="cannot be pickled") as caught:
+        with pytest.raises(TypeError, match="pickling") as caught:
             pickle.dumps(value, protocol)
         assert "s3cr3t" not in str(caught.value)
 

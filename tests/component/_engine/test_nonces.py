@@ -263,7 +263,7 @@ class TestStock:
         sessions.faults = [refusal(), refusal()]
         nonces.prepare(1)
         await asyncio.sleep(1)
-        assert "no session was made ahead of need: refused" in caplog.text
+        assert "no session was created in advance: refused" in caplog.text
         with pytest.raises(BadRequest):
             await nonces.fresh()
 

@@ -212,7 +212,7 @@ class TestFaults:
         assert (await handle).runtime == 120
         warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
         assert len(warnings) == 1
-        assert "no poll had an answer that could be used for 1" in warnings[0]
+        assert "no poll has had a usable answer for 1" in warnings[0]
 
     async def test_long_outage(self, client, service):
         """A service that is not reached for ten minutes loses the calls, with the references to find them again."""

@@ -201,7 +201,7 @@ class TestUncertain:
         assert {call.status for call in calls} == {"Completed"}
         assert len(service.calls) == 3
         assert service.count("sessions") == 1
-        warnings = [record for record in caplog.records if "sessions cannot be read" in record.getMessage()]
+        warnings = [record for record in caplog.records if getattr(record, "event", "") == "sessions_not_read"]
         assert len(warnings) == 1
         assert warnings[0].levelno == logging.WARNING
 

@@ -104,7 +104,7 @@ def test_member() -> None:
 def test_value() -> None:
     """An answer that is one value is read as one; the error says what was asked for."""
     assert read_value(REQUEST, answer(b'{"message":"a"}'), LogEntry).message == "a"
-    with pytest.raises(DecodeError, match=r"^read something cannot be read as LogEntry"):
+    with pytest.raises(DecodeError, match=r"^read something does not fit LogEntry"):
         read_value(REQUEST, answer(b"[]"), LogEntry)
 
 

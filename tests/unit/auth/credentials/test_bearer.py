@@ -166,7 +166,7 @@ def test_token_does_not_show() -> None:
     made = BearerToken("t0ken")
 
     assert "t0ken" not in f"{made} {made!r} {made!s} {attrs.asdict(made)}"
-    with pytest.raises(TypeError, match="pickled"):
+    with pytest.raises(TypeError, match="pickling"):
         pickle.dumps(made)
 
 
