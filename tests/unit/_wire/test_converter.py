@@ -152,7 +152,7 @@ def test_times(milliseconds) -> None:
 @pytest.mark.parametrize("silly", [1e30, -1e18, 10**400, float("nan"), float("inf"), "now", "0", True, [], {}])
 def test_silly_times(silly) -> None:
     """A time that is none is an error that names the JSON path in the service's spelling, never a crash."""
-    with pytest.raises(DecodeError, match=r"^call 11 does not fit FunctionCall: \$\.startTime: found ") as caught:
+    with pytest.raises(DecodeError, match=r"^call 11\b.* \$\.startTime: ") as caught:
         read(CALL | {"startTime": silly})
 
     assert caught.value.path == "$.startTime"
@@ -295,7 +295,7 @@ def test_users_own_types() -> None:
 
 def test_users_own_types_that_do_not_fit() -> None:
     """The message names the user's type and the path in the user's own spelling."""
-    with pytest.raises(DecodeError, match=r"response does not fit Reading: \$\.at: ") as caught:
+    with pytest.raises(DecodeError, match=r"Reading: \$\.at: ") as caught:
         read({"at": "s3cr3t", "value": 1}, Reading, what="response")
 
     assert "s3cr3t" not in str(caught.value)
