@@ -31,7 +31,7 @@ def shortened(text: str) -> str:
     """Return the demo's parts, each cut to the lines that are shown, without what differs from computer to computer."""
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:43210", text).replace(str(CHECKOUT), "~/aiocdf")
     text = re.sub(r"\x1b\[\?25[lh]", "", text)  # shows and hides the cursor
-    head, *parts = re.split(r"\n\n\x1b\[1m(?=\w)", text.partition("\nWhat to try next")[0])
+    head, *parts = re.split(r"\n\n\x1b\[1m(?=\w)", text.partition("\nNext steps")[0])
     shown = [head.rstrip()]
     for part in parts:
         limit = next((lines for title, lines in SHOWN.items() if part.startswith(title)), 0)

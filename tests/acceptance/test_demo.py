@@ -47,14 +47,14 @@ def test_shows_itself_in_a_pipe(shell):
         assert part in out
     assert re.search(FIGURES, out)
     assert out.index("handle.py") < out.index("In the function") < out.index("handler.CalibrationError: TT-104")
-    assert "What to try next" in out
+    assert "Next steps" in out
     assert shell.processes() == []
 
 
 def test_what_to_try_next_can_be_pasted(shell):
     """Each block does what it says when it is pasted as shown, and the installed functions stay as they are."""
     _, out, _ = shell.run("demo", "--calls", "1")
-    serve, call = re.findall(r":\n\n(\S.*?\n)(?:\n  |\Z)", out[out.index("What to try next") :], re.DOTALL)
+    serve, call = re.findall(r":\n\n(\S.*?\n)(?:\n  |\Z)", out[out.index("Next steps") :], re.DOTALL)
 
     server = shell.start(serve, command=["sh", "-c"])
     while not (env := shell.folder / "local.env").exists() or not env.read_text():
@@ -84,7 +84,7 @@ def test_shows_progress_on_a_terminal(shell):
     assert "\x1b[" in seen
     assert "0/40" in plain
     assert "40/40" in plain
-    assert "What to try next" in plain
+    assert "Next steps" in plain
 
 
 def test_ctrl_c_ends_it_in_the_middle(shell):

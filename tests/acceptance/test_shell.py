@@ -182,7 +182,7 @@ def test_without_environment_the_error_says_both_ways_out(served, run):
     status, out, err = run("call", "double")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "CDF_PROJECT" in err
-    assert f"--local: a server runs at {served.url}" in err
+    assert f"--local to use the server at {served.url}" in err
 
     _, _, err = run("call", "double", "--debug")
     assert "Traceback" in err

@@ -50,7 +50,7 @@ def wait_for(condition) -> None:
 
 
 def sign_in(url: str, screen: str) -> str:
-    """Do what a person does in the browser, with the password that the server told."""
+    """Sign in as a user does in the browser, with the password that the server printed."""
     user, password = re.search(r"sign in as (\S+) with the password (\S+)", screen).groups()
     form = urllib.parse.urlencode({"user": user, "password": password, "decision": "allow"}).encode()
     with urllib.request.urlopen(url, form) as page:
@@ -58,7 +58,7 @@ def sign_in(url: str, screen: str) -> str:
 
 
 def test_session_of_a_person(serve, shell):
-    """A person signs in once; programs go on with it, `whoami` tells of it, until the person signs out."""
+    """A user signs in once; programs use the sign-in and `whoami` shows it until the user signs out."""
     environment, screen = serve("--login-flow", "interactive")
     before = shell.run("whoami", environment=environment)
 
@@ -83,7 +83,7 @@ def test_session_of_a_person(serve, shell):
 
 
 def test_who_a_program_is(serve, shell):
-    """With a client's secret nobody signs in: `whoami` and `login` tell who it is, and there is nothing to sign out of."""
+    """With a client's secret no user signs in: `whoami` and `login` show the client, and `logout` is an error."""
     environment, _ = serve()
     status, out, err = shell.run("whoami", environment=environment)
 
@@ -92,7 +92,7 @@ def test_who_a_program_is(serve, shell):
     assert ["subject", "local"] in lines
     assert ["project", "local", "at", environment["CDF_URL"]] in lines
     assert ["functionsAcl", "READ,", "RUN,", "WRITE", "all"] in lines
-    assert ["Calling", "functions", "will", "work."] == lines[-1]
+    assert ["You", "can", "call", "functions."] == lines[-1]
     assert "expires in 60 min" in out
     assert environment["IDP_CLIENT_SECRET"] not in out
     assert shell.run("login", environment=environment)[0] == 0

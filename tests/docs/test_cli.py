@@ -19,11 +19,11 @@ SOURCE = Path(__file__).parents[2] / "aiocdf" / "cli" / "base" / "exit_codes.py"
 HEAD = """\
 # Command line
 
-`aiocdf`, or `python -m aiocdf`, needs the extra `cli`. This page says what `--help` says; a test writes it from the code.
+`aiocdf`, or `python -m aiocdf`, needs the extra `cli`. This page has the same text as `--help`; a test generates it from the code.
 More about `serve`, `map` and `login` is in the [reference](reference.md#command-line).
 
 Commands use the project that the [environment](reference.md#environment-variables) names, or with `--local` the server that
-`aiocdf serve` runs. stdout has what was asked for; progress, logs of functions and errors go to stderr. There are no colours in
+`aiocdf serve` runs. stdout has the result; progress, logs of functions and errors go to stderr. There are no colours in
 pipes, and none where `NO_COLOR` is set. `aiocdf --install-completion` sets up the completion of your shell.
 
 ## Exit codes

@@ -205,7 +205,7 @@ def _secret_of(environment: Mapping[str, str], server: LocalServer) -> str:
     if "IDP_CLIENT_SECRET" in environment:
         return "They stay the same at the next start. --fresh creates a new secret."
     user = server.users[0]
-    return f"Sign in as user {user.name} with the password {user.password.reveal()}"
+    return f"Users sign in as {user.name} with the password {user.password.reveal()}"
 
 
 def _table(functions: Iterable[Function]) -> Table:
