@@ -164,12 +164,12 @@ def _ends(report: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen(asked: argparse.Namespace) -> Iterable[tuple[str, Mix, str]]:
+def chosen(arguments: argparse.Namespace) -> Iterable[tuple[str, Mix, str]]:
     """Return the command-line parser."""
-    for name in asked.mix or MIXES:
-        for contender in asked.contender or CONTENDERS:
-            for seed in range(1, asked.seeds + 1):
-                if asked.sdk_python or contender != "sdk":
+    for name in arguments.mix or MIXES:
+        for contender in arguments.contender or CONTENDERS:
+            for seed in range(1, arguments.seeds + 1):
+                if arguments.sdk_python or contender != "sdk":
                     yield name, replace(MIXES[name], seed=seed), contender
 
 
@@ -181,11 +181,11 @@ def main() -> None:
     parser.add_argument("--mix", action="append", choices=MIXES)
     parser.add_argument("--contender", action="append", choices=CONTENDERS)
     parser.add_argument("--sdk-python", help="the interpreter that has Cognite's client")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print(HEAD, flush=True)
-    for name, mix, contender in chosen(asked):
-        python = asked.sdk_python if contender == "sdk" else sys.executable
-        print(run(name, mix, contender, python, asked.calls).line(), flush=True)
+    for name, mix, contender in chosen(arguments):
+        python = arguments.sdk_python if contender == "sdk" else sys.executable
+        print(run(name, mix, contender, python, arguments.calls).line(), flush=True)
 
 
 if __name__ == "__main__":

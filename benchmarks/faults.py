@@ -42,7 +42,7 @@ class Mix:
 
     Args:
         rates: Parts of 1 of all requests, by the name of the fault.
-        storms: Seconds from one storm to the next, in which all requests for a second are answered with 429; 0 for none.
+        storms: Seconds from one storm to the next; during a storm of one second, all requests get 429. 0 for no storms.
         late: The maximum delay of a late request, in seconds.
         others: Calls a second that another client starts on each function.
         other_seconds: Seconds that such a call runs.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-#: Where the types are that a kept handle must not keep alive.
+#: The modules whose objects a handle must not keep alive.
 INNER = ("aiocdf._engine", "aiocdf._http", "aiocdf._reader")
 
 
@@ -36,7 +36,7 @@ class Stopwatch:
 
 
 class Pulse:
-    """Measures each turn of the event loop, which it keeps from waiting, and what of it the garbage collector takes."""
+    """Measures each turn of the event loop, which it never lets idle, and the garbage collector's part of the turn."""
 
     def __init__(self) -> None:
         self._turns: list[tuple[Took, float]] = []
@@ -71,7 +71,7 @@ def resident() -> int:
 
 
 def traced() -> int:
-    """Return how many bytes Python's allocators have given out since this was first asked."""
+    """Return how many bytes Python's allocators have allocated since the first call of this function."""
     if not tracemalloc.is_tracing():
         tracemalloc.start()
     return tracemalloc.get_traced_memory()[0]

@@ -42,15 +42,15 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="with as few calls as in the tests")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
-    asked = parser.parse_args()
-    if unknown := set(asked.names) - set(SCENARIOS):
-        parser.error(f"there is no scenario {', '.join(sorted(unknown))}; --list names them")
-    if asked.list:
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(SCENARIOS):
+        parser.error(f"unknown scenario {', '.join(sorted(unknown))}; --list shows all")
+    if arguments.list:
         print(*SCENARIOS, sep="\n")
         return
     logging.getLogger("aiocdf").setLevel(logging.CRITICAL)
-    runs = {name: measure(name, small=asked.small) for name in asked.names or SCENARIOS}
-    if asked.json:
+    runs = {name: measure(name, small=arguments.small) for name in arguments.names or SCENARIOS}
+    if arguments.json:
         print(json.dumps({name: plain(came_to) for name, came_to in runs.items()}, indent=2))
     else:
         print(*markdown(runs), sep="\n")

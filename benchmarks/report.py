@@ -31,7 +31,7 @@ _LATENESS: Mapping[str, Callable[[Figures], str]] = {
     "wrong": lambda one: str(one["wrong"]),
 }
 _COLUMNS = {**_LATENESS, "CPU/call": lambda one: f"{1000 * one['cpu']:.2f} ms"}
-# A gap of its own is the longest in which the process ran or blocked; the other one holds waits for a processor too.
+# The gap "of its own" counts only time in which the process ran or blocked; the other one includes waits for a processor.
 _GAPS: Mapping[str, Callable[[Figures], str]] = {
     "loop gap": lambda one: f"{1000 * one['clients'][0]['gap']:.1f} ms",
     "of its own": lambda one: f"{1000 * one['clients'][0]['gap_own']:.1f} ms",
@@ -74,7 +74,7 @@ def _ours(workload: str, name: str) -> Callable[[Results], float]:
     return lambda results: float(results[workload]["aiocdf"][name])
 
 
-def _told(workload: str, name: str) -> Callable[[Results], float]:
+def _reported(workload: str, name: str) -> Callable[[Results], float]:
     return lambda results: float(results[workload]["aiocdf"]["clients"][0][name])
 
 
@@ -103,9 +103,9 @@ TARGETS = (
     Target("over: CPU per call beside the SDK's", 1 / 5, "{:.2f}", _cpu_beside("sdk", "sdk raised")),
     Target("over: CPU per call beside the hand-written loop's", 1 / 3, "{:.2f}", _cpu_beside("loop", "loop patient")),
     Target("over: 429s that a call POST meets", 0, "{:.0f}", _ours("over", "throttled")),
-    Target("queue: bytes per pending call beyond its data", 2000, "{:.0f}", _told("queue", "bytes")),
-    Target("queue: longest loop gap of its own, in seconds", 0.020, "{:.4f}", _told("queue", "gap_own")),
-    Target("expiry: longest loop gap of its own, in seconds", 0.020, "{:.4f}", _told("expiry", "gap_own")),
+    Target("queue: bytes per pending call beyond its data", 2000, "{:.0f}", _reported("queue", "bytes")),
+    Target("queue: longest loop gap of its own, in seconds", 0.020, "{:.4f}", _reported("queue", "gap_own")),
+    Target("expiry: longest loop gap of its own, in seconds", 0.020, "{:.4f}", _reported("expiry", "gap_own")),
     Target("shared: combined makespan / ideal", 1.15, "{:.3f}", _stretch("shared")),
     Target("shared: calls without their answer", 0, "{:.0f}", _ours("shared", "wrong")),
     Target("import beyond aiohttp's, in seconds", 0.060, "{:.4f}", lambda results: results["import"]),

@@ -55,14 +55,14 @@ CONTESTS = {
 QUICK = {"single": ["aiocdf"], "within": ["aiocdf", "loop"], "over": ["aiocdf", "loop"]}
 
 
-def chosen(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+def chosen(arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     """Yield the workloads to run, each with its contenders."""
-    contests = QUICK if asked.quick else CONTESTS
-    for workload in asked.workload or contests:
-        contenders = asked.contender or contests.get(workload, CONTESTS[workload])
-        runnable = [name for name in contenders if asked.sdk_python or not name.startswith("sdk")]
+    contests = QUICK if arguments.quick else CONTESTS
+    for workload in arguments.workload or contests:
+        contenders = arguments.contender or contests.get(workload, CONTESTS[workload])
+        runnable = [name for name in contenders if arguments.sdk_python or not name.startswith("sdk")]
         if skipped := set(contenders) - set(runnable):
-            print(f"{workload}: without {', '.join(sorted(skipped))}, for there is no --sdk-python\n")
+            print(f"{workload}: without {', '.join(sorted(skipped))}, because --sdk-python is not given\n")
         if runnable:
             yield workload, runnable
 
@@ -102,7 +102,7 @@ def versions(sdk_python: str) -> str:
     return ", ".join(found)
 
 
-def compare(contests: Iterable[tuple[str, list[str]]], sdk_python: str, say: Callable[..., None]) -> None:
+def compare(contests: Iterable[tuple[str, list[str]]], sdk_python: str, show: Callable[..., None]) -> None:
     """Run everything, and print each result when it is there."""
     results: dict[str, Any] = {"import": import_seconds()}
     work = [seconds_of_work()]
@@ -115,11 +115,11 @@ def compare(contests: Iterable[tuple[str, list[str]]], sdk_python: str, say: Cal
             results[name][contender] = measure(workload, python, script, *options)
         work.append(seconds_of_work())
         (RESULTS / "latest.json").write_text(json.dumps(results))
-        say(f"{name}: {workload.describe()}, ideal {ideal(workload):.2f} s")
-        say(*workload_table(name, results[name]), "")
-    say(*target_table(results), "")
-    say(f"noise: the same work took {min(work):.3f} to {max(work):.3f} s, {max(work) / min(work) - 1:.0%} apart")
-    say(versions(sdk_python))
+        show(f"{name}: {workload.describe()}, ideal {ideal(workload):.2f} s")
+        show(*workload_table(name, results[name]), "")
+    show(*target_table(results), "")
+    show(f"noise: the same work took {min(work):.3f} to {max(work):.3f} s, {max(work) / min(work) - 1:.0%} apart")
+    show(versions(sdk_python))
 
 
 def main() -> None:
@@ -135,17 +135,17 @@ def main() -> None:
     parser.add_argument(
         "--sdk-python", default="", help="an interpreter that has cognite-sdk; without it the SDK takes no part"
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / "latest.txt").open("w") as file:
 
-        def say(*lines: str) -> None:
+        def show(*lines: str) -> None:
             for where in (sys.stdout, file):
                 print(*lines, sep="\n", file=where, flush=True)
 
-        if asked.quick:
-            say("quick; left out: " + "; ".join(left_out()), "")
-        compare(list(chosen(asked)), asked.sdk_python, say)
+        if arguments.quick:
+            show("quick; left out: " + "; ".join(left_out()), "")
+        compare(list(chosen(arguments)), arguments.sdk_python, show)
 
 
 if __name__ == "__main__":

@@ -281,19 +281,19 @@ async def bare(server: LocalServer, session: aiohttp.ClientSession) -> Callable[
         headers = {"authorization": f"Bearer {(await answer.json())['access_token']}"}
     url = f"{server.url}/api/v1/projects/{server.project}"
 
-    async def ask(method: str, path: str, body: Any = None) -> Any:
+    async def send(method: str, path: str, body: Any = None) -> Any:
         async with session.request(method, url + path, json=body, headers=headers, raise_for_status=True) as answer:
             return await answer.json()
 
-    found = await ask("POST", "/functions/byids", {"items": [{"externalId": "instant"}]})
+    found = await send("POST", "/functions/byids", {"items": [{"externalId": "instant"}]})
     function = f"/functions/{found['items'][0]['id']}"
 
     async def call() -> None:
-        made = await ask("POST", "/sessions", {"items": [{"clientId": client, "clientSecret": secret}]})
-        call = await ask("POST", f"{function}/call", {"data": {}, "nonce": made["items"][0]["nonce"]})
+        made = await send("POST", "/sessions", {"items": [{"clientId": client, "clientSecret": secret}]})
+        call = await send("POST", f"{function}/call", {"data": {}, "nonce": made["items"][0]["nonce"]})
         while call["status"] == "Running":
-            (call,) = (await ask("POST", f"{function}/calls/byids", {"items": [{"id": call["id"]}]}))["items"]
-        await ask("GET", f"{function}/calls/{call['id']}/response")
+            (call,) = (await send("POST", f"{function}/calls/byids", {"items": [{"id": call["id"]}]}))["items"]
+        await send("GET", f"{function}/calls/{call['id']}/response")
 
     return call
 
@@ -383,12 +383,12 @@ def main() -> None:
         "--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="measure no more than these"
     )
     parser.add_argument("--here", choices=MEASURES, help="make one measurement in this process, and print it as JSON")
-    asked = parser.parse_args()
-    if asked.here:
-        print(json.dumps([attrs.asdict(row) for row in asyncio.run(MEASURES[asked.here]())]))
+    arguments = parser.parse_args()
+    if arguments.here:
+        print(json.dumps([attrs.asdict(row) for row in asyncio.run(MEASURES[arguments.here]())]))
         return
     print("| What | Target | Result | Met |", "|---|---|---|---|", sep="\n", flush=True)
-    for name in asked.only:
+    for name in arguments.only:
         print(*in_own_process(name), sep="\n", flush=True)
 
 

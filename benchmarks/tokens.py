@@ -113,6 +113,6 @@ async def compare(pythons: dict[str, str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sdk-python", help="an interpreter that has cognite-sdk; without it aiocdf runs alone")
-    asked = parser.parse_args()
-    contenders = {"aiocdf": sys.executable} | ({"sdk": asked.sdk_python} if asked.sdk_python else {})
+    arguments = parser.parse_args()
+    contenders = {"aiocdf": sys.executable} | ({"sdk": arguments.sdk_python} if arguments.sdk_python else {})
     asyncio.run(compare(contenders))

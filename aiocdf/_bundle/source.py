@@ -1,4 +1,4 @@
-"""Where the code of a function comes from."""
+"""The source of a function's code: a folder, a callable or a file."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ async def run_demo(calls: int) -> None:
 
 def _commands() -> tuple[str, str]:
     """Return the commands that run aiocdf and this Python in the user's shell: short if they are on its PATH."""
-    beside = str(Path(sys.executable).with_name("python"))
-    python = "python" if shutil.which("python") == beside else shlex.quote(sys.executable)
+    neighbour = str(Path(sys.executable).with_name("python"))
+    python = "python" if shutil.which("python") == neighbour else shlex.quote(sys.executable)
     started = str(Path(sys.argv[0]).absolute())
     return "aiocdf" if shutil.which("aiocdf") == started else f"{python} -m aiocdf", python
 

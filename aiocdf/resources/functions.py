@@ -199,7 +199,7 @@ class Functions:
 
         Args:
             function: The function.
-            timeout: Seconds to wait at most; None for no limit.
+            timeout: The maximum wait in seconds; None for no limit.
 
         Raises:
             FunctionNotReady: Its deployment failed. The message has the last line of the build log; a note has more of it.

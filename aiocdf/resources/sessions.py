@@ -106,8 +106,8 @@ class Sessions:
         query = {} if wanted is None else {"status": wanted.lower()}
 
         async def read(size: int, cursor: str | None) -> Page[Session]:
-            asked = urlencode({**query, "limit": size, **({} if cursor is None else {"cursor": cursor})})
-            request = json_request("list sessions", "GET", f"{self._url}?{asked}", capability=_LIST)
+            parameters = urlencode({**query, "limit": size, **({} if cursor is None else {"cursor": cursor})})
+            request = json_request("list sessions", "GET", f"{self._url}?{parameters}", capability=_LIST)
             return read_page(request, await self._sender.send(request), Session)
 
         return Listing(read, limit=limit)

@@ -55,6 +55,6 @@ class Observers:
         for observer in self._observers:
             try:
                 observer(event)
-            except Exception:  # noqa: BLE001 - whatever it is, calls go on
+            except Exception:  # noqa: BLE001 - no exception of an observer may stop calls
                 name = type(event).__name__
                 _log.exception("observer %r failed on %s", observer, name, extra={"event": "observer_failed"})

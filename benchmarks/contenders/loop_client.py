@@ -88,5 +88,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--longest-wait", type=float, required=True, help="seconds between two tries to start a call")
     parser.add_argument("--timeout", type=float, help="seconds until a request's answer must be there")
-    asked = parser.parse_args()
-    contend(partial(client, asked.longest_wait, asked.timeout))
+    arguments = parser.parse_args()
+    contend(partial(client, arguments.longest_wait, arguments.timeout))

@@ -49,13 +49,13 @@ if __name__ == "__main__":
     )
     parser.add_argument("--longest-backoff", type=int, help="seconds between two tries, as often as it takes")
     parser.add_argument("--timeout", type=int, help="seconds until a request's answer must be there")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     global_config.disable_pypi_version_check = True
-    if asked.concurrency:
-        global_config.concurrency_settings.general.read = asked.concurrency
-        global_config.concurrency_settings.general.write = asked.concurrency
-        global_config.max_connection_pool_size = 2 * asked.concurrency
-    if asked.longest_backoff:
-        global_config.max_retry_backoff = asked.longest_backoff
+    if arguments.concurrency:
+        global_config.concurrency_settings.general.read = arguments.concurrency
+        global_config.concurrency_settings.general.write = arguments.concurrency
+        global_config.max_connection_pool_size = 2 * arguments.concurrency
+    if arguments.longest_backoff:
+        global_config.max_retry_backoff = arguments.longest_backoff
         global_config.max_retries = 100
-    contend(partial(client, asked.leeway, asked.timeout))
+    contend(partial(client, arguments.leeway, arguments.timeout))

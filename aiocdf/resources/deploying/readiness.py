@@ -25,7 +25,7 @@ async def until_ready(functions: FunctionRequests, key: int | str, seconds: floa
     Args:
         functions: Sends the requests.
         key: The function's id or external id.
-        seconds: The maximum wait; None for no limit.
+        seconds: The maximum wait in seconds; None for no limit.
 
     Raises:
         FunctionNotReady: Its deployment failed; the end of the build log is in the error's notes.
