@@ -281,25 +281,25 @@ class TestCallbacks:
     async def test_callback_with_context(self, client):
         """A done callback gets the handle, in the context it was added with."""
         colour = contextvars.ContextVar("colour", default="none")
-        told = []
+        calls = []
         handle = client.call(1)
         context = contextvars.copy_context()
         context.run(colour.set, "blue")
-        handle.add_done_callback(lambda done: told.append((done, colour.get())), context=context)
+        handle.add_done_callback(lambda done: calls.append((done, colour.get())), context=context)
         colour.set("red")
-        handle.add_done_callback(lambda done: told.append((done, colour.get())))
+        handle.add_done_callback(lambda done: calls.append((done, colour.get())))
         await handle
         await asyncio.sleep(0)
-        assert told == [(handle, "blue"), (handle, "red")]
+        assert calls == [(handle, "blue"), (handle, "red")]
 
     async def test_callback_after_the_end(self, client):
         """A callback that is added late is called all the same, and one that was removed is not."""
         handle = client.call(1)
         await handle
-        told = []
-        handle.add_done_callback(told.append)
+        calls = []
+        handle.add_done_callback(calls.append)
         await asyncio.sleep(0)
-        assert told == [handle]
+        assert calls == [handle]
 
     async def test_failing_callback_is_its_own_fault(self, client, reports):
         """A callback that raises is reported and stops no other call."""
@@ -344,16 +344,16 @@ class TestSubmitted:
 
     async def test_raises_why_it_did_not_start(self, client):
         """`submitted()` raises what kept the call from starting, before and after it is known."""
-        handle = client.call("nobody")
+        handle = client.call("missing")
         task = asyncio.create_task(handle.submitted())
         for waiting in (task, handle.submitted(), handle):
-            with pytest.raises(NotFound, match="nobody"):
+            with pytest.raises(NotFound, match="missing"):
                 await waiting
 
     async def test_error_is_told_once(self, client):
         """Who has had the error from `submitted()` gets no report of an error that nobody took."""
         with pytest.raises(NotFound):
-            await client.call("nobody").submitted()
+            await client.call("missing").submitted()
 
     async def test_failed_in_the_answer(self, client, service):
         """A call that is Failed already in the answer to its POST is accepted, and then fails."""
@@ -486,8 +486,8 @@ class TestLogs:
 
     async def test_of_a_call_that_did_not_start(self, client):
         """There are no logs of a call that did not start: it says why."""
-        handle = client.call("nobody")
-        with pytest.raises(NotFound, match="nobody"):
+        handle = client.call("missing")
+        with pytest.raises(NotFound, match="missing"):
             await anext(handle.logs())
         assert isinstance(handle.exception(), NotFound)
 
@@ -675,8 +675,8 @@ class TestAttach:
 
     async def test_unknown_function(self, client):
         """Attaching by an external id that nobody has names it."""
-        with pytest.raises(NotFound, match="nobody"):
-            await client.attach("nobody", 5)
+        with pytest.raises(NotFound, match="missing"):
+            await client.attach("missing", 5)
 
     async def test_bad_token(self, client):
         """A text that is no token is refused, and shown what one looks like."""

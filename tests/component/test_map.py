@@ -226,9 +226,9 @@ class TestMapErrors:
 
     async def test_unknown_function(self, client, service):
         """A function that does not exist fails each call; the first is raised."""
-        with pytest.raises(Exception, match="nobody"):
-            await values(client.map("nobody", inputs(1, 1)))
-        errors = await values(client.map("nobody", inputs(1, 1), return_exceptions=True))
+        with pytest.raises(Exception, match="missing"):
+            await values(client.map("missing", inputs(1, 1)))
+        errors = await values(client.map("missing", inputs(1, 1), return_exceptions=True))
         assert len(errors) == 2
         assert service.count("start") == 0
 
@@ -305,7 +305,7 @@ class TestMapErrors:
 class TestMapLeft:
     async def test_left_early(self, client, service, reports):
         """Who leaves lets go of the calls under way: those in the queue never start, and nobody is told of errors."""
-        items = itertools.chain(inputs(1), inputs(*[5] * 400, error="nobody reads this"))
+        items = itertools.chain(inputs(1), inputs(*[5] * 400, error="not shown"))
         async with aclosing(client.map(1, items)) as results:
             async for _, value in results:
                 assert value == 0

@@ -177,16 +177,16 @@ class TestConcurrencyLimit:
     async def test_warns_with_the_cause_and_not_too_often(self, service, caplog):
         """A 429 is logged one to three times a minute, and observers get each one."""
         service.others[1] = 100
-        told = []
-        async with service.client(observers=[told.append]) as client:
+        events = []
+        async with service.client(observers=[events.append]) as client:
             handle = client.call(1)
             await asyncio.sleep(100)
             handle.cancel()
         warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert 100 / 60 <= len(warnings) <= 3 * 100 / 60
         assert "running calls of the function" in warnings[0].getMessage()
-        told_of = sum(isinstance(event, CallsThrottled) for event in told)
-        assert told_of in (service.count("start"), service.count("start") - 1)  # the last may be on its way
+        throttled = sum(isinstance(event, CallsThrottled) for event in events)
+        assert throttled in (service.count("start"), service.count("start") - 1)  # the last may be on its way
 
     async def test_cancelled_on_its_way(self, client, service):
         """A call that is cancelled while its POST is turned away is not queued again, and nobody is told of a 429."""

@@ -116,9 +116,9 @@ async def test_compressed_answer_on_a_session_that_unpacks_none(listen) -> None:
 
 async def test_connection_refused(leaks) -> None:
     """Where nobody listens nothing was sent; the message has the address and what to check."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/call?key=hidden"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/call?key=hidden"
         async with opened() as transport:
             error = await fail(post(url), transport, leaks)
 
