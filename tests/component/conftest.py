@@ -59,7 +59,7 @@ def quick_collections() -> Iterator[None]:
 
 @pytest.fixture
 async def reports(quick_collections: None) -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's exception handler was reported; a test that expects something takes it out."""
+    """What the loop's exception handler received; a test that expects a report removes it."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     yield reported
@@ -76,7 +76,7 @@ def new_service() -> type[Service]:
 
 @pytest.fixture(scope="module")
 def virtual(quick_collections: None) -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Runs a coroutine on a loop of its own in virtual time, and fails on what its exception handler is reported."""
+    """Runs a coroutine on a separate loop in virtual time, and fails if its exception handler is called."""
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
         reported: list[dict[str, Any]] = []

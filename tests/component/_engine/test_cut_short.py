@@ -29,7 +29,7 @@ def engine_parts():
 
 @pytest.mark.looptime
 class TestStrayCancel:
-    """Somebody cancels all tasks of the loop, and not in order to close the client."""
+    """A program cancels all tasks of the loop, and not in order to close the client."""
 
     @pytest.mark.parametrize(
         ("after", "doing"), [(0.005, "lookup"), (0.015, "session"), (1.0, None)], ids=["look-up", "session", "between"]
@@ -234,7 +234,7 @@ class TestClosing:
         assert {type(handle.exception()) for handle in handles} == {ClientClosed}
 
     async def test_cancelled_meanwhile(self, service):
-        """When closing is cancelled, every handle ends nevertheless."""
+        """When closing is cancelled, every handle ends all the same."""
         client = service.client()
         await client.start()
         handles = [client.call(1) for _ in range(5000)]

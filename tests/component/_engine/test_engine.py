@@ -90,7 +90,7 @@ class TestRefused:
         assert service.count("lookup") == 0
 
     async def test_whole_queue_moves(self, client, service):
-        """The first refusal tells of the new id for all: those that still queue are not posted to the old one."""
+        """The first refusal shows the new id for all calls: queued ones are not posted to the old one."""
         await client.call("double")
         handles = [client.call("double") for _ in range(1000)]
         await asyncio.sleep(0.5)
@@ -101,7 +101,7 @@ class TestRefused:
         assert sum(seen.function == 1 for seen in service.of("start")) <= 40
 
     async def test_cancelled_while_it_moves(self, service):
-        """A call that nobody wants any more is not queued under the new id."""
+        """A cancelled call is not queued under the new id."""
         async with service.client(function_limit=1) as client:
             await client.call("double")
             service.functions["double"] = 11
@@ -140,7 +140,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("trace", "shown"),
         [
-            ("handler.py is no Python\n", ["handler.py is no Python"]),
+            ("handler.py is not Python\n", ["handler.py is not Python"]),
             ("f.py, line 2: KeyError: 1\nTraceback (...):\n  ...\nKeyError: 1", ["f.py, line 2: KeyError: 1."]),
             ("Collecting x\n\nERROR: there is no x", ["Collecting x", "ERROR: there is no x"]),
         ],
@@ -148,7 +148,7 @@ class TestRefused:
     async def test_failed_deployment(self, client, service, trace, shown):
         """A function whose deployment failed says why, and shows the end of the build's log under the error."""
         error = {"message": "Function deployment failed.", "trace": trace}
-        service.fault("start", service.error(400, "cannot be called"))
+        service.fault("start", service.error(400, "not callable"))
         service.always(
             "lookup", service.answer(200, {"items": [{"id": 1, "name": "f", "status": "Failed", "error": error}]})
         )
@@ -165,7 +165,7 @@ class TestRefused:
             await client.call(1)
 
     async def test_reason_not_to_be_had(self, client, service):
-        """Where the function cannot be read, the service's first words stand."""
+        """If the function is not readable, the service's first refusal is raised."""
         service.fault("start", service.error(400, "data is too odd"))
         service.always("lookup", service.error(403, "forbidden"))
         with pytest.raises(BadRequest, match="data is too odd"):
@@ -203,14 +203,14 @@ class TestClosing:
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
 
     async def test_unretrieved_handles_make_no_noise(self, service, reports):
-        """Nobody is told of handles that were thrown away before the client closed."""
+        """Handles that were deleted before the client closed are not reported."""
         async with service.client() as client:
             for _ in range(300):
                 client.call("double", data={"seconds": 50})
             await asyncio.sleep(2)
 
     async def test_after_the_end(self, service):
-        """After closing, a finished handle still has its call, and its response is not to be had."""
+        """After closing, an ended handle still has its call, and its response is not available."""
         async with service.client() as client:
             handle = client.call(1, data={"value": 1})
             await handle
@@ -279,7 +279,7 @@ class TestClosing:
         gc.collect()  # what the client has to say is for this test
 
     async def test_while_logs_are_followed(self, service):
-        """Who follows logs is told that the client was closed."""
+        """Following logs raises an error if the client is closed."""
         async with service.client() as client:
             handle = client.call(1, data={"seconds": 50})
 
@@ -343,7 +343,7 @@ class TestCompany:
         assert seen == {"default"}
 
     async def test_stats(self, client, service):
-        """The numbers tell where calls stand and what they cost."""
+        """The counts show the states of calls and what they cost."""
         handles = [client.call(1, data={"seconds": 5}) for _ in range(120)]
         await asyncio.sleep(0.015)
         assert client.stats().submitting == client.stats().places == 2

@@ -70,7 +70,7 @@ class TestFound:
         assert service.count("sessions") + service.count("list") <= 3 * 20
 
     async def test_told_to_observers(self, service):
-        """The requests of recovery, and a call that it finds, are told to observers as others are."""
+        """Observers get events for the requests of recovery and for a call that it finds."""
         events = []
         async with service.client(observers=[events.append]) as client:
             service.fault("start", service.late(RESET))
@@ -89,7 +89,7 @@ class TestFound:
         assert client.stats().places == 0
 
     async def test_attached_to_meanwhile(self, client, service):
-        """A call that somebody attached to before it was found is one call, with two handles."""
+        """A call that was attached before recovery found it is one call with two handles."""
         service.fault("start", service.late(RESET))
         handle = client.call(1, data={"seconds": 5})
         await until(lambda: service.calls)
@@ -171,7 +171,7 @@ class TestNotStarted:
 
 class TestUncertain:
     async def test_somebody_elses_call(self, client, service):
-        """Beside another client's call at the same time the candidates are told, and what to do."""
+        """If another client's call started at the same time, the error has the candidates, and what to do."""
         await client.call(1)
         service.fault("start", service.late(RESET))
         handle = client.call(1, data={"seconds": 5})
@@ -222,7 +222,7 @@ class TestUncertain:
 
     @pytest.mark.parametrize("done", [True, False])
     async def test_patience(self, client, service, done):
-        """A service that can be asked nothing is asked for as long as calls wait for trouble to pass."""
+        """If no request for the signs succeeds, recovery tries for as long as calls wait for trouble to end."""
         await client.call(1)
         service.always("sessions", service.error(503, "busy"))
         service.fault("start", service.late(RESET) if done else RESET)
@@ -344,7 +344,7 @@ class TestInterrupted:
         assert 120 < now() < 200
 
     async def test_each_by_itself(self, service):
-        """What is known of one is told before the others are known; one that is given up is asked about no more."""
+        """One outcome is available before the others are known; after a search is cancelled, no request is sent for it."""
         first = await self.submit(service, done=True)
         second = await self.submit(service, done=False)
         async with service.client() as client:
@@ -368,7 +368,7 @@ class TestInterrupted:
             assert isinstance(found, Started)
 
     async def test_starts_after(self, service):
-        """A later bound of the start tells two apart."""
+        """A later bound of the start distinguishes two."""
         service.start(1)
         await asyncio.sleep(1)
         at = now()

@@ -112,7 +112,7 @@ async def test_throttled(service):
 
 @pytest.mark.parametrize(("request_kind", "what"), [("session", "submissions"), ("lookup", "look-ups")])
 async def test_pauses(service, request_kind, what):
-    """Trouble is told when it opens a breaker, and when it is over, with its length."""
+    """Observers get an event when trouble opens a breaker, and one with its length when it is over."""
     events = []
     service.always(request_kind, ConnectError("no route"))
     async with service.client(observers=[events.append], connect_patience=100.0) as client:
