@@ -114,7 +114,7 @@ def test_nulls_are_absent(kind) -> None:
 
 @given(st.text().filter(lambda text: text not in CallStatus.__members__))
 def test_unknown_status(text) -> None:
-    """A status that the service invents is read, told apart, and survives pickle and copy."""
+    """A new status of the service is read, is distinguishable, and survives pickle and copy."""
     call = read(CALL | {"status": text})
 
     assert call.status == text
@@ -178,7 +178,7 @@ def test_silly_times(silly) -> None:
     ],
 )
 def test_what_does_not_fit(value, kind, path) -> None:
-    """What cannot be read is named by its path, and not quoted."""
+    """The error for an unreadable value has its path, and does not quote it."""
     with pytest.raises(DecodeError) as caught:
         read(value, kind)
 
@@ -219,7 +219,7 @@ def test_ids_alone_are_read_leniently(kind, field, value, built) -> None:
 
 
 def test_path_begins_where_the_value_stands() -> None:
-    """The path of an item tells its place among the items."""
+    """The path of an item has its index among the items."""
     with pytest.raises(DecodeError) as caught:
         structure(CALL | {"id": []}, FunctionCall, what="calls", path="$.items[3]")
 
@@ -227,7 +227,7 @@ def test_path_begins_where_the_value_stands() -> None:
 
 
 def fault(value: object, kind: type[Any]) -> str | None:
-    """The path at which a value cannot be read, if it cannot."""
+    """The path of the value that is not readable; None if all are."""
     try:
         assert isinstance(read(value, kind), kind)
     except DecodeError as error:
