@@ -26,7 +26,7 @@ main()
 
 
 def everything(terminal: int) -> str:
-    """Return what is written to a terminal until nobody has it open any more."""
+    """Return the output to a terminal until no process has it open any more."""
     seen = b""
     try:
         while chunk := os.read(terminal, 4096):
@@ -113,7 +113,7 @@ def test_reader_may_leave(shell):
 
 
 def test_wrong_option_is_told(shell):
-    """An option that cannot be is a matter of usage."""
+    """An invalid option is a usage error."""
     status, out, err = shell.run("demo", "--calls", "0")
 
     assert (status, out) == (2, "")

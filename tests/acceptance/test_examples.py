@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture
 async def environment():
-    """Give the environment that `aiocdf serve examples/functions` tells its users to set."""
+    """Yield the environment that `aiocdf serve examples/functions` prints for its users."""
     async with serve(EXAMPLES / "functions") as server:
         yield os.environ | server.environment()
 
@@ -86,7 +86,7 @@ async def test_fan_out_ends_cleanly_on_ctrl_c(environment):
 
 
 async def test_web_service_passes_its_self_test(environment):
-    """The service starts a call, hands out its ref, tells its end, and answers 404 for an unknown function."""
+    """The service starts a call, returns its ref, reports its end, and answers 404 for an unknown function."""
     assert await run(environment, "web_service.py", "--self-test") == (0, "self-test passed\n", "")
 
 

@@ -64,7 +64,7 @@ def server(shell):
 
 
 class Caller:
-    """Someone who starts calls, asks for them, and knows what was answered."""
+    """A client that starts calls, reads them, and records the answers."""
 
     def __init__(self) -> None:
         #: By call: its function, and what was last answered.

@@ -15,7 +15,7 @@ from collections import Counter
 
 import pytest
 
-# Each call adds a line to a file; those told to wait do so until a file is there.
+# Each call adds a line to a file; calls with `wait` wait until a file exists.
 HANDLER = """
 import os, time
 
@@ -70,7 +70,7 @@ def executed(shell) -> Counter[int]:
 
 
 def until_running(shell, count: int) -> None:
-    """Wait until the journal has so many calls that run."""
+    """Wait until the journal has this many running calls."""
     while executed(shell).total() < count:
         time.sleep(0.01)
     for _ in range(100):
@@ -162,7 +162,7 @@ def test_second_ctrl_c_stops_at_once(served, number):
 
 
 def test_second_process_is_told_who_has_the_journal(served):
-    """Two processes on one journal: the second is refused, in a line, with the first's id; and `--status` tells it."""
+    """If two processes use one journal, the second fails with one line and the first's id; `--status` shows the id."""
     write(served, {"x": 1, "wait": True})
     process = served.start(*MAP)
     until_running(served, 1)
@@ -215,7 +215,7 @@ def test_changed_inputs_are_refused_in_a_line(served):
     ],
 )
 def test_wrong_usage_has_status_2(served, arguments):
-    """What is missing or cannot be is told, and leaves nothing behind."""
+    """Missing or invalid arguments are reported, and leave no files behind."""
     write(served, {"x": 1})
     before = {path.name for path in served.folder.iterdir()}
 

@@ -109,7 +109,7 @@ def server(module_shell):
 
 
 def test_tells_address_and_functions(server):
-    """It says where it is and what it runs; for a function that cannot be deployed, why, and names are no markup."""
+    """It prints its address and functions, and why a function was not deployed; names are not read as markup."""
     rows = {line.split()[0]: line.split()[2:] for line in server.screen().splitlines() if len(line.split()) > 2}
 
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
@@ -235,7 +235,7 @@ def test_restarted_server_takes_the_old_configuration(shell):
 
 
 def test_fresh_server_has_a_new_secret(shell):
-    """`--fresh` makes a new secret too, and a client with the old one is told what to do."""
+    """`--fresh` also makes a new secret, and a client with the old one gets an error that says what to do."""
     server = serve(shell)
     before = server.environment()
     server = restarted(shell, server, "--fresh")
@@ -291,7 +291,7 @@ def test_warns_of_others(shell):
     ],
 )
 def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
-    """What cannot be served is told in one line, and leaves nothing behind."""
+    """A folder that is not servable is reported in one line, and no files are left behind."""
     deploy(shell.folder, "double", DOUBLE)
     (shell.folder / "functions" / "empty").mkdir()
 
@@ -303,7 +303,7 @@ def test_says_in_a_line_what_is_wrong(shell, arguments, reason):
 
 
 def test_second_server_of_a_folder(server, module_shell):
-    """A second server of the same folder is told to keep its state elsewhere, and runs if it does."""
+    """A second server of the same folder fails, and runs if its state is in another place."""
     status, out, err = module_shell.run("serve", "functions")
     reason = err.splitlines()[-1]
     assert (status, out) == (2, "")
@@ -317,7 +317,7 @@ def test_second_server_of_a_folder(server, module_shell):
 
 
 def test_taken_port_is_told(shell):
-    """A port that another program has is told with what to do."""
+    """For a port in use, the error says what to do."""
     deploy(shell.folder, "double", DOUBLE)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

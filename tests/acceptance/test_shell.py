@@ -159,7 +159,7 @@ def test_from_init_to_a_deployed_function(served, run, read):
 
 
 def test_build_error_is_shown(served, run):
-    """A function whose code cannot be imported ends the deployment with code 1 and the end of the build log."""
+    """If a function's code is not importable, the deployment ends with code 1 and the end of the build log."""
     (served.folder / "broken").mkdir()
     (served.folder / "broken" / "handler.py").write_text("import nowhere\n\ndef handle(data): ...\n")
 

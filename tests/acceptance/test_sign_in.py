@@ -70,7 +70,7 @@ def test_session_of_a_person(serve, shell):
     status, _, err = shell.end_of(login)
     again, who = (shell.run(command, environment=environment) for command in ("login", "whoami"))
     called = shell.python(CALL, environment)
-    out, nobody = (shell.run("logout", environment=environment) for _ in range(2))
+    out, again_out = (shell.run("logout", environment=environment) for _ in range(2))
     after = shell.run("whoami", environment=environment)
 
     assert "can close this page" in page
@@ -78,7 +78,7 @@ def test_session_of_a_person(serve, shell):
     assert "aiocdf login" in before[2]
     assert output.read_text().endswith(who[1])
     assert again == who
-    assert out == nobody == (0, f"No user is now signed in to project local at {environment['CDF_URL']}.\n", "")
+    assert out == again_out == (0, f"No user is now signed in to project local at {environment['CDF_URL']}.\n", "")
     assert (after[0], after[1]) == (4, "")
 
 

@@ -33,7 +33,7 @@ async def test_start_and_show(http):
     [("nobody", {}, 404), ("broken_calibration", {"currents": {"TT-104": 2.0}}, 502), ("double", [1], 422)],
 )
 async def test_errors(http, function, data, status):
-    """An unknown function is 404, one that fails 502, and data that is no object is refused before any call."""
+    """An unknown function is 404, a failing one 502, and data that is not an object is rejected before any call."""
     answer = await http.post(f"/run/{function}", json=data)
     assert answer.status_code == status
     assert answer.json()

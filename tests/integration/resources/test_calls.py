@@ -139,7 +139,7 @@ class TestRetrieve:
 
 class TestResponse:
     async def test_plain_and_typed(self, client, doubled):
-        """The response is JSON, or a value of the type that was asked for."""
+        """The response is JSON, or a value of the requested type."""
         assert await client.calls.response("double", doubled.id) == {"value": 10}
         assert await client.calls.response("double", doubled.id, Value) == Value(10)
         with pytest.raises(DecodeError):

@@ -87,7 +87,7 @@ async def deployed(client, code):
 
 
 async def test_answer_of_a_replacement_is_lost(failing, transport, code):
-    """A function that was created in the place of another is found when the answer gets lost, and goes on."""
+    """If the answer is lost, the function that replaces another is found, and the replacement continues."""
     made = await deployed(failing, code)
     transport.fault("POST /functions", LOST)
     replaced = await failing.functions.create_or_replace("g", folder=code, external_id="g")
@@ -129,7 +129,7 @@ async def test_upload_fails(failing, transport, code):
 
 
 async def test_deletion_is_refused(failing, transport, code):
-    """When the old function cannot be deleted, it stays with its schedules, and the new code is deleted."""
+    """If the old function is not deleted, it keeps its schedules, and the new code is deleted."""
     made = await deployed(failing, code)
     transport.fault("POST /functions/delete", 403)
     with pytest.raises(PermissionDenied):
@@ -206,7 +206,7 @@ async def test_cancelled(failing, code, caplog):
 
 
 async def test_code_is_left(failing, transport, code, caplog):
-    """Code that cannot be deleted is named in the error, or where nothing failed, in the log."""
+    """If deleting the code fails, the error names it, or the log if nothing else failed."""
     transport.fault("POST /files/delete", 403)
     with pytest.raises(Exception, match="double") as caught:
         await failing.functions.create("g", folder=code, external_id="double")

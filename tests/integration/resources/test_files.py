@@ -68,7 +68,7 @@ async def test_bad_upload(files, arguments, error):
 
 
 async def test_retrieve_many(files):
-    """Several files come in the order asked for."""
+    """Several files are returned in the requested order."""
     one, two = await files.upload("1", b"1", external_id="one"), await files.upload("2", b"2")
     assert await files.retrieve_many([two, "one", one.id]) == [two, one, one]
     assert await files.retrieve_many([UNKNOWN, "one"], ignore_unknown=True) == [one]

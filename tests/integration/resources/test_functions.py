@@ -262,7 +262,7 @@ async def test_schedules_are_kept(client, functions, code):
 
 
 async def test_retrieve_many(functions):
-    """More functions than one request takes come in the order asked for, by either kind of id."""
+    """More functions than one request accepts are returned in the requested order, by either kind of id."""
     double, fails = await functions.retrieve("double"), await functions.retrieve("fails")
     assert await functions.retrieve_many(["fails", double.id, fails]) == [fails, double, fails]
     names = ["fails", *range(1, 15), "double"]

@@ -62,7 +62,7 @@ async def test_session(client, schedules):
 
 
 async def test_dead_nonce(client, schedules):
-    """A nonce that cannot be used raises, and a note names the other reason for the service's words."""
+    """An invalid nonce raises an error, and a note gives the other possible reason for the service's message."""
     with pytest.raises(BadRequest) as caught:
         await schedules.create("yearly", NEVER, function="double", nonce="used")
     assert len(caught.value.__notes__) == 1

@@ -89,8 +89,8 @@ async def test_a_call_that_fails(client):
 async def test_an_unknown_function(client):
     """It is named in `missing`."""
     with pytest.raises(NotFound) as caught:
-        await client.call("nobody")
-    assert [*caught.value.missing] == [{"externalId": "nobody"}]
+        await client.call("unknown")
+    assert [*caught.value.missing] == [{"externalId": "unknown"}]
 
 
 async def test_an_unknown_call(client):
