@@ -40,7 +40,7 @@ Prefix = Annotated[
 ]
 Functions = Annotated[
     list[Any],
-    typer.Argument(metavar="FUNCTION", help="Their external or numeric ids.", parser=function_name),
+    typer.Argument(metavar="FUNCTION", help="The functions' external or numeric ids.", parser=function_name),
 ]
 
 

@@ -33,7 +33,7 @@ def logout() -> None:
 
 @command(app, "whoami", section="Sign-in")
 def whoami(*, local: Local = False, url: Url = None) -> None:
-    """Show which identity programs use, until when it is valid, and whether it can call functions."""
+    """Show the identity that programs use, until when it is valid, and whether it can call functions."""
     from aiocdf.cli.sign_in import run_whoami
 
     run_to_end(run_whoami(local=local, url=url))

@@ -25,7 +25,9 @@ def _file(metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, help=text, show_default=False)
 
 
-Function = Annotated[str | None, typer.Argument(metavar="FUNCTION", help="Its id or external id.", show_default=False)]
+Function = Annotated[
+    str | None, typer.Argument(metavar="FUNCTION", help="The function's external or numeric id.", show_default=False)
+]
 Inputs = Annotated[
     Path | None,
     typer.Argument(

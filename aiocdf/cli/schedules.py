@@ -23,8 +23,8 @@ app = typer.Typer(help="List, show, create and delete schedules.", cls=Commands,
 OfFunction = Annotated[
     str | None, typer.Option("--function", metavar="FUNCTION", help="Show only schedules of this function.")
 ]
-ScheduleId = Annotated[int, typer.Argument(metavar="SCHEDULE", help="Its id.", show_default=False)]
-ScheduleIds = Annotated[list[int], typer.Argument(metavar="SCHEDULE", help="Their ids.", show_default=False)]
+ScheduleId = Annotated[int, typer.Argument(metavar="SCHEDULE", help="The schedule's id.", show_default=False)]
+ScheduleIds = Annotated[list[int], typer.Argument(metavar="SCHEDULE", help="The schedules' ids.", show_default=False)]
 ScheduleData = Annotated[
     Any,
     typer.Option(

@@ -62,7 +62,7 @@ async def run_logout() -> None:
 
 
 async def run_whoami(*, local: bool, url: str | None) -> None:
-    """Show which identity programs use, without a new sign-in.
+    """Show the identity that programs use, without a new sign-in.
 
     Args:
         local: As for `open_client`.

@@ -1,4 +1,8 @@
-"""The service's resources, with one short method per endpoint."""
+"""The service's resources, with one short method per endpoint.
+
+The docstrings list the errors that are specific to a method. Every method may also raise `UsageError` before a request is
+sent, and `AuthError`, `TransportError`, `ApiError`, `DecodeError` or `ClientClosed`.
+"""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class Calls:
     """Reads the calls of functions. To make and follow calls, use `client.call` and `client.attach`.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends the requests.
+        project_url: The address of the project, without a trailing slash.
         resolve: Returns the ids of functions.
         reader: Reads responses and logs.
     """

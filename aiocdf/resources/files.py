@@ -38,8 +38,8 @@ class Files:
     """Uploads, finds and deletes files. Pass a file as its id, its external id, or a `File`.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends the requests.
+        project_url: The address of the project, without a trailing slash.
     """
 
     def __init__(self, sender: Sender, project_url: str) -> None:

@@ -46,8 +46,8 @@ class Functions:
     """Deploys, finds and deletes functions. Pass a function as its id, its external id, or a `Function`.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends the requests.
+        project_url: The address of the project, without a trailing slash.
         files: The resource to which code is uploaded.
         schedules: The resource that keeps the schedules of replaced functions.
     """

@@ -41,8 +41,8 @@ class Schedules:
     """Creates, reads and deletes schedules.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends the requests.
+        project_url: The address of the project, without a trailing slash.
         resolve: Returns the ids of functions.
         encode: Returns the data of calls as text and as plain JSON, or raises an error if it is not valid.
         new_session: Creates a session that lasts as long as the schedule.

@@ -35,8 +35,8 @@ class Sessions:
     """Creates, reads and revokes sessions.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends the requests.
+        project_url: The address of the project, without a trailing slash.
         grants: Returns the bodies to request a session with, the best first, for a grant or for None.
     """
 

@@ -17,7 +17,7 @@ class Tokens:
     """Inspects the client's access token.
 
     Args:
-        sender: What sends the requests.
+        sender: Sends the requests.
         base_url: The service's address. The endpoint is not below a project.
     """
 

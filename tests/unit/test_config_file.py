@@ -27,7 +27,7 @@ def path(tmp_path):
 
 
 def test_no_file(tmp_path) -> None:
-    """A file that may be missing sets nothing; one that cannot be reached is an error."""
+    """A missing optional file sets nothing; a file that is not reachable is an error."""
     assert read(tmp_path / "none") == {}
 
     (tmp_path / "file").touch()
@@ -82,14 +82,14 @@ def test_file_of_root(path, monkeypatch) -> None:
 
 @pytest.mark.timeout(10)
 def test_named_pipe(tmp_path) -> None:
-    """A pipe in place of the file is refused, and not waited for."""
+    """A pipe instead of the file is rejected, and not waited for."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigError, match="is not a regular file"):
         read(tmp_path / "pipe")
 
 
 def test_directory(tmp_path) -> None:
-    """A directory in place of the file is refused."""
+    """A directory instead of the file is rejected."""
     with pytest.raises(ConfigError, match=r"cannot read x\.toml"):
         read(tmp_path)
 

@@ -84,7 +84,7 @@ def test_secrets_of_the_environment() -> None:
 
 
 def test_arguments_count_for_more() -> None:
-    """What is given in code counts for more than the environment, and needs none."""
+    """Arguments take precedence over the environment, and need none."""
     assert Environment.read(CDF, project="mine", base_url="https://x.test").project == "mine"
     assert Environment.read({}, project="mine", base_url="https://x.test").base_url == "https://x.test"
 
@@ -111,7 +111,7 @@ def test_missing_variables(variables, missing) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "http://x.test"])
 def test_bad_address(address) -> None:
-    """An address that cannot be used is told by the variable that holds it, if that counts."""
+    """The error for an invalid address names its variable, if that variable is used."""
     with pytest.raises(ConfigError, match=r"^CDF_URL "):
         read(CDF_URL=address)
 
@@ -119,7 +119,7 @@ def test_bad_address(address) -> None:
 
 
 def test_missing_later() -> None:
-    """What only a certain sign-in needs is asked for in the same words."""
+    """The error for variables that only one sign-in needs has the same form."""
     message = read(PATH="/bin").missing("IDP_CLIENT_ID", "IDP_CLIENT_SECRET")
 
     assert message.startswith(
@@ -366,7 +366,7 @@ def test_client_credentials(variables, token_url, scopes) -> None:
 
 
 def test_auth0() -> None:
-    """Auth0 is told whom tokens are for, and asked for the scopes that Cognite's own tools ask it for."""
+    """Requests to Auth0 have the audience, and the scopes that Cognite's own tools request."""
     given = {"PROVIDER": "auth0", "IDP_TOKEN_URL": "https://x.test", "IDP_CLIENT_ID": "a", "IDP_CLIENT_SECRET": "b"}
 
     assert credentials_from(read(**given)).scopes == ("IDENTITY", "user_impersonation")

@@ -90,7 +90,7 @@ def test_traceback_with_locals() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_no_pickle(protocol) -> None:
-    """It does not leave the process, not as part of something else either; the error does not tell it."""
+    """A secret does not leave the process, not even as part of another object; the error does not show it."""
     for value in (Secret("s3cr3t"), Login("me", Secret("s3cr3t"))):
         with pytest.raises(TypeError, match="pickling") as caught:
             pickle.dumps(value, protocol)

@@ -16,7 +16,7 @@ def function_name(text: str) -> int | str:
 
 FunctionName = Annotated[
     Any,
-    typer.Argument(metavar="FUNCTION", help="Its external id, or its numeric id.", parser=function_name),
+    typer.Argument(metavar="FUNCTION", help="The function's external or numeric id.", parser=function_name),
 ]
 CallId = Annotated[int, typer.Argument(metavar="CALL", help="The id of the call.", show_default=False)]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Show at most N.  [default: all]", min=1)]
@@ -31,5 +31,5 @@ OutputForm = Annotated[
 ]
 Wait = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", help="The maximum wait.  [default: until it ends]", min=0),
+    typer.Option("--timeout", metavar="SECONDS", help="The maximum wait in seconds.  [default: no limit]", min=0),
 ]

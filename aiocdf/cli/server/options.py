@@ -64,7 +64,7 @@ AllowHost = Annotated[
     list[str] | None, _option(_ADDRESS, "An additional host name by which clients reach the server.", metavar="NAME")
 ]
 
-Project = Annotated[str, _option(_SIGN_IN, "The name of its project.")]
+Project = Annotated[str, _option(_SIGN_IN, "The name of the server's project.")]
 ClientSecret = Annotated[
     str | None,
     _option(

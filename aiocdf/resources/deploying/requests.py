@@ -26,8 +26,8 @@ class FunctionRequests:
     """Sends requests. The arguments must be checked before.
 
     Args:
-        sender: What sends them.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends them.
+        project_url: The address of the project, without a trailing slash.
     """
 
     def __init__(self, sender: Sender, project_url: str) -> None:

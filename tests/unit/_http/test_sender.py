@@ -156,7 +156,7 @@ async def test_no_token_for_the_moment(rig) -> None:
 
 
 async def test_garbled_answers(rig) -> None:
-    """After a successful answer that is not JSON the request is sent again, and the last answer returned; never for a call."""
+    """After an answer that is not JSON the request is sent again, but never a call; the last answer is returned."""
     healed = rig(b"<html>", b'{"items": [', b' {"items": []} ')
     assert (await healed.sender.send(READ)).body == b' {"items": []} '
 

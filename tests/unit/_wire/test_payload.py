@@ -142,7 +142,7 @@ def test_what_can_be_sent(data, sent) -> None:
     ],
 )
 def test_no_object(data, kind) -> None:
-    """A value that is not an object is rejected with its type and how to wrap it; so is a class instead of an instance."""
+    """A value that is not an object is rejected with its type and how to wrap it; so is a class."""
     with pytest.raises(InvalidType, match=rf"\b{kind}\b"):
         encode(data, limit=None)
 

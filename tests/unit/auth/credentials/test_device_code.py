@@ -41,7 +41,7 @@ async def waits(transport) -> list[float]:
 
 
 async def test_sign_in(script) -> None:
-    """The user is told the page and the code; the token comes when they have entered it."""
+    """The user is shown the page and the code; the token comes after they have entered it."""
     transport, shown = script(GRANT, PENDING, TOKEN), []
 
     token = await device(shown.append, audience="https://api.test", extra={"login_hint": "me"}).fetch(transport)
@@ -161,7 +161,7 @@ async def test_users_limit(script) -> None:
     ids=["refused", "html", "no device code", "no user code", "no page", "not found"],
 )
 async def test_no_code_to_show(answer, script) -> None:
-    """Where the provider gives no code, nobody is told any, and the error names the request."""
+    """If the provider gives no code, none is shown, and the error names the request."""
     shown = []
 
     with pytest.raises(OAuthError, match="no device code for client 'cli'"):
@@ -202,7 +202,7 @@ def test_entra() -> None:
 
 
 def test_cognite() -> None:
-    """Cognite's own provider tells its addresses itself."""
+    """Cognite's own provider publishes its addresses."""
     assert DeviceCode.cognite(client_id="cli").issuer == "https://auth.cognite.com"
 
 
