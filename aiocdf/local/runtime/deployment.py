@@ -96,10 +96,9 @@ def _clamped(amount: float, allowed: Range) -> float:
 def discover(root: Path) -> tuple[Deployment, ...]:
     """Return the functions below a folder, ordered by name. Call it in a thread: it reads files.
 
-    The folder is a module of Cognite Toolkit if it, or its folder `functions`, has files `*.Function.yaml`. Else each
-    folder in it with a `handler.py` or a settings file is a function. If there is none, it may be a function itself.
-
-    It blocks on the disk, so call it in a thread. What has not changed since the last time is not read again.
+    If the folder, or the folder `functions` in it, has files `*.Function.yaml`, it is a module of Cognite Toolkit.
+    Otherwise each folder in it with a `handler.py` or a settings file is a function. If it has no such folder, it may
+    be a function itself. Files that did not change since the last call are not read again.
 
     Args:
         root: The folder.

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from aiocdf.local.api.cron import in_words, next_time
+from aiocdf.local.api.cron import explain, next_time
 from aiocdf.local.api.scheduler import due, refusal
 from aiocdf.local.state.records import Session
 from aiocdf.local.state.schedules import Schedule
@@ -49,7 +49,7 @@ def test_next_time(expression, after, expected):
 def test_no_expression(expression):
     """What is not a cron expression of five fields is refused."""
     with pytest.raises(ValueError):  # noqa: PT011 - each has its own words
-        in_words(expression)
+        explain(expression)
 
 
 def test_due():
