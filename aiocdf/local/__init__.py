@@ -1,4 +1,4 @@
-"""A local server that speaks the HTTP of Cognite Functions and really runs `handle()`."""
+"""A local server with the HTTP API of Cognite Functions. It runs `handle()` in real processes."""
 
 from __future__ import annotations
 

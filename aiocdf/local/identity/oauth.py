@@ -65,7 +65,7 @@ class OAuthProblem(Problem):
             self.headers["WWW-Authenticate"] = "Basic"
 
     def response(self) -> web.Response:
-        """Return the answer."""
+        """Return the response."""
         return web.json_response(self.error, status=self.status, headers=self.headers)
 
 

@@ -40,7 +40,7 @@ class PageProblem(Problem):
     """An error response as a page for users."""
 
     def response(self) -> web.Response:
-        """Return the answer."""
+        """Return the response."""
         page = message("Request failed", str(self), status=self.status)
         page.headers.update(self.headers)
         return page
