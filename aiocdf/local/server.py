@@ -152,7 +152,7 @@ class LocalServer:
 
         Raises:
             InvalidArgument: The folder does not exist or has no functions, or the port is not valid.
-            ConfigError: The address is not available, the state folder is not usable, or a fault has an unknown endpoint.
+            ConfigError: The address is not available, the state is not usable, or a fault has an unknown endpoint.
             WrongState: The server was started before.
         """
         if self._running is not None:
@@ -244,8 +244,8 @@ class LocalServer:
         """Return the environment variables that configure clients for this server.
 
         Args:
-            login_flow: `client_credentials` uses the first of `clients` with a secret. The other login flows use the first
-                one without a secret, and users sign in.
+            login_flow: `client_credentials` uses the first of `clients` with a secret. The other login flows use the
+                first one without a secret, and users sign in.
 
         Raises:
             ConfigError: The server does not have such a client.

@@ -58,10 +58,11 @@ class ServerSettings:
     """The settings of a local server.
 
     Args:
-        root: The folder with the functions: each folder in it with a `handler.py` is a function. It can also be the folder
-            of one function.
+        root: The folder with the functions: each folder in it with a `handler.py` is a function. It can also be the
+            folder of one function.
         port: The TCP port; 0 chooses a free one.
-        host: The address to listen on; `localhost` means both loopback addresses. Other addresses need `open_to_others`.
+        host: The address to listen on. `localhost` means both loopback addresses. Addresses that other machines can
+            reach need `open_to_others`.
         open_to_others: Whether other machines may reach the server. The server has no TLS: an attacker who reads the
             traffic or a secret can run any code as the user who started the server.
         allowed_hosts: More host names of the server, in addition to `host`, `localhost` and IP addresses. Requests for
@@ -70,7 +71,7 @@ class ServerSettings:
         clients: The OAuth clients. The default is `local` with a random secret, and `aiocdf` without a secret for users
             who sign in, both with all capabilities.
         users: The users who may sign in. The default is `demo` with a random password and all capabilities.
-        cloud: The cloud whose limits apply: `gcp`, `azure` or `aws`. They differ in the size of data, timeout and memory.
+        cloud: The cloud whose limits apply: `gcp`, `azure` or `aws`. They differ in size of data, timeout and memory.
         limits: The limits of the server. The default is the service's limits on that cloud.
         error_shape: The form of `error` in a failed call: an `object` with message and trace, or the message as a
             `string`.
@@ -86,8 +87,8 @@ class ServerSettings:
         log: The logger for calls and errors. The default is `aiocdf.local`.
 
     Raises:
-        ConfigError: The name of the project or of a host is not valid, a limit is not valid, or other machines could reach
-            the host and `open_to_others` is not set.
+        ConfigError: The name of the project or of a host is not valid, a limit is not valid, or other machines could
+            reach the host and `open_to_others` is not set.
         InvalidArgument: The `cloud`, `error_shape` or `missing_key` is unknown.
     """
 

@@ -180,7 +180,7 @@ async def test_no_external_id(api):
         (zipped(other=DOUBLE), 'No Python module found at location "handler.py" in zip-file.'),
         (zipped(handler="def handle(:"), "handler.py"),
         (zipped(handler="x = 1"), "handle"),
-        (b"no zip", "cannot be unpacked"),
+        (b"no zip", "code file"),
         (archive({"../handler.py": DOUBLE}), "../handler.py"),
         (archive({"/handler.py": DOUBLE}), "/handler.py"),
         (archive({"a/../../handler.py": DOUBLE}), "a/../../handler.py"),

@@ -65,7 +65,7 @@ async def test_wrong_password(app, form):
     pages = [await app.submit(app.ask(), form=form), await app.submit(app.ask(), form={"password": "other"})]
     assert [403, 403] == [page.status for page in pages]
     assert pages[0].text == pages[1].text
-    assert "do not belong together" in pages[0].text
+    assert 'role="alert">The user name' in pages[0].text
 
 
 async def test_refusal(app):

@@ -100,7 +100,7 @@ async def test_port_taken(root):
     """A port that is taken is refused with its number, and nothing is left open."""
     async with serve(root) as server:
         taken = int(server.url.rpartition(":")[2])
-        with pytest.raises(ConfigError, match=f" port {taken}: .*; choose another port, or 0 for a free one$"):
+        with pytest.raises(ConfigError, match=f" port {taken}: "):
             await serve(root, port=taken).start()
 
 

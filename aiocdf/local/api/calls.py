@@ -113,14 +113,14 @@ class CallEndpoints:
             lines = await self.store.log(call.id)
         return web.json_response({"items": [attrs.asdict(line) for line in lines]})
 
-    async def _listed(self, request: web.Request, asked: Fields) -> web.Response:
+    async def _listed(self, request: web.Request, requested: Fields) -> web.Response:
         function_id = fields.from_path(request, "functionId")
         await self.registry.function(function_id)
-        limit = min(asked.limit(), MAX_PAGE)
-        wanted = asked.object("filter")
+        limit = min(requested.limit(), MAX_PAGE)
+        wanted = requested.object("filter")
         query = CallQuery(
             limit=limit + 1,
-            before=from_cursor(asked),
+            before=from_cursor(requested),
             status=wanted.choice("status", get_args(CallStatus)),
             schedule_id=wanted.optional_id("scheduleId"),
             start_time=wanted.time_range("startTime"),

@@ -62,7 +62,7 @@ class CallLog:
             self._on_line()
 
     def take_new(self) -> list[LogLine]:
-        """Return the lines that were not taken before."""
+        """Return the lines since the last call of this method."""
         new = self.lines[self._taken :]
         self._taken = len(self.lines)
         return new

@@ -113,7 +113,7 @@ class SessionEndpoints:
             if client is None:
                 raise Problem(
                     400,
-                    f"Invalid client credentials for clientId {item.text('clientId')!r}: check clientId and clientSecret",
+                    f"Invalid client credentials for clientId {item.text('clientId')!r}: check the secret too",
                 )
             return kind, client.client_id, client.capabilities, 1
         if access.depth > MAX_DEPTH:

@@ -39,7 +39,7 @@ class WaitingCalls:
             self._timer = asyncio.get_running_loop().call_later(FIRST_REPORT, self._report)
 
     def remove(self, call_id: int) -> bool:
-        """Record that a call no longer waits. Return whether `end` ended it."""
+        """Record that a call stopped waiting. Return whether `end` ended it."""
         self._tasks.pop(call_id, None)
         if not self._tasks and self._timer is not None:
             self._timer.cancel()

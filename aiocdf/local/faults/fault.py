@@ -85,8 +85,8 @@ class Fault:
     """A fault to inject into requests.
 
     Args:
-        kind: The effect on a request: `latency` (it takes longer), `status` (an error response), `reset` (the connection
-            is reset instead of a response), `half` (the connection ends in the middle of the response), or
+        kind: The effect on a request: `latency` (it takes longer), `status` (an error response), `reset` (the
+            connection is reset instead of a response), `half` (the connection ends in the middle of the response), or
             `token-expiry` (its access token is revoked, so that the response is 401).
         endpoint: The requests that it can hit, such as `POST /functions/*/call`: a method or `*`, and a path below the
             project's, in which `*` or a name in braces matches one part. Write paths outside of the project in full,

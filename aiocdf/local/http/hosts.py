@@ -1,7 +1,7 @@
 """The host names with which clients may reach the server.
 
-A web page can make its own host name resolve to this machine (DNS rebinding). The browser then treats the server as part
-of the page's site, so that checks of the origin do not help. But it still sends the page's host name as `Host`.
+A web page can make its own host name resolve to this machine (DNS rebinding). The browser then treats the server as
+part of the page's site, so that checks of the origin do not help. But it still sends the page's host name as `Host`.
 """
 
 from __future__ import annotations

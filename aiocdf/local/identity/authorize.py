@@ -128,7 +128,7 @@ class AuthorizationEndpoint:
         return self.codes.add(code, now).reveal()
 
     def _read(self, request: web.Request) -> AuthorizationRequest:
-        """Read the authorization request. Client and redirect URI come first, because all other errors go to that URI."""
+        """Read the authorization request. Check the client and the redirect URI first: other errors go to that URI."""
         try:
             parameters = read_parameters(request.rel_url.raw_query_string)
         except OAuthProblem as problem:
@@ -142,7 +142,7 @@ class AuthorizationEndpoint:
         if not client.may_return_to(target.redirect_uri):
             raise PageProblem(
                 400,
-                "The redirect_uri in the URL is not registered for this program. Add it to redirect_uris of its OAuthClient.",
+                "The redirect_uri in the URL is unknown. Add it to the redirect_uris of the program's OAuthClient.",
             )
         try:
             _check(parameters)

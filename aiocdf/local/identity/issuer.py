@@ -108,7 +108,7 @@ class Issuer:
         return token
 
     async def consent_of(self, token: Secret, client: OAuthClient) -> Consent | None:
-        """Return the consent of a client's refresh token, even if the token was used; None if the client has no such token."""
+        """Return the consent of a client's refresh token, used or not; None if the client does not have the token."""
         found = await self._tokens.refresh_token(digest(token))
         known = found is not None and found.consent.client_id == client.client_id and found.expires > time.time()
         return found.consent if found is not None and known else None

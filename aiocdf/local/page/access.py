@@ -1,7 +1,7 @@
 """Access to the page: it needs the key in the URL that the server prints.
 
-The key is the part of the URL after `#`, which browsers do not send. The page's script sends it as a bearer token. It is
-not in a cookie, because a browser would send that to other servers on this machine and with requests of other pages.
+The key is the part of the URL after `#`, which browsers do not send. The page's script sends it as a bearer token. It
+is not in a cookie: a browser would send that to other servers on this machine, and with requests of other pages.
 """
 
 from __future__ import annotations

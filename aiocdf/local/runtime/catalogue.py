@@ -79,10 +79,10 @@ class Catalogue:
 
     async def functions(self) -> Mapping[int, Function]:
         """Return the functions by id, as they are on disk at or after the time of this call."""
-        asked = self._begun
+        begun = self._begun
         async with self._lock:
             # A read that was under way may miss recent changes. Callers that arrive during it share the next read.
-            if self._seen <= asked:
+            if self._seen <= begun:
                 await self._look()
         return self._functions
 
@@ -108,7 +108,7 @@ class Catalogue:
         self._seen = look
 
     async def settled(self, function: Function) -> Function:
-        """Return a function when its build has ended, or after a few seconds. So a call waits for the build after an edit."""
+        """Return a function when its build has ended, or after a few seconds. So calls after an edit wait for it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_BUILD_PATIENCE):
                 return attrs.evolve(function, build=await self._builder.finished(function.deployment))
@@ -116,7 +116,7 @@ class Catalogue:
 
 
 def identified(deployments: Iterable[Deployment]) -> dict[int, Deployment]:
-    """Return deployments by id: the id from the settings, or one derived from the external id, stable across restarts."""
+    """Return deployments by id: the id from the settings, or a stable one derived from the external id."""
     ordered = sorted(deployments, key=lambda deployment: deployment.external_id)
     taken: dict[int, Deployment] = {}
     for deployment in ordered:

@@ -168,7 +168,7 @@ def read_deployment(folder: Path, *, external_id: str, settings: Mapping[str, An
     Args:
         folder: The folder.
         external_id: The external id of the function.
-        settings: Checked values with the field names of `Deployment`, such as `secrets`, `env_vars`, `cpu`, `function_path`.
+        settings: Checked values with the field names of `Deployment`, such as `secrets`, `env_vars` and `cpu`.
     """
     deployment = _with_settings(folder, _fingerprint(folder), settings)
     return attrs.evolve(deployment, external_id=external_id)

@@ -151,7 +151,7 @@ def _without_secrets(log: str, deployment: Deployment) -> str:
 
 
 def _preinstalled(deployment: Deployment, requirements: bytes) -> tuple[str, ...]:
-    """Return the packages to install in addition: cognite-sdk for a function that takes `client` and does not list it."""
+    """Return additional packages: cognite-sdk, if the function takes `client` and does not require it itself."""
     listed = re.search(rb"(?im)^\s*cognite[-_.]sdk\b", requirements)
     return () if listed or not deployment.takes_client else ("cognite-sdk",)
 

@@ -57,7 +57,7 @@ class Executor(Protocol):
             deployment: The function, as it is on disk now.
 
         Raises:
-            ConfigError: The function cannot be run. The message says why.
+            ConfigError: The function is not runnable. The message says why.
         """
         ...
 

@@ -259,4 +259,4 @@ def _next(
 
 
 def _no_start(error: Exception) -> Outcome:
-    return Outcome(status="Failed", message=f"the function's process could not be started: {error}")
+    return Outcome(status="Failed", message=f"starting the function's process failed: {error}")

@@ -45,7 +45,7 @@ class ToolkitFunction:
     Args:
         external_id: The external id of the function, which is also the name of the folder with its code.
         settings: The checked settings, with the field names of `Deployment`.
-        error: Why the function cannot be deployed; None if it can.
+        error: Why the function is not valid; None if it is.
     """
 
     external_id: str
@@ -152,7 +152,7 @@ def _items(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the items of a file, which holds one item or a list of items."""
     if "{{" in path.read_text(encoding="utf-8", errors="replace"):
         raise ConfigError(
-            f"{path.name} has variables in {{{{ }}}}: build the module with `cdf build`, and serve what is built"
+            f"{path.name} has variables in {{{{ }}}}: build the module with `cdf build`, and serve the built folder"
         )
     content = parse_yaml(path, lists=True)
     if isinstance(content, str):

@@ -104,7 +104,7 @@ class Database:
             self._start()
 
     async def _write_all(self) -> None:
-        """Write in groups: each transaction has the work items that arrived during the previous one and shortly after it."""
+        """Write in groups: a transaction has the work items that arrived during the previous one or just after it."""
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:

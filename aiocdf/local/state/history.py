@@ -40,7 +40,7 @@ class Sweep:
         self._room = limits.history_bytes
 
     def step(self, database: sqlite3.Connection) -> list[int]:
-        """Delete some calls, and sessions of the same age. Return the ids of the calls; none if the sweep is complete."""
+        """Delete some calls and sessions of the same age. Return the ids of the calls; none if the sweep is done."""
         ids = self._next(database)
         chosen = json.dumps(ids)
         for target in ("call WHERE id", "response WHERE call_id", "log WHERE call_id"):

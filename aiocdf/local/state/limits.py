@@ -24,14 +24,14 @@ class Limits:
     Args:
         calls_per_function: The maximum number of running calls of one function. Further calls are rejected with 429.
         calls_per_project: The maximum number of running calls in total. Further calls are rejected with 429.
-        data_bytes: The maximum size in bytes of the `data` of a call, as JSON. The default is that of Google Cloud; Azure
-            has 36,000, AWS 240,000.
+        data_bytes: The maximum size in bytes of the `data` of a call, as JSON. The default is that of Google Cloud;
+            Azure has 36,000, AWS 240,000.
         response_bytes: The maximum size in bytes of the response of a call, as JSON.
         log_bytes: The maximum size in bytes of the log of a call. Further lines are dropped.
         file_bytes: The maximum size in bytes of an uploaded file.
         history_days: How many days ended calls are kept.
-        history_bytes: The maximum size in bytes of all ended calls with their logs and responses. The oldest are deleted
-            first.
+        history_bytes: The maximum size in bytes of all ended calls with their logs and responses. The oldest are
+            deleted first.
         nonce_seconds: The lifetime in seconds of a session's nonce.
         token_seconds: The lifetime in seconds of an access token.
         refresh_seconds: The lifetime in seconds of a refresh token. Each use returns a new one.

@@ -282,7 +282,7 @@ class Store:
         await self._delete(ids, "schedule WHERE function_id", "function WHERE id")
 
     def code_folder(self, function_id: int) -> Path:
-        """Return the folder for the code of a function. The code that unpacks it also creates and deletes the folder."""
+        """Return the folder for the code of a function. The caller creates and deletes the folder."""
         return self.folder / "functions" / str(function_id)
 
     async def add_file(self, file: File) -> bool:

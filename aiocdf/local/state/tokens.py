@@ -1,4 +1,4 @@
-"""The tokens of the local server. They are in memory, so they are no longer valid when the server stops."""
+"""The tokens of the local server. They are in memory, so they end when the server stops."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ export function keepKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-async function ask(path, options = {}) {
+async function send(path, options = {}) {
   const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}`, ...options.headers };
   const response = await fetch(path, { ...options, headers });
   if (response.status === 401) throw new Refused("The server was restarted, or the URL is for another server.");
@@ -24,7 +24,7 @@ async function ask(path, options = {}) {
 
 // `data` is JSON text. It is sent as the user typed it, so that numbers keep all digits.
 export async function startCall(functionId, data) {
-  const response = await ask("/page/calls", {
+  const response = await send("/page/calls", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: `{"functionId":${functionId},"data":${data}}`,
@@ -43,7 +43,7 @@ function read(text) {
 
 // Calls on[event] with each event of a stream, until the stream ends. EventSource has no way to send the key.
 export async function listen(path, signal, on) {
-  const response = await ask(path, { signal });
+  const response = await send(path, { signal });
   on.open?.();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

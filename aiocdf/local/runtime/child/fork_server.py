@@ -4,8 +4,8 @@ The server starts one for each interpreter. The arguments are the file descripto
 This program uses the standard library only. A message has 12 bytes: three integers for kind, process id and status.
 
 The server sends FORK, with two file descriptors attached: the channel and the output of the new instance. END kills an
-instance. This process sends READY once, FORKED with the process id of an instance, and ENDED with the process id and the
-exit code.
+instance. This process sends READY once, FORKED with the process id of an instance, and ENDED with the process id and
+the exit code.
 
 This process becomes the parent of the processes that instances leave running. It kills each child that is not an
 instance, because the instance that started it has ended.

@@ -1,12 +1,12 @@
 """The function instance: a process that runs the calls of one function, one after another.
 
-`fork_server.py` forks it and passes the channel, the file descriptor of a socket. The channel carries frames: eight bytes
-with the length, then the content. A length of zero ends the process.
+`fork_server.py` forks it and passes the channel, the file descriptor of a socket. The channel carries frames: eight
+bytes with the length, then the content. A length of zero ends the process.
 
 The server sends the settings as JSON, then requests as JSON. A request without `data` only imports the handler.
-This process sends a JSON frame with `fault` when it has applied the settings. For each request it sends one byte when the
-function starts to run, then a frame with the outcome as one line of JSON, and the response as JSON. stdout and stderr
-belong to the function.
+This process sends a JSON frame with `fault` when it has applied the settings. For each request it sends one byte when
+the function starts to run, then a frame with the outcome as one line of JSON, and the response as JSON. stdout and
+stderr belong to the function.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class DaskCluster:
         except Exception as error:  # noqa: BLE001 - any exception of a worker is raised here
             await self.aclose()
             raise ConfigError(
-                f"the workers of {self._address} cannot run functions: install the same version of aiocdf[local,dask] on "
+                f"the workers of {self._address} do not run functions: install this version of aiocdf[local,dask] on "
                 f"them, and restart them ({type(error).__name__}: {error})"
             ) from None
         # The scheduler deletes the events of a topic with a client's id when that client disconnects.
@@ -129,7 +129,7 @@ class DaskCluster:
             deployment: The function, as it is on disk now.
 
         Raises:
-            ConfigError: The function cannot be sent or run. The message says why.
+            ConfigError: Sending the function or making it ready failed. The message says why.
         """
         try:
             bundle = await asyncio.to_thread(pack, deployment, self._key)
@@ -186,7 +186,7 @@ class DaskCluster:
     def _connected(self) -> Client:
         if self._client is None or self._client.status != "running":
             raise ConfigError(
-                f"the connection to the Dask scheduler at {self._address} was lost: check that it runs, then restart this server"
+                f"the connection to the Dask scheduler at {self._address} was lost: check that it runs, and restart this server"
             )
         return self._client
 
@@ -248,7 +248,7 @@ class DaskCluster:
         worker, call.worker = call.worker, None
         self._log.warning("worker %s was lost with call %s", worker, call.invocation.call_id)
         if not self._rerun_lost:
-            reason = f"the worker {worker} of the cluster was lost while the call ran; check whether it had effects before you retry"
+            reason = f"the worker {worker} was lost while the call ran: check whether it had effects before you retry"
             call.end(Outcome(status="Failed", message=reason))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -61,7 +61,7 @@ class Host(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Start the plugin on a worker."""
-        # The pool gives one function at most four fifths of its processes, and a function may use all threads of the worker.
+        # One function gets at most four fifths of the pool's processes, and it may use all threads of the worker.
         processes = -(-worker.state.nthreads * 5 // 4)
         self._worker = worker
         self._machine = Machine(WorkerPool(processes=processes), Environments(default_cache() / "environments"))
@@ -143,7 +143,7 @@ class Host(WorkerPlugin):
         """Return a function that is ready to be called. Concurrent callers share the work."""
         if name not in self._deployments:
             raise ConfigError(
-                f"the worker {self._worker.address} does not have the function's code; see the log of the worker for the reason"
+                f"the worker {self._worker.address} does not have the function's code; see the log of the worker"
             )
         task = self._deployed.get(name)
         if task is None or (task.done() and (task.cancelled() or task.exception())):

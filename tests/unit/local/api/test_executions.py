@@ -225,7 +225,7 @@ async def test_end_calls_that_wait(executions, store, pool, steps):
         await asyncio.sleep(0)
     assert executions.end_waiting() == 1
     found = await ended(executions, store, call)
-    assert (found.status, found.message) == ("Failed", "the call was ended before it began")
+    assert (found.status, found.message) == ("Failed", api.NOT_BEGUN.message)
     for nonce in "ab":
         await start(executions, store, nonce)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 
@@ -39,7 +40,7 @@ def test_it_unpacks(packed, tmp_path):
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "C:x", "..", "a/.."])
 def test_nothing_leaves_the_folder(packed, tmp_path, name):
     """A member that leads out of the folder is refused by name, and nothing is left."""
-    with pytest.raises(ConfigError, match="only files and folders below it"):
+    with pytest.raises(ConfigError, match=re.escape(repr(name))):
         archive.unpack(packed([("handler.py", "x = 1"), (name, "x")]), tmp_path / "code")
     assert not (tmp_path / "code").exists()
     assert not (tmp_path / "x").exists()
@@ -63,7 +64,7 @@ def test_many_members(packed, tmp_path, monkeypatch):
 @pytest.mark.parametrize("members", [[("a", "file"), ("a/b", "x")], [("a/", ""), ("a", "x")], [("x" * 300, "")]])
 def test_names_that_cannot_be(packed, tmp_path, members):
     """A file where a folder has to be, or a name too long for the disk, is an error of the code file."""
-    with pytest.raises(ConfigError, match="cannot be unpacked"):
+    with pytest.raises(ConfigError, match="code file"):
         archive.unpack(packed(members), tmp_path / "code")
     assert not (tmp_path / "code").exists()
 
@@ -75,5 +76,5 @@ def test_damaged(packed, tmp_path):
     name = packed([("é.py", "x = 1")]).read_bytes().replace("é".encode(), b"\xff\xff")
     for damaged in (name, whole[:-30], whole[:40] + b"\xff" + whole[41:], whole[:50] + b"\xff" + whole[51:], b""):
         path.write_bytes(damaged)
-        with pytest.raises(ConfigError, match="cannot be unpacked"):
+        with pytest.raises(ConfigError, match="code file"):
             archive.unpack(path, tmp_path / "code")

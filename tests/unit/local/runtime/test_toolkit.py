@@ -91,15 +91,15 @@ def test_schedule_that_is_broken(module, tmp_path):
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("externalId: {{ variable }}", "variables in {{ }}: build the module"),
+        ("externalId: {{ variable }}", "{{ }}"),
         ("externalId: [", "not valid YAML"),
-        ("3", "must hold keys and values"),
-        ("[3]", "must hold keys and values"),
-        ("name: x", "externalId must be a text"),
-        ("externalId: ../out", "does not name a folder"),
+        ("3", "broken.Function.yaml must hold"),
+        ("[3]", "broken.Function.yaml must hold"),
+        ("name: x", "externalId"),
+        ("externalId: ../out", "'../out'"),
         ("externalId: fn_double\ncpu: many", "cpu must be a number"),
         ("externalId: fn_double\nunknown: 1", "unknown unknown"),
-        ("externalId: fn_absent", "no folder 'fn_absent' with its code"),
+        ("externalId: fn_absent", "folder 'fn_absent' with its code"),
     ],
 )
 def test_broken_file_is_a_failed_function(module, tmp_path, content, error):
