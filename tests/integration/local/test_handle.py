@@ -168,7 +168,7 @@ async def test_handler_may_lie_deeper(stage):
         ("{'a': [1, float('-inf')]}", "$.a[1] is -inf"),
         ("{'a': {(): 2}}", "a key of $.a is of type tuple"),
         ("[{1, 2}]", "$[0] is of type set"),
-        ("circle", "$[0] holds itself"),
+        ("circle", "$[0] contains itself"),
         ("deep", "it is nested too deeply"),
     ],
 )
