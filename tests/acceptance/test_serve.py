@@ -326,7 +326,7 @@ def test_taken_port_is_told(shell):
 
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: ")
-    assert f"127.0.0.1 port {port}: " in err
+    assert f"127.0.0.1 port {port} " in err
 
 
 def test_refused_and_failed_calls_are_logged(server, module_shell):
@@ -339,9 +339,9 @@ def test_refused_and_failed_calls_are_logged(server, module_shell):
 
     lines = [line.partition(" ")[2] for line in server.log().removeprefix(before).splitlines()]
     assert (status, "hunter2" in err + server.log()) == (1, False)
-    assert re.fullmatch(r"refused POST /api/v1/projects/local/functions/\d+/call: 400 .* is not ready .*", lines[0])
+    assert re.fullmatch(r"rejected POST /api/v1/projects/local/functions/\d+/call: 400 .* is not ready .*", lines[0])
     assert re.fullmatch(r"call \d+ of double: Failed in .* s: KeyError: 'x'|.*'x'", lines[1])
-    assert lines[2].startswith("refused POST /oauth2/token: 401 ")
+    assert lines[2].startswith("rejected POST /oauth2/token: 401 ")
 
 
 def test_ctrl_backslash_ends_calls_that_wait(shell):

@@ -307,7 +307,7 @@ def _mistakes(schema: Any, value: Any, where: str) -> list[str]:
     parts: list[tuple[Any, Any, str]] = []
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        # The document asks for a `code` in the error of a call that it does not define, and for members that are only sent.
+        # The document requires a `code` in the error of a call, which it does not define, and members of requests only.
         required = [
             name
             for name in schema.get("required", ())

@@ -121,7 +121,7 @@ async def token(app, secret, **options):
 
 
 async def test_client_secrets(app, later):
-    """After some wrong secrets of a client, the right one is rejected for some seconds. Other clients are not affected."""
+    """After some wrong secrets of a client, the right one is rejected for some seconds, but other clients are not."""
     statuses = [(await token(app, "wrong"))[0] for _ in range(30)]
     assert [401, 429] == [statuses[0], statuses[-1]]
     right = app.server.environment()["IDP_CLIENT_SECRET"]

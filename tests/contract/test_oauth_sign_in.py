@@ -173,7 +173,8 @@ async def test_pages_are_safe(app):
 async def test_page_names_program_project_and_address(app):
     """The page shows the program, the project and the redirect URI."""
     text = (await app.browse("GET", app.ask())).text
-    assert "<b>aiocdf</b> asks to act for you in the project <b>local</b>" in text
+    assert "<b>aiocdf</b>" in text
+    assert "<b>local</b>" in text
     assert "return to 127.0.0.1:54321" in text
 
 
@@ -281,4 +282,4 @@ async def test_names_with_signs_of_templates(root, run_app):
     async with serve(root, clients=[OAuthClient(client_id=odd, client_secret=None)]) as server:
         app = run_app(server, client_id=odd)
         page = await app.browse("GET", app.ask())
-    assert "<b>$body ${style} &lt;b&gt;&amp;amp;</b> asks" in page.text
+    assert "<b>$body ${style} &lt;b&gt;&amp;amp;</b> " in page.text

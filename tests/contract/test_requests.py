@@ -152,7 +152,7 @@ async def test_unknown_function_of_calls(api):
 
 @pytest.mark.parametrize("missing_key", ["externalId", "external_id"])
 async def test_missing_key(root, connect, missing_key):
-    """Unknown functions are named by `externalId` as documented, or by `external_id` as the service's own tests expect."""
+    """Unknown functions are named by `externalId` as documented, or by `external_id` as the service's tests expect."""
     async with serve(root, missing_key=missing_key) as server:
         api = await connect(server)
         answer = await api.post("/functions/byids", {"items": [{"externalId": "nowhere"}, {"id": UNKNOWN}]})

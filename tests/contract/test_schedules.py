@@ -260,7 +260,7 @@ MODULE = {
 
 
 async def test_schedules_of_a_module(clock, connect, tmp_path, caplog):
-    """The schedules of a Cognite Toolkit module start calls. Those that are not valid are skipped, with a log message."""
+    """The schedules of a Cognite Toolkit module start calls. Those that are not valid are skipped and logged."""
     for name, text in MODULE.items():
         path = tmp_path / "functions" / name
         path.parent.mkdir(parents=True, exist_ok=True)

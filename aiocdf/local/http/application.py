@@ -96,7 +96,7 @@ def _guarded(handler: Handler, capability: str, project: str, authenticate: Auth
         if request.match_info["project"] != project:
             raise Unauthorized
         if capability not in access.capabilities:
-            raise Problem(403, f"Missing capability {capability}: add it to the client or user")
+            raise Problem(403, f"Missing capability {capability}")
         return await handler(request)
 
     return guarded
