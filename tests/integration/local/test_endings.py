@@ -205,7 +205,7 @@ async def test_folder_that_is_gone_fails_the_call(stage):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert "could not be started: [Errno 2] No such file or directory" in outcome.message
+    assert "[Errno 2] No such file or directory" in outcome.message
 
 
 async def test_cancelled_call_is_killed(stage):
