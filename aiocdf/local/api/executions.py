@@ -126,7 +126,7 @@ class Executions:
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin without calls."""
+        """Start without calls."""
         self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:

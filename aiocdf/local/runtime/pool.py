@@ -93,7 +93,7 @@ class WorkerPool:
             on_begin: Called when the function starts to run, after the call got a process.
         """
         # In a separate task, so that `aclose` can wait for the end of the call without waiting for the caller.
-        return await self._own(self._run(deployment, invocation, on_log, on_begin))
+        return await self._start_task(self._run(deployment, invocation, on_log, on_begin))
 
     async def aclose(self) -> None:
         """Kill all worker processes and wait until they have ended. Calls that run or wait fail."""
@@ -165,9 +165,9 @@ class WorkerPool:
     def _offer(self, line: _Line, worker: WorkerProcess, *, fresh: bool) -> None:
         """Give a process to the call that waits longest, or keep it for the next call."""
         if worker.spent:
-            self._own(self._gone(worker.end()))
+            self._start_task(self._gone(worker.end()))
         elif self._closed or worker.deployment != line.deployment:
-            self._own(self._gone(worker.retire()))
+            self._start_task(self._gone(worker.retire()))
         elif future := _next(line.waiting):
             self._lend(line, worker)
             future.set_result((worker, fresh))
@@ -188,7 +188,7 @@ class WorkerPool:
                 return
             line = min(short, key=lambda line: line.size)
             line.starting += 1
-            self._own(self._start(line))
+            self._start_task(self._start(line))
 
     def _make_room(self) -> bool:
         """Return whether one more process may start. At the limit, first end the one that was idle longest."""
@@ -222,7 +222,7 @@ class WorkerPool:
         if task is not None and task.done() and (task.cancelled() or task.exception()):
             task = None
         if task is not None and task.done() and (ended := task.result()).ended:
-            self._own(ended.aclose())
+            self._start_task(ended.aclose())
             task = None
         if task is None:
             task = self._fork_servers[key] = asyncio.create_task(ForkServer.start(*key))
@@ -234,13 +234,13 @@ class WorkerPool:
 
     def _retire(self, line: _Line, worker: WorkerProcess) -> None:
         line.idle.pop(worker).cancel()
-        self._own(self._gone(worker.retire()))
+        self._start_task(self._gone(worker.retire()))
 
     async def _gone(self, end: Coroutine[Any, Any, object]) -> None:
         await end
         self._start_more()
 
-    def _own(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    def _start_task(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

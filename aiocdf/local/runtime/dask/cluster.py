@@ -159,7 +159,7 @@ class DaskCluster:
         call = self._calls[key] = _Call(invocation=invocation, on_log=on_log, on_begin=on_begin)
         task = CallTask(key=key, bundle=deployment.bundle, topic=client.id, log_bytes=self._log_bytes)
         future = client.submit(run_call, task, key=key, pure=False)
-        collecting = self._own(self._collect(call, future))
+        collecting = self._start_task(self._collect(call, future))
         try:
             return await call.outcome
         finally:
@@ -233,7 +233,7 @@ class DaskCluster:
             self._lose(call)
         if not call.outcome.done():
             call.worker = worker
-            self._own(self._grant(key, call, worker))
+            self._start_task(self._grant(key, call, worker))
 
     async def _grant(self, key: str, call: _Call, worker: str) -> None:
         try:
@@ -251,7 +251,7 @@ class DaskCluster:
             reason = f"the worker {worker} was lost while the call ran: check whether it had effects before you retry"
             call.end(Outcome(status="Failed", message=reason))
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
