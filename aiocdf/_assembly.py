@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from aiocdf._reader import Reader
     from aiocdf.auth import Credentials
     from aiocdf.config import SessionGrant, Settings
-    from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens
-    from aiocdf.telemetry import Event
+    from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Opened", "open_project"]
 
@@ -36,6 +36,7 @@ class Resources:
     """The service's resources, for requests one by one."""
 
     functions: Functions
+    files: Files
     calls: Calls
     schedules: Schedules
     sessions: Sessions
@@ -61,6 +62,11 @@ class Opened:
             for part in (self.transport, self.source, self.engine):
                 parts.push_async_callback(part.aclose)
 
+    def abandon(self) -> None:
+        """Let go of the connections of a client that was not closed; this is for finalizers, which cannot await."""
+        if isinstance(self.transport, AiohttpTransport):
+            self.transport.abandon()
+
 
 async def open_project(
     project: str,
@@ -70,7 +76,7 @@ async def open_project(
     settings: Settings,
     session: aiohttp.ClientSession | None,
     transport: Transport | None,
-    emit: Callable[[Event], None],
+    emit: Observers,
     encode: Callable[[object], tuple[bytes, Any]],
 ) -> Opened:
     """Open what a client of a project needs; no request is sent.
@@ -131,17 +137,27 @@ def _resources(
     settings: Settings,
     encode: Callable[[object], tuple[bytes, Any]],
 ) -> Resources:
-    from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens  # with the engine, as late as that
+    from aiocdf.resources import (
+        Calls,
+        Files,
+        Functions,
+        Schedules,
+        Sessions,
+        Tokens,
+    )  # with the engine, as late as that
 
     def grants(chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
         return session_requests(credentials, chosen or settings.session_grant)
 
     sessions = Sessions(sender, url, grants=grants)
     lasting = partial(sessions.create, grant=lasting_grant(credentials, settings.session_grant))
+    files = Files(sender, url)
+    schedules = Schedules(sender, url, resolve=engine.resolve, encode=encode, new_session=lasting)
     return Resources(
-        functions=Functions(sender, url),
+        functions=Functions(sender, url, files=files, schedules=schedules),
+        files=files,
         calls=Calls(sender, url, resolve=engine.resolve, reader=reader),
-        schedules=Schedules(sender, url, resolve=engine.resolve, encode=encode, new_session=lasting),
+        schedules=schedules,
         sessions=sessions,
         tokens=Tokens(sender, base_url),
     )

@@ -3,72 +3,82 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 from aiocdf import _clock
+from aiocdf._policy.secrecy import looks_secret
 from aiocdf.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from typing import Self
 
     from aiocdf.handle import CallHandle
 
-__all__ = ["map_calls"]
+__all__ = ["MapResults"]
 
 T = TypeVar("T")
+Out = TypeVar("Out")
 
 # Calls are made in turns of so many: between two the loop comes round.
 _TURN = 100
+# How much of an item a message shows: members of each container, and characters of each text.
+_MEMBERS, _CHARACTERS = 4, 30
 
 
-async def map_calls(
-    call: Callable[[T], CallHandle],
-    items: Iterable[T] | AsyncIterable[T],
-    *,
-    kind: type[Any] | None,
-    ordered: bool,
-    return_exceptions: bool,
-    max_pending: int,
-    readers: int,
-) -> AsyncIterator[tuple[T, Any]]:
-    """Call a function with each of *items* and give each with what the function returned; see `Client.map`.
+class MapResults(Generic[T, Out]):
+    """Gives each input with what the function returned for it, as an async iterator; made by `client.map`.
+
+    No input is taken and nothing is sent before the first result is asked for.
 
     Args:
         call: What makes a call.
         items: The inputs; no more are taken than there is room for.
-        kind: The type to build from what the function returned.
+        function: The function's id or external id.
+        Output: The type to build from what the function returned.
         ordered: Give results in the order of the inputs.
         return_exceptions: Give errors in place of results, instead of raising the first.
         max_pending: How many calls may have been made whose results were not taken.
         readers: How many responses are read at once.
     """
-    run = _Run(call=call, kind=kind, room=asyncio.Semaphore(max_pending))
-    tasks = [asyncio.create_task(run.feed(items)), *(asyncio.create_task(run.read()) for _ in range(readers))]
-    early: dict[int, _Job[T]] = {}
-    given, feeding = 0, True
-    try:
-        while feeding or given < run.made:
-            job = await run.results.get()
-            if job is None:
-                feeding = False
-                continue
-            early[job.number if ordered else given] = job
-            while (job := early.pop(given, None)) is not None:
-                if isinstance(job.outcome, BaseException) and not return_exceptions:
-                    raise job.outcome
-                given += 1
-                run.room.release()
-                yield job.item, job.outcome
-        if run.fault is not None:
-            raise run.fault
-    finally:
-        for task in tasks:
-            task.cancel()
-        run.drop()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def __init__(
+        self,
+        call: Callable[[T], CallHandle],
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        function: int | str,
+        Output: Any,
+        ordered: bool,
+        return_exceptions: bool,
+        max_pending: int,
+        readers: int,
+    ) -> None:
+        self._function = function
+        self._run = _Run(call=call, Output=Output, room=asyncio.Semaphore(max_pending))
+        self._results = self._run.results_of(
+            items, ordered=ordered, return_exceptions=return_exceptions, readers=readers
+        )
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __anext__(self) -> Awaitable[tuple[T, Out]]:
+        """Return the next input with its result."""
+        return self._results.__anext__()
+
+    async def aclose(self) -> None:
+        """Let go of the calls under way: those in the queue never start."""
+        await self._results.aclose()
+
+    def __repr__(self) -> str:
+        """Show the function, and how far the map is."""
+        return f"<map of function {self._function!r}: {self._run.made} calls made, {self._run.given} results given>"
 
 
 @attrs.define(eq=False)
@@ -83,20 +93,49 @@ class _Job(Generic[T]):
 
 @attrs.define(kw_only=True)
 class _Run(Generic[T]):
-    """What feeds calls, and reads their responses as they end, for one `map_calls`."""
+    """What feeds calls, and reads their responses as they end, for one `MapResults`."""
 
     call: Callable[[T], CallHandle]
-    kind: type[Any] | None
+    Output: Any
     room: asyncio.Semaphore
     ended: asyncio.Queue[_Job[T]] = attrs.field(factory=asyncio.Queue)
     #: Finished jobs, and None once there are no more inputs.
     results: asyncio.Queue[_Job[T] | None] = attrs.field(factory=asyncio.Queue)
     made: int = 0
+    given: int = 0
     #: What the inputs raised: told after the results of the calls that were made.
     fault: BaseException | None = None
     #: Nobody takes results any more.
     _over: bool = False
     _pending: set[CallHandle] = attrs.field(factory=set)
+
+    async def results_of(
+        self, items: Iterable[T] | AsyncIterable[T], *, ordered: bool, return_exceptions: bool, readers: int
+    ) -> AsyncGenerator[tuple[T, Any], None]:
+        """Make the calls, and give the results."""
+        tasks = [asyncio.create_task(self.feed(items)), *(asyncio.create_task(self.read()) for _ in range(readers))]
+        early: dict[int, _Job[T]] = {}
+        feeding = True
+        try:
+            while feeding or self.given < self.made:
+                job = await self.results.get()
+                if job is None:
+                    feeding = False
+                    continue
+                early[job.number if ordered else self.given] = job
+                while (job := early.pop(self.given, None)) is not None:
+                    if isinstance(job.outcome, BaseException) and not return_exceptions:
+                        raise job.outcome
+                    self.given += 1
+                    self.room.release()
+                    yield job.item, job.outcome
+            if self.fault is not None:
+                raise self.fault
+        finally:
+            for task in tasks:
+                task.cancel()
+            self.drop()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def feed(self, items: Iterable[T] | AsyncIterable[T]) -> None:
         """Make a call of each input, as there is room."""
@@ -119,7 +158,7 @@ class _Run(Generic[T]):
             job = await self.ended.get()
             assert job.handle is not None  # noqa: S101 - it has ended
             try:
-                job.outcome = await job.handle.response(self.kind)
+                job.outcome = await job.handle.response(self.Output)
             except Exception as error:  # noqa: BLE001 - it goes to who takes the result
                 job.outcome = error
             self._pending.discard(job.handle)
@@ -140,7 +179,7 @@ class _Run(Generic[T]):
         try:
             handle = job.handle = self.call(item)
         except UsageError as error:
-            job.outcome = error
+            job.outcome = type(error)(f"item {job.number} of the map, {_brief(item)}: {error}")
             self.results.put_nowait(job)
         else:
             self._pending.add(handle)
@@ -149,3 +188,27 @@ class _Run(Generic[T]):
         if self.made % _TURN == 0:
             await _clock.sleep(0)
         await self.room.acquire()
+
+
+def _brief(item: object, key: str = "", depth: int = 2) -> str:
+    """Return a short text that shows *item*, with stars where it looks as if it held a secret."""
+    match item:
+        case str():
+            shown = item if len(item) <= _CHARACTERS else f"{item[:_CHARACTERS]}..."
+            return "***" if looks_secret(key, item) else repr(shown)
+        case None | bool() | float():
+            return repr(item)
+        case int() if abs(item) < 2**64:
+            return repr(item)
+        case dict() if depth:
+            parts = [f"{_brief(name)}: {_brief(value, str(name), depth - 1)}" for name, value in _first(item.items())]
+        case list() | tuple() if depth:
+            parts = [_brief(value, key, depth - 1) for value in _first(item)]
+        case _:
+            return f"<{type(item).__name__}>"
+    inside = ", ".join(parts if len(item) <= _MEMBERS else [*parts, "..."])
+    return f"{{{inside}}}" if isinstance(item, dict) else f"[{inside}]"
+
+
+def _first(items: Iterable[T]) -> Iterable[T]:
+    return itertools.islice(items, _MEMBERS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aiocdf._assembly import Opened
-    from aiocdf.resources import Calls, Functions, Schedules, Sessions, Tokens
+    from aiocdf.resources import Calls, Files, Functions, Schedules, Sessions, Tokens
 
 __all__ = ["Project"]
 
@@ -19,6 +19,11 @@ class Project(ABC):
     def functions(self) -> Functions:
         """The project's functions."""
         return self._ready().resources.functions
+
+    @property
+    def files(self) -> Files:
+        """The project's files, as far as functions need them."""
+        return self._ready().resources.files
 
     @property
     def calls(self) -> Calls:

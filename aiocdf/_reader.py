@@ -35,13 +35,13 @@ class Reader:
         self._url = f"{project_url}/functions"
         self._places = asyncio.Semaphore(most)
 
-    async def response(self, function_id: int, call_id: int, kind: Any, *, what: str) -> Any:
-        """Return what a call returned, as a *kind* unless that is None; None where it returned nothing.
+    async def response(self, function_id: int, call_id: int, Output: Any, *, what: str) -> Any:
+        """Return what a call returned, as an *Output* unless that is None; None where it returned nothing.
 
         Args:
             function_id: The call's function.
             call_id: The call, which has ended.
-            kind: The type to build.
+            Output: The type to build.
             what: The response in words, for messages.
         """
         request = json_request(
@@ -53,7 +53,7 @@ class Reader:
         async with self._places:
             body = read_json(request, await self._sender.send(request))
         value = body.get("response") if isinstance(body, dict) else None
-        return value if kind is None else structure(value, kind, what=what)
+        return value if Output is None else structure(value, Output, what=what)
 
     async def logs(
         self, function_id: int, call_id: int, over: Callable[[], Awaitable[bool]]

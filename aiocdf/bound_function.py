@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, is_typeddict
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import attrs
 
-from aiocdf.errors import InvalidType
+from aiocdf._wire.converter import plain_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import TypeForm
 
     from aiocdf.config import Retry
     from aiocdf.handle import CallHandle
@@ -32,43 +34,39 @@ class BoundFunction(Generic[In, Out]):
     _call: Callable[..., CallHandle] = attrs.field(repr=False)
     #: Its id or external id.
     function: int | str
-    input: type[In] | None
-    output: type[Out] | None
+    input: TypeForm[In] | None
+    output: TypeForm[Out] | None
 
     def call(
         self,
-        data: In | None = None,
+        data: In | Mapping[str, Any] | None = None,
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,
         retry: bool | Retry = False,
     ) -> CallHandle:
-        """Call the function and return the handle; arguments as of `Client.call`.
+        """Call the function and return the handle.
+
+        Args:
+            data: An `Input`, or a mapping with the members of one, in Python's types or in JSON's.
+            nonce: As of `Client.call`, like the others.
+            timeout: Likewise.
+            retry: Likewise.
 
         Raises:
-            InvalidType: *data* is no `Input`.
+            InvalidType: *data* does not fit `Input`; the message names the JSON path and both types.
         """
-        if self.input is not None and not _is_a(data, self.input):
-            raise InvalidType(
-                f"function {self.function!r} takes {self.input.__name__} as its data, not {type(data).__name__}"
-            )
-        return self._call(self.function, data, nonce=nonce, timeout=timeout, retry=retry)
+        plain = data if self.input is None else plain_input(data, self.input, what=f"function {self.function!r}")
+        return self._call(self.function, plain, nonce=nonce, timeout=timeout, retry=retry)
 
     async def __call__(
         self,
-        data: In | None = None,
+        data: In | Mapping[str, Any] | None = None,
         *,
         nonce: str | Secret | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - it bounds the call at the service, not this coroutine
         retry: bool | Retry = False,
     ) -> Out:
-        """Call the function and return what it returned, as an `Output`; arguments as of `Client.call`."""
+        """Call the function and return what it returned, as an `Output`; arguments as of `call`."""
         handle = self.call(data, nonce=nonce, timeout=timeout, retry=retry)
         return cast("Out", await handle.response(self.output))
-
-
-def _is_a(data: object, kind: type[Any]) -> bool:
-    """Tell whether *data* is a *kind*; of generics and unions the service's side has to judge."""
-    if is_typeddict(kind):
-        return isinstance(data, dict)
-    return not isinstance(kind, type) or isinstance(data, kind)

@@ -29,6 +29,7 @@ AiocdfError
 │   ├── CallLost                the client stopped tracking it before its end was seen
 │   │   └── WaitExpired         ... because the `timeout` of the call passed (also a TimeoutError)
 │   └── SubmissionUncertain     the POST may or may not have started it
+├── ReplacementFailed           a function was deleted, and what followed failed
 └── ClientClosed                the client is closed
 
 Warnings: SecretInDataWarning (a UserWarning).
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
+    from aiocdf.models.functions import Function
+    from aiocdf.models.kept_schedule import KeptSchedule
 
 __all__ = [
     "AiocdfError",
@@ -67,6 +70,7 @@ __all__ = [
     "PermissionDenied",
     "ProtocolError",
     "RateLimited",
+    "ReplacementFailed",
     "SecretInDataWarning",
     "ServerError",
     "SubmissionUncertain",
@@ -213,8 +217,8 @@ class ApiError(AiocdfError):
         self.status = status
         self.code = code
         self.detail = detail
-        self.missing = tuple(missing)
-        self.duplicated = tuple(duplicated)
+        self.missing: tuple[Mapping[str, Any], ...] = tuple(missing)
+        self.duplicated: tuple[Mapping[str, Any], ...] = tuple(duplicated)
         self.request_id = request_id
         self.retryable = retryable
         self.retry_after = retry_after
@@ -256,13 +260,18 @@ class DecodeError(AiocdfError):
     """An answer of the service does not have the expected form.
 
     Args:
-        message: What was read, and the JSON path that does not fit.
+        message: What was read, and the JSON path that does not fit. It quotes no values, which may be secret.
         path: The JSON path, such as `$.items[3].id`.
+        found: The type that was found there, such as `str`; "nothing" for a member that is missing. None when the
+            answer is not JSON at all.
+        wanted: The type that was wanted, such as `int`.
     """
 
-    def __init__(self, message: str, *, path: str = "$") -> None:
+    def __init__(self, message: str, *, path: str = "$", found: str | None = None, wanted: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+        self.found = found
+        self.wanted = wanted
 
 
 class CallError(AiocdfError):
@@ -306,7 +315,28 @@ class SubmissionUncertain(CallError):
 
     def __init__(self, message: str, *, candidates: Sequence[FunctionCall] = ()) -> None:
         super().__init__(message)
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[FunctionCall, ...] = tuple(candidates)
+
+
+class ReplacementFailed(AiocdfError):
+    """A function was deleted to be replaced, or may have been, and the one in its place or its schedules were not created.
+
+    The cause is the error's `__cause__`.
+
+    Args:
+        message: What was done, what failed, and what to do next.
+        deleted: The function that was deleted.
+        created: The function in its place; None if it was not created.
+        schedules: The schedules that were not created again, each with its data.
+    """
+
+    def __init__(
+        self, message: str, *, deleted: Function, created: Function | None, schedules: Sequence[KeptSchedule]
+    ) -> None:
+        super().__init__(message)
+        self.deleted = deleted
+        self.created = created
+        self.schedules = tuple(schedules)
 
 
 class ClientClosed(AiocdfError):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import attrs
 
+from aiocdf._wire.converter import check_type
 from aiocdf.errors import AiocdfError, CallFailed, CallTimedOut, WrongState
 from aiocdf.models.call_ref import CallRef
 from aiocdf.models.calls import FunctionCall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
+
+    from typing_extensions import TypeForm
 
     from aiocdf.models.calls import LogEntry
 
@@ -63,7 +66,7 @@ class Backend(Protocol):
     async def accepted(self) -> FunctionCall:
         """Return the call as the service accepted it."""
 
-    async def response(self, kind: Any) -> Any:
+    async def response(self, Output: Any) -> Any:
         """Return what the ended call returned."""
 
     def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
@@ -230,23 +233,28 @@ class CallHandle(Awaited[FunctionCall]):
             raise
 
     @overload
-    async def response(self, kind: None = None) -> Any: ...
+    async def response(self, Output: None = None) -> Any: ...
 
     @overload
-    async def response(self, kind: type[T]) -> T: ...
+    async def response(self, Output: type[T]) -> T: ...
 
-    async def response(self, kind: type[T] | None = None) -> T | Any:
+    @overload
+    async def response(self, Output: TypeForm[T]) -> T: ...
+
+    async def response(self, Output: Any = None) -> Any:
         """Wait for the end of the call and return what the function returned.
 
         Args:
-            kind: A type to build from it, such as an attrs class or `list[int]`; None for plain JSON values.
+            Output: A type to build from it, such as an attrs class or `list[int]`; None for plain JSON values.
 
         Raises:
             CallError: The call did not complete.
-            DecodeError: What it returned does not fit *kind*; the message names the JSON path.
+            DecodeError: What it returned does not fit *Output*; the error has the JSON path and both types.
+            InvalidType: No value can be built as *Output*.
         """
+        check_type(Output, "Output")
         await self
-        return await self._call.response(kind)
+        return await self._call.response(Output)
 
     def logs(self, *, follow: bool = False) -> AsyncIterator[LogEntry]:
         """Give what the call has printed, a line at a time.

@@ -96,7 +96,10 @@ def make_app() -> web.Application:
 
 async def self_test() -> None:
     """Ask a service of our own, over HTTP, what it promises above."""
-    async with TestClient(TestServer(make_app())) as http:
+    async with aiocdf.Client.from_env(settings=aiocdf.Settings(retrying=aiocdf.Retrying(attempts=1))) as client:
+        await client.functions.retrieve("double")  # without the server, this says so at once
+    server = TestServer(make_app())
+    async with server, TestClient(server) as http:
         value = await (await http.post("/run/double", json={"x": 2})).json()
         started = await http.post("/calls/double", json={"x": 2})
         ref = (await started.json())["ref"]
@@ -114,7 +117,10 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--self-test", action="store_true", help="serve, ask itself once, exit")
     arguments = parser.parse_args()
-    if arguments.self_test:
-        asyncio.run(self_test())
-    else:
-        web.run_app(make_app(), host="127.0.0.1", port=arguments.port)
+    try:
+        if arguments.self_test:
+            asyncio.run(self_test())
+        else:
+            web.run_app(make_app(), host="127.0.0.1", port=arguments.port)
+    except aiocdf.AiocdfError as error:
+        sys.exit(f"stopped: {error}")

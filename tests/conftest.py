@@ -22,7 +22,7 @@ for name in list(os.environ):
         del os.environ[name]
 
 # `nohup` ignores hangups, and a shell interrupts of what runs in the background. Tests send both and expect them heard.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,8 +31,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # which nobody closes, and the warning of that fails whichever test runs when it is collected.
 asyncio.set_event_loop(None)
 
-hypothesis.settings.register_profile("aiocdf", deadline=None)  # a busy machine is no counterexample
-hypothesis.settings.load_profile("aiocdf")
+# Without a deadline: a busy machine is not a counterexample. `--hypothesis-profile=thorough` is for the night.
+hypothesis.settings.register_profile("quick", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("quick")
 
 # Each process of pytest-xdist has a mark of its own; whatever is started from here inherits it.
 MARK = f"AIOCDF_TESTED_BY={os.getpid()}"
@@ -45,6 +47,14 @@ secret_scan.install()
 def pytest_configure(config: pytest.Config) -> None:
     """Let the scan for secrets look after each test."""
     config.pluginmanager.register(secret_scan)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let virtual time move on as soon as no task can run: by default, looptime first runs the idle loop 42 times."""
+    for item in items:
+        mark = item.get_closest_marker("looptime")
+        if mark and "noop_cycles" not in mark.kwargs:
+            item.add_marker(pytest.mark.looptime(noop_cycles=0))
 
 
 def pytest_report_header() -> str:

@@ -106,7 +106,10 @@ class Scan:
         self._texts.clear()
         self._holders.clear()
         secrets = self._lasting.union(self._secrets)
-        spelt = {spelling: secret for secret in secrets for spelling in (secret, _quoted(secret))}
+        everything = "\n".join(text for _, text in shown)
+        spelt = {
+            spelling: secret for secret in secrets for spelling in (secret, _quoted(secret)) if spelling in everything
+        }
         return sorted(
             {
                 f"{secret[:4]}... ({len(secret)} characters) in the {where}: {_around(spelling, text)}"
@@ -163,6 +166,7 @@ def _show(value: object, how: Callable[[Any], str] = repr) -> str:
         return f"{type(error).__name__}: {error}"
 
 
+@functools.cache
 def _quoted(secret: str) -> str:
     return quote_plus(secret, errors="surrogatepass")
 

@@ -303,7 +303,8 @@ class Doubts:
         self._known.add(call)
         self._gate.admission.accepted(state.function_id, now, case.failed_at)
         running = record.accept(state, call, since)
-        self._emit(CallAccepted(function_id=call.function_id, call_id=call.id, waited=now - record.created_at))
+        waited = now - record.created_at
+        self._emit(CallAccepted(number=record.number, function_id=call.function_id, call_id=call.id, waited=waited))
         if not call.ended:
             record.expire_after(since)
         self._following.accepted(record, running, call)

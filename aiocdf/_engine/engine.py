@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocdf import _clock
@@ -16,6 +17,7 @@ from aiocdf._engine.doubts import Doubts, Interrupted
 from aiocdf._engine.following import Following
 from aiocdf._engine.ledger import Ledger
 from aiocdf._engine.nonces import Nonces
+from aiocdf._engine.pauses import Pauses
 from aiocdf._engine.poller import Poller
 from aiocdf._engine.records import CallRecord
 from aiocdf._engine.recovering import Known
@@ -34,11 +36,11 @@ from aiocdf._policy.submission import Step, Verdict, judge
 from aiocdf._wire import endings
 from aiocdf._wire.arguments import CallSpec
 from aiocdf.errors import AiocdfError
-from aiocdf.models.stats import Pause, Stats
-from aiocdf.telemetry import CallQueued
+from aiocdf.models.stats import Stats
+from aiocdf.telemetry import CallAttached, CallQueued
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from aiocdf._engine.service import Service
     from aiocdf._policy.lifecycle import Submitting
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from aiocdf._reader import Reader
     from aiocdf.config import Settings
     from aiocdf.handle import CallHandle
-    from aiocdf.telemetry import Event as TelemetryEvent
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Engine"]
 
@@ -82,7 +84,7 @@ class Engine:
         settings: Settings,
         cluster: str,
         project: str,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Observers,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings, self._emit = settings, emit
@@ -93,13 +95,12 @@ class Engine:
             workers=settings.max_concurrent_submissions,
         )
         self._patience = Patience(usual=settings.patience, connect=settings.connect_patience)
-        self._ledger = Ledger()
+        self._ledger, self._pauses = Ledger(emit), Pauses(self._gate.breakers, emit)
         self._shared = Shared(cluster, project, loop, Desk(self._gate, self._ledger, reader, self._wake))
-        self._resolver = Resolver(service, self._gate.breakers.lookups, self._patience)
+        self._resolver = Resolver(service, self._gate.breakers.lookups, self._patience, changed=self._wake)
         self.resolve = self._resolver.resolve
         self._nonces = Nonces(service, session_requests, self._tasks, AnswerTimes(settings.request_timeout))
-        self._schedule = Schedule(settings.polling)
-        server_time = ServerTime()
+        self._schedule, server_time = Schedule(settings.polling), ServerTime()
         self._poller = Poller(service=service, schedule=self._schedule, settings=settings, server_time=server_time)
         self._following = Following(
             poller=self._poller,
@@ -114,7 +115,9 @@ class Engine:
         self._doubts = self._open_doubts(service, known, server_time)
         self._starting = Starting(
             gate=self._gate,
-            submitter=Submitter(service, self._nonces, self._gate, posts, attempts=settings.retrying.attempts),
+            submitter=Submitter(
+                service, self._nonces, self._gate, posts, attempts=settings.retrying.attempts, emit=emit
+            ),
             following=self._following,
             service=service,
             resolver=self._resolver,
@@ -155,7 +158,8 @@ class Engine:
         found = self._resolver.known(spec.function)
         record = CallRecord(self._shared, spec, _RESOLVING if found is None else self._starting.queued(found))
         handle = record.handle()
-        self._emit(CallQueued(function=spec.function))
+        if self._emit.listening:
+            self._emit(CallQueued(number=record.number, function=spec.function))
         if found is None:
             self._resolve(str(spec.function), record)
         else:
@@ -165,8 +169,10 @@ class Engine:
     def attach(self, function: int | str, call_id: int) -> CallHandle:
         """Return a handle on a call that was started before, here or elsewhere; no I/O."""
         spec, found = CallSpec(function=function), self._resolver.known(function)
+        attached = partial(CallAttached, function=function, call_id=call_id)
         if found is None:
             record = CallRecord(self._shared, spec, Resolving(call_id))
+            self._emit(attached(number=record.number))
             self._resolve(str(function), record)
             return record.handle()
         followed = self._following.find(found, call_id)
@@ -177,15 +183,12 @@ class Engine:
         handle = record.handle()
         self._following.attached(record, running)
         self._arm_polls()
+        self._emit(attached(number=record.number))
         return handle
 
     def stats(self, **counts: int) -> Stats:
         """Return what this engine counts, with *counts* from elsewhere."""
-        now, breakers, admission = _clock.monotonic(), self._gate.breakers, self._gate.admission
-        pauses = [
-            Pause(what, function, breaker.state, now - (breaker.since or now), str(breaker.error))
-            for what, function, breaker in breakers.pauses()
-        ]
+        admission = self._gate.admission
         return Stats(
             **self._ledger.counts(),
             polls=self._poller.polls,
@@ -193,7 +196,7 @@ class Engine:
             project_window=admission.project_window,
             function_windows=admission.function_windows,
             throttle_cause=self._starting.throttle_cause,
-            pauses=tuple(pauses),
+            pauses=self._pauses.current(),
             detection_lag=self._ledger.detection_lag,
             **counts,
         )
@@ -207,7 +210,7 @@ class Engine:
                 timer.cancel()
         left = deque(self._ledger.open.values())
         if left:
-            _log.info("closed with %d calls unfinished", len(left))
+            _log.info("closed with %d calls unfinished", len(left), extra={"event": "closed_with_calls"})
         try:
             await in_slices(left, lambda record: record.close("the client was closed first"))
         finally:
@@ -285,6 +288,7 @@ class Engine:
     def _look(self) -> None:
         """Give work to idle workers, and have nonces made for them and for the calls that come soon."""
         self._waking = False
+        self._pauses.look()
         if self._closed or not self._gate.admission.queued:
             return
         most, given, now = self._settings.max_concurrent_submissions, 0, _clock.monotonic()

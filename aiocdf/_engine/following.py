@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from aiocdf import _clock
 from aiocdf._policy.lifecycle import Event, Running
 from aiocdf._policy.schedule import Demand
+from aiocdf._policy.watch import milliseconds
 from aiocdf._wire import endings
 from aiocdf.errors import ProtocolError
-from aiocdf.telemetry import CallEnded
+from aiocdf.telemetry import CallEnded, CallsPolled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiocdf._engine.ledger import Ledger
     from aiocdf._engine.poller import Poller, PollReport
     from aiocdf._engine.records import CallRecord
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from aiocdf._policy.servertime import ServerTime
     from aiocdf._policy.watch import Loss
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.telemetry import Event as TelemetryEvent
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Following"]
 
@@ -40,7 +39,7 @@ class Following:
         ledger: Where their ends count.
         resolver: Forgets the ids of functions whose calls are lost.
         server_time: What is known of the service's clock.
-        emit: Told of each end.
+        emit: Told of each poll and each end.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Following:
         ledger: Ledger,
         resolver: Resolver,
         server_time: ServerTime,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Observers,
     ) -> None:
         self._poller = poller
         self._schedule = schedule
@@ -88,10 +87,13 @@ class Following:
         else:
             demand = self._demand(running.function_id)
             now = _clock.monotonic()
-            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand)
+            start = milliseconds(call.start_time)
+            self._schedule.follow(running.function_id, running.call_id, running.since, now, demand, start=start)
 
     async def poll(self, function_id: int) -> PollReport:
         """Poll a function's calls; what cuts the poll short counts as one without an answer."""
+        if self._emit.listening:
+            self._emit(CallsPolled(function_id=function_id, call_ids=tuple(self._records.get(function_id, ()))))
         try:
             report = await self._poller.poll(function_id)
         except asyncio.CancelledError:
@@ -131,13 +133,22 @@ class Following:
         if call.end_time is not None and self._server_time.offset is not None:
             lag = max(0.0, now - self._server_time.local(call.end_time.timestamp(), now))
             self._ledger.lagged(lag)
+        if self._emit.listening:
+            self._tell_ended(record, call, lag)
         if record.repeats(call):
             record.repeat(running, call)
         else:
             record.finish(call)
+
+    def _tell_ended(self, record: CallRecord, call: FunctionCall, lag: float | None) -> None:
         self._emit(
             CallEnded(
-                function_id=call.function_id, call_id=call.id, status=str(call.status), runtime=call.runtime, lag=lag
+                number=record.number,
+                function_id=call.function_id,
+                call_id=call.id,
+                status=str(call.status),
+                runtime=call.runtime,
+                lag=lag,
             )
         )
 

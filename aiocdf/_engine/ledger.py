@@ -1,23 +1,39 @@
-"""What is counted: the calls that have not ended, where they stand, and how the others ended."""
+"""What is counted: the calls that have not ended, where they stand, and how the others ended; observers hear of each move."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, Submitting
+from aiocdf._policy.lifecycle import Ended, Event, Queued, Recovering, Resolving, Running, State, Submitting
+from aiocdf.telemetry import CallMoved
 
 if TYPE_CHECKING:
     from aiocdf._engine.records import CallRecord
-    from aiocdf._policy.lifecycle import Live, State
+    from aiocdf._policy.lifecycle import Live
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Ledger"]
 
+# The words for states, as the counts of `Stats` are called.
+_WORDS: dict[type[State], str] = {
+    Resolving: "waiting",
+    Queued: "waiting",
+    Submitting: "submitting",
+    Recovering: "recovering",
+    Running: "running",
+}
+
 
 class Ledger:
-    """Counts calls by state and by end."""
+    """Counts calls by state and by end.
 
-    def __init__(self) -> None:
+    Args:
+        emit: Told of each move.
+    """
+
+    def __init__(self, emit: Observers) -> None:
+        self._emit = emit
         #: Calls that have not ended, in the order in which they were made.
         self.open: dict[int, CallRecord] = {}
         self._made = 0
@@ -44,6 +60,16 @@ class Ledger:
             del self.open[record.number]
         else:
             self._in[type(now)] += 1
+        if self._emit.listening:
+            self._tell(record, before, now)
+
+    def _tell(self, record: CallRecord, before: State, now: State) -> None:
+        """Tell observers of a move, where it changes what is counted."""
+        error = now.error if isinstance(now, Ended) else None
+        left, came = _word(before), _word(now)
+        if left != came:
+            moved = CallMoved(number=record.number, function=record.function, before=left, now=came, error=error)
+            self._emit(moved)
 
     def lagged(self, seconds: float) -> None:
         """Count how late an end was seen."""
@@ -72,3 +98,10 @@ class Ledger:
             "cancelled": by[Event.CANCELLED] + by[Event.CLOSED],
             "withdrawn": by[Event.WITHDRAWN],
         }
+
+
+def _word(state: State) -> str:
+    """Return where a call stands, or how it ended."""
+    if not isinstance(state, Ended):
+        return _WORDS[type(state)]
+    return "cancelled" if state.event is Event.CLOSED else state.event.name.lower()

@@ -111,7 +111,7 @@ class Nonces:
                 waiter.set_exception(error)
             else:
                 self._asked = False  # none ahead of need before a call has asked again, and got the error
-                _log.debug("no session was made ahead of need: %s", error)
+                _log.debug("no session was made ahead of need: %s", error, extra={"event": "no_session_ahead"})
         else:
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_result(nonce)

@@ -11,7 +11,9 @@ import attrs
 from aiocdf import _clock
 from aiocdf._policy.answer_times import AnswerTimes
 from aiocdf._policy.patience import span
-from aiocdf._wire.converter import structure
+from aiocdf._policy.watch import milliseconds
+from aiocdf._wire.converter import read_id, structure
+from aiocdf._wire.faults import Misfit
 from aiocdf._wire.json import server_date
 from aiocdf.errors import AiocdfError, ApiError, DecodeError, RateLimited, TransportTimeout
 from aiocdf.models.calls import CallStatus, FunctionCall
@@ -44,7 +46,7 @@ class PollReport:
     """What came of one poll."""
 
     function_id: int
-    #: Calls that ended, that were attached to, or that stand as no call of ours did; with their starts by our clock.
+    #: Calls that ended, that were attached to, or whose start has moved; with their starts by our clock.
     seen: list[tuple[FunctionCall, float]] = attrs.field(factory=list)
     lost: dict[int, Loss] = attrs.field(factory=dict)
     #: The calls of which the service said something.
@@ -130,12 +132,12 @@ class Poller:
         """Take in what an answer says of calls; return what was wrong with those that cannot be read."""
         unread: dict[int, DecodeError] = {}
         for item in items:
-            call_id = item.get("id") if isinstance(item, dict) else None
-            if not isinstance(call_id, int) or (call := watch.calls.get(call_id)) is None:
+            call_id = _id_of(item)
+            if call_id is None or (call := watch.calls.get(call_id)) is None:
                 continue
             report.described.add(call_id)
             # Most calls still run, and we knew that: nothing to build.
-            if call.seen and item.get("status") == CallStatus.Running:
+            if call.still_runs(item):
                 call.missing = None
                 continue
             try:
@@ -151,9 +153,10 @@ class Poller:
 
     def _take(self, watch: Watch, call: Followed, described: FunctionCall, report: PollReport) -> None:
         """Take in what the service says of a call."""
-        if not call.seen:
+        start = milliseconds(described.start_time)
+        if call.start != start:
             call.since = self._server_time.local(described.start_time.timestamp(), _clock.monotonic())
-            call.seen = described.status is CallStatus.Running
+            call.start = start if described.status is CallStatus.Running else None
         if described.ended and described.runtime is not None:
             watch.runtimes.learn(described.runtime)
         report.seen.append((described, call.since))
@@ -188,6 +191,7 @@ class Poller:
                 error,
                 len(watch.calls),
                 span(patience - silence),
+                extra={"event": "polls_fail"},
             )
 
     async def _review(self, watch: Watch, report: PollReport) -> None:
@@ -235,7 +239,12 @@ class Poller:
         try:
             minutes = (await self._service.limits()).timeout_minutes
         except AiocdfError as error:
-            _log.info("the functions' time limit could not be read, so %.0f s stand: %s", _USUAL_LIMIT, error)
+            _log.info(
+                "the functions' time limit could not be read, so %.0f s stand: %s",
+                _USUAL_LIMIT,
+                error,
+                extra={"event": "time_limit_not_read"},
+            )
         else:
             self._time_limit = minutes * 60.0 if minutes else None
 
@@ -243,3 +252,11 @@ class Poller:
 def _refuses(error: AiocdfError) -> TypeGuard[ApiError]:
     """Return whether the service refused the poll; some 4xx statuses are temporary, and are not refusals."""
     return isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 408, 425, 429)
+
+
+def _id_of(item: object) -> int | None:
+    """Return the id of a call in an answer, as it is read everywhere; None where there is none."""
+    try:
+        return read_id(item.get("id")) if isinstance(item, dict) else None
+    except Misfit:
+        return None

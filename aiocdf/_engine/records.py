@@ -131,12 +131,12 @@ class CallRecord(CallView):
 
     def see(self, running: Running, call: FunctionCall, since: float) -> Running:
         """Note what the service says of the call, which started at *since* by our clock."""
-        if running.accepted is None:
-            seen = attrs.evolve(running, since=since, accepted=call, call=call)
-            self._tell_accepted(call)
-        else:
-            seen = attrs.evolve(running, call=call)
+        seen = attrs.evolve(running, since=since, accepted=running.accepted or call, call=call)
         self.move(Event.SEEN, seen)
+        if running.accepted is None:
+            self._tell_accepted(call)
+        elif since != running.since:
+            self.expire_after(since)
         return seen
 
     def finish(self, call: FunctionCall) -> None:
@@ -219,6 +219,8 @@ class CallRecord(CallView):
     def expire_after(self, began_at: float) -> None:
         """End every handle once the caller's `timeout` has passed since then; the call itself is followed on."""
         timeout = self.timeout
+        if self.timer is not None:
+            self.timer.cancel()
         if timeout is not None:
             self.timer = self.shared.loop.call_at(began_at + timeout, self._expire, timeout, context=Context())
 
@@ -285,13 +287,13 @@ class CallRecord(CallView):
         await self._acceptance.wait_until_done()
         return self._acceptance.result() if self.merged_into is None else await self.merged_into.accepted()
 
-    async def response(self, kind: Any) -> Any:
+    async def response(self, Output: Any) -> Any:
         """Return what the ended call returned."""
         self._check_loop()
         ref, reader = self.ref, self.shared.open_desk().reader
         if ref is None:
             raise WrongState(f"{self.which} has not started, so it has no response")
-        return await reader.response(ref.function_id, ref.call_id, kind, what=f"the response of {self.which}")
+        return await reader.response(ref.function_id, ref.call_id, Output, what=f"the response of {self.which}")
 
     async def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
         """Give what the call printed."""

@@ -243,6 +243,7 @@ class Recovering(Generic[T]):
                 "sessions cannot be read (%s). Where an answer to a call gets lost, the list of calls has to tell "
                 "whether the call started, and SubmissionUncertain is more likely.",
                 error,
+                extra={"event": "sessions_not_read"},
             )
         unknown = {item.get("id") for item in error.missing} if isinstance(error, ApiError) else set()
         for case in self._cases if not self._readable else cases:

@@ -13,6 +13,8 @@ from aiocdf._wire import endings
 from aiocdf.errors import AiocdfError, ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiocdf._engine.service import Service
     from aiocdf._policy.breaker import Breaker
     from aiocdf._policy.patience import Patience
@@ -38,12 +40,14 @@ class Resolver:
         service: Looks functions up.
         breaker: Pauses look-ups in trouble.
         patience: How long look-ups wait for trouble to pass.
+        changed: Called when the breaker may have opened or closed.
     """
 
-    def __init__(self, service: Service, breaker: Breaker, patience: Patience) -> None:
+    def __init__(self, service: Service, breaker: Breaker, patience: Patience, *, changed: Callable[[], None]) -> None:
         self._service = service
         self._breaker = breaker
         self._patience = patience
+        self._changed = changed
         self._known: dict[str, int] = {}
         self._warned_at = -math.inf
 
@@ -128,6 +132,7 @@ class Resolver:
             return found
         finally:
             self._breaker.done()
+            self._changed()
 
     def _fail(self, error: AiocdfError, began_at: float) -> None:
         """Tell the breaker of trouble, and the log now and then."""
@@ -138,5 +143,9 @@ class Resolver:
             self._warned_at = now
             patience = span(self._patience.seconds(error))
             _log.warning(
-                "Functions cannot be looked up for %.0f s now; calls wait %s: %s", now - since, patience, error
+                "Functions cannot be looked up for %.0f s now; calls wait %s: %s",
+                now - since,
+                patience,
+                error,
+                extra={"event": "look_ups_fail"},
             )

@@ -20,8 +20,6 @@ from aiocdf.models.functions import Function, FunctionStatus
 from aiocdf.telemetry import CallAccepted, CallsThrottled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiocdf._engine.doubts import Doubts
     from aiocdf._engine.following import Following
     from aiocdf._engine.records import CallRecord
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from aiocdf._policy.lifecycle import Submitting
     from aiocdf._policy.patience import Patience
     from aiocdf._policy.servertime import ServerTime
-    from aiocdf.telemetry import Event as TelemetryEvent
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Starting"]
 
@@ -71,7 +69,7 @@ class Starting:
         known: Known,
         doubts: Doubts,
         patience: Patience,
-        emit: Callable[[TelemetryEvent], None],
+        emit: Observers,
     ) -> None:
         self._gate = gate
         self._submitter = submitter
@@ -104,6 +102,7 @@ class Starting:
     async def submit(self, record: CallRecord, submitting: Submitting) -> None:
         """Make one attempt, and apply what comes of it."""
         attempt = Attempt(
+            number=record.number,
             function_id=submitting.function_id,
             data=record.data,
             own_nonce=record.nonce,
@@ -139,7 +138,7 @@ class Starting:
             case Again(attempts, doubt):
                 record.move(Event.REQUEUED, Queued(function, attempts, doubt) if attempts else self.queued(function))
                 self._gate.admission.enqueue(function, record.number, record)
-                self._report(function, outcome)
+                self._report(record.number, function, outcome)
             case InDoubt():
                 self._doubts.open(record, attempt, outcome)
             case GivenUp(attempts, AiocdfError() as doubt):
@@ -157,19 +156,20 @@ class Starting:
         )
         self._known.accepted(call, response)
         running = record.accept(submitting, call, response.sent_at)
-        waited = response.received_at - record.created_at
-        self._emit(CallAccepted(function_id=call.function_id, call_id=call.id, waited=waited))
+        if self._emit.listening:
+            waited = response.received_at - record.created_at
+            self._emit(CallAccepted(number=record.number, function_id=call.function_id, call_id=call.id, waited=waited))
         if not call.ended:
             record.expire_after(response.received_at)
         self._following.accepted(record, running, call)
 
-    def _report(self, function: int, outcome: Again) -> None:
+    def _report(self, number: int, function: int, outcome: Again) -> None:
         """Tell why a call went back into the queue: observers each time, the log now and then."""
         error, now, breakers = outcome.error, _clock.monotonic(), self._gate.breakers
         self._patience.answered |= isinstance(error, ApiError)
         if isinstance(error, RateLimited) and outcome.cause is not None:
             self.throttle_cause = f"too many {outcome.cause.value}: {error.detail}"
-            self._emit(CallsThrottled(function_id=function, cause=self.throttle_cause))
+            self._emit(CallsThrottled(number=number, function_id=function, cause=self.throttle_cause))
             why = f"The service turned one away ({self.throttle_cause}). Schedules and other clients share the limits."
         else:
             since = breakers.project.since or breakers.breaker(function).since or now
@@ -180,7 +180,13 @@ class Starting:
             )
         if now - self._warned_at >= _WARN_EVERY:
             self._warned_at = now
-            _log.warning("%d calls wait, of function %s among them. %s", self._gate.admission.queued, function, why)
+            _log.warning(
+                "%d calls wait, of function %s among them. %s",
+                self._gate.admission.queued,
+                function,
+                why,
+                extra={"event": "calls_wait"},
+            )
 
     async def _question(self, record: CallRecord, submitting: Submitting, error: ApiError) -> None:
         """Ask why the service refused a call, once for all calls of the function: its words for that are not documented."""

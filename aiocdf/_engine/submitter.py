@@ -24,6 +24,7 @@ from aiocdf.errors import (
     RateLimited,
     TransportTimeout,
 )
+from aiocdf.telemetry import CallPosted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from aiocdf._wire.http import Response
     from aiocdf.models.calls import FunctionCall
     from aiocdf.secret import Secret
+    from aiocdf.telemetry.observers import Observers
 
 __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Questioned", "Submitter"]
 
@@ -45,6 +47,7 @@ __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Que
 class Attempt:
     """One attempt, and how far it has come."""
 
+    number: int
     function_id: int
     #: The call's data as JSON text.
     data: bytes
@@ -131,14 +134,25 @@ class Submitter:
         gate: Learns what the service lets through.
         posts: How long to wait for the answer to a POST.
         attempts: POSTs that a call may cost where it cannot be told whose fault their ends were.
+        emit: Told of each POST.
     """
 
-    def __init__(self, service: Service, nonces: Nonces, gate: Gate[Any], posts: AnswerTimes, *, attempts: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        nonces: Nonces,
+        gate: Gate[Any],
+        posts: AnswerTimes,
+        *,
+        attempts: int,
+        emit: Observers,
+    ) -> None:
         self._service = service
         self._nonces = nonces
         self._gate = gate
         self._posts = posts
         self._attempts = attempts
+        self._emit = emit
         #: Functions of which a POST waits for the answer to another.
         self._answered: dict[int, asyncio.Event] = {}
 
@@ -212,6 +226,8 @@ class Submitter:
             self._nonces.give_back(nonce)
 
     async def _post(self, attempt: Attempt, nonce: Nonce) -> Outcome:
+        if self._emit.listening:
+            self._emit(CallPosted(number=attempt.number, function_id=attempt.function_id))
         within = self._posts.limit(len(attempt.data))
         try:
             call, response = await self._service.start(attempt.function_id, attempt.data, nonce.secret, within=within)

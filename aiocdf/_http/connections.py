@@ -57,8 +57,10 @@ class Connections:
 
 def _has_something_to_read(transport: asyncio.Transport) -> bool:
     socket = transport.get_extra_info("socket")
-    if socket is None or not hasattr(select, "poll"):  # Windows has no poll: the write shows the end
+    if socket is None:
         return False
+    if not hasattr(select, "poll"):  # Windows; elsewhere `select` does not take file descriptors from 1,024 up
+        return bool(select.select([socket], [], [], 0)[0])
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
     return bool(poll.poll(0))

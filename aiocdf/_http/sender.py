@@ -8,7 +8,7 @@ import attrs
 
 from aiocdf import _clock
 from aiocdf._policy import retrying
-from aiocdf._wire.http import is_object
+from aiocdf._wire.http import StorageRequest, is_object
 from aiocdf._wire.problems import api_error
 from aiocdf._wire.redaction import redact_error
 from aiocdf.errors import ApiError, AuthError, ConnectError, TransportError
@@ -70,7 +70,8 @@ class Sender:
     async def send(self, request: Request, *, attempts: int | None = None) -> Response:
         """Send *request* and return the success answer, whose body looks like a JSON object.
 
-        If the body is something else after the last attempt, it is returned as it is; reading it raises.
+        If the body is something else after the last attempt, it is returned as it is; reading it raises. A
+        `StorageRequest` goes without the token, and its answer may be anything.
 
         Args:
             request: The request.
@@ -82,18 +83,19 @@ class Sender:
             ApiError: The answer has an error status.
         """
         attempt, garbled, most = 1, 0, attempts or self._retry.attempts
+        to_storage = isinstance(request, StorageRequest)
         while True:
-            if request.repeatable and most > 1:
+            if request.repeatable and most > 1 and not to_storage:
                 request = attrs.evolve(request, silence=_SILENCE * 2.0**attempt if attempt < most else None)
             try:
-                response = await self._send_authorized(request, attempt)
+                response = await self._send_once(request, attempt)
             except (TransportError, ApiError, AuthError) as error:
                 garbled, wait = 0, self._wait(request, attempt, error, most)
                 if wait is None:
                     raise
             else:
                 garbled += 1
-                wait = None if is_object(response) else self._wait(request, attempt, None, most, garbled)
+                wait = None if to_storage or is_object(response) else self._wait(request, attempt, None, most, garbled)
                 if wait is None:
                     return response
             await _clock.sleep(wait)
@@ -127,6 +129,12 @@ class Sender:
             jitter=_clock.jitter(0.0, 1.0),
         )
 
+    async def _send_once(self, request: Request, attempt: int) -> Response:
+        """Send once, and return the answer of success."""
+        if isinstance(request, StorageRequest):
+            return _successful(request, await self._send_counted(request, attempt), request.secrets)
+        return await self._send_authorized(request, attempt)
+
     async def _send_authorized(self, request: Request, attempt: int) -> Response:
         """Send once; if the service rejects the token, renew it and send once more.
 
@@ -137,24 +145,31 @@ class Sender:
         if response.status == _UNAUTHORIZED and await self._authorizer.rejected(token):
             token = await self._authorizer.token()
             response = await self._send_with(token, request, attempt + 1)
-        if response.status not in _SUCCESS:
-            raise redact_error(api_error(request, response), (token, *request.secrets))
-        return response
+        return _successful(request, response, (token, *request.secrets))
 
     async def _send_with(self, token: Secret, request: Request, attempt: int) -> Response:
+        authorized = attrs.evolve(
+            request,
+            headers={**self._headers, **request.headers, "authorization": f"Bearer {token.reveal()}"},
+            secrets=(token, *request.secrets),
+        )
+        return await self._send_counted(authorized, attempt)
+
+    async def _send_counted(self, request: Request, attempt: int) -> Response:
         started = _clock.monotonic()
         status = None
         try:
-            response = await self._transport.send(
-                attrs.evolve(
-                    request,
-                    headers={**self._headers, **request.headers, "authorization": f"Bearer {token.reveal()}"},
-                    secrets=(token, *request.secrets),
-                )
-            )
+            response = await self._transport.send(request)
             status = response.status
         finally:
             self._emit(
                 RequestDone(name=request.name, status=status, attempt=attempt, seconds=_clock.monotonic() - started)
             )
         return response
+
+
+def _successful(request: Request, response: Response, secrets: tuple[Secret, ...]) -> Response:
+    """Return an answer of success; raise any other."""
+    if response.status not in _SUCCESS:
+        raise redact_error(api_error(request, response), secrets)
+    return response

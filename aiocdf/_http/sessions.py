@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,9 @@ from aiohttp.abc import ResolveResult
 from aiocdf.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Awaitable
 
-__all__ = ["check_session", "open_session"]
+__all__ = ["abandon", "check_session", "open_session"]
 
 #: Headers that belong to one request; as defaults of a session they break every request.
 _OF_ONE_REQUEST = ("Content-Encoding", "Content-Length", "Expect", "Host", "Transfer-Encoding")
@@ -41,6 +43,22 @@ def open_session() -> aiohttp.ClientSession:
     """Open a session that keeps no cookies and reads no environment variables."""
     connector = aiohttp.TCPConnector(resolver=_Resolver())
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+def abandon(session: aiohttp.ClientSession) -> None:
+    """Close a session from a finalizer, which cannot await: the client has reported it, and aiohttp need not as well."""
+    connector = session.connector
+    session.detach()
+    if connector is None or connector.closed:
+        return
+    with contextlib.suppress(RuntimeError):  # no loop runs here
+        loop = asyncio.get_running_loop()
+        # The base's method closes at once, and only waits later; that of TCPConnector begins when its task runs.
+        loop.create_task(_closed(aiohttp.BaseConnector.close(connector)))  # noqa: RUF006 - nothing is left to hold it
+
+
+async def _closed(closing: Awaitable[None]) -> None:
+    await closing
 
 
 class _Resolver(aiohttp.ThreadedResolver):

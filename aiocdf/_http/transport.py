@@ -14,7 +14,7 @@ from aiocdf._http.authorities import trusting
 from aiocdf._http.connections import Connections
 from aiocdf._http.failures import TooLargeError, failure_of, place
 from aiocdf._http.proxies import Proxies
-from aiocdf._http.sessions import is_of_another_loop, open_session
+from aiocdf._http.sessions import abandon, is_of_another_loop, open_session
 from aiocdf._wire.http import Response
 from aiocdf.config import is_loopback
 from aiocdf.errors import ConnectError, TransportError, WrongState
@@ -108,6 +108,11 @@ class AiohttpTransport:
             await session.close()
         if self._loop_end is not None:
             await self._loop_end.aclose()
+
+    def abandon(self) -> None:
+        """Let go of the pool of a client that was not closed."""
+        if self._owned and self._session is not None and not self._session.closed:
+            abandon(self._session)
 
     async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
         """Close a pool that is still open when the loop ends: `asyncio.run` closes async generators last."""

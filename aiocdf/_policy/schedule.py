@@ -56,7 +56,16 @@ class Schedule:
         #: Expected ends a second of all running calls.
         self.ends = 0.0
 
-    def follow(self, function_id: int, call_id: int, since: float, now: float, demand: Demand | None) -> None:
+    def follow(
+        self,
+        function_id: int,
+        call_id: int,
+        since: float,
+        now: float,
+        demand: Demand | None,
+        *,
+        start: int | None = None,
+    ) -> None:
         """Poll a call from now on.
 
         Args:
@@ -65,11 +74,12 @@ class Schedule:
             since: When it started, by this client's clock; now for an attached call.
             now: The time.
             demand: What the plan for a call that was just accepted depends on; None to poll at once.
+            start: When it started, in epoch milliseconds of the service's clock; None if the service has not said.
         """
         watch = self.watches.get(function_id)
         if watch is None:
             watch = self.watches[function_id] = Watch(function_id, self._runtimes[function_id])
-        watch.calls[call_id] = Followed(since, seen=demand is not None)
+        watch.calls[call_id] = Followed(since, start)
         if demand is None:
             self._bring_forward(watch, now)
         elif watch.due > now + self._least_gap(watch):

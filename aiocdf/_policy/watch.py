@@ -14,20 +14,22 @@ Time counts, not the number of polls. The time between an answer and a failed po
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiocdf._policy.patience import passing
 from aiocdf.errors import NotFound
+from aiocdf.models.calls import CallStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
 
     from aiocdf._policy.runtimes import Runtimes
     from aiocdf.errors import AiocdfError, ApiError
 
-__all__ = ["LOST_AFTER", "Followed", "Loss", "Watch"]
+__all__ = ["LOST_AFTER", "Followed", "Loss", "Watch", "milliseconds"]
 
 #: Seconds of answers without a call after which it is given up.
 LOST_AFTER = 30.0
@@ -38,6 +40,11 @@ _LONGEST_COUNTED = 10.0
 # At most this many seconds between two failed polls count as silence.
 _LONGEST_GAP = 120.0
 _UNKNOWN = "the service no longer knows it, or never did. Check the ids; it keeps calls only for a time"
+
+
+def milliseconds(time: datetime) -> int:
+    """Return a time as the service writes it: in milliseconds since 1970."""
+    return round(time.timestamp() * 1000)
 
 
 @attrs.frozen
@@ -56,10 +63,24 @@ class Followed:
 
     #: When it started, by this client's clock. For an attached call: when it was attached, until a poll shows its start.
     since: float
-    #: The service has described it as running.
-    seen: bool
+    #: When it started, in epoch milliseconds of the service's clock; None until the service has described it as running.
+    start: int | None
     #: Seconds for which answers did not describe it in a readable way; None while they do.
     missing: float | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Tell whether the service has described it as running."""
+        return self.start is not None
+
+    def still_runs(self, item: Mapping[str, Any]) -> bool:
+        """Tell whether an answer has nothing new: the call runs since the known start.
+
+        A start can move: a call that waited for a process starts when it begins to work.
+        """
+        return (
+            self.start is not None and self.start == item.get("startTime") and item.get("status") == CallStatus.Running
+        )
 
 
 @attrs.define(eq=False)

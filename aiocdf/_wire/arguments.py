@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,7 +14,7 @@ from aiocdf.models.call_ref import CallRef
 from aiocdf.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from aiocdf.models.functions import Function
 
@@ -21,6 +22,7 @@ __all__ = [
     "CallSpec",
     "check_call",
     "check_count",
+    "check_items",
     "check_limit",
     "check_max_pending",
     "check_retry",
@@ -136,6 +138,18 @@ def check_text(text: object, name: str, *, longest: int) -> str:
     if not 0 < len(text) <= longest:
         raise InvalidArgument(f"{name} has {len(text):,} characters; it must have 1 to {longest:,}")
     return text
+
+
+def check_items(items: object) -> None:
+    """Check that *items* can be gone through, and are several.
+
+    Raises:
+        InvalidType: They are not an iterable or async iterable; or they are one mapping, one text or one handle, whose
+            parts are hardly meant.
+    """
+    single = isinstance(items, str | bytes | bytearray | Mapping | Awaitable)
+    if single or not isinstance(items, Iterable | AsyncIterable):
+        raise InvalidType(f"map takes an iterable of items, not {type(items).__name__}: write [item] for one")
 
 
 def check_call(

@@ -1,34 +1,62 @@
-"""The one cattrs converter: camelCase, epoch milliseconds, open enumerations, fields we have not heard of.
+"""The one cattrs converter: strict for the caller's types, and in camelCase with open ends for the service's.
 
-It reads leniently: a null is an absent field, and unknown fields end in a model's `extra`.
+In the service's answers a null is an absent field, unknown fields end in a model's `extra`, times are epoch
+milliseconds, and an id may be text.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import UnionType
 from typing import Any, TypeVar, cast, get_args
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, override
+from cattrs.gen import make_dict_structure_fn_from_attrs, override
 
-from aiocdf.errors import DecodeError
+from aiocdf._wire.containers import read_containers_strictly
+from aiocdf._wire.faults import Fault, Misfit, faults, type_name
+from aiocdf._wire.scalars import read_scalars_strictly
+from aiocdf._wire.unions import read_unions_strictly
+from aiocdf.errors import DecodeError, InvalidArgument, InvalidType
 from aiocdf.models.calls import FunctionCall, LogEntry
+from aiocdf.models.files import File
 from aiocdf.models.functions import Function, FunctionError, FunctionLimits, Range
+from aiocdf.models.open_enum import OpenEnum
 from aiocdf.models.schedules import FunctionSchedule
 from aiocdf.models.sessions import Session
 from aiocdf.models.tokens import Capability, TokenInspection, TokenProject
 from aiocdf.secret import Secret
 
-__all__ = ["camel", "converter", "structure"]
+__all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "structure"]
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Characters: more digits than Python reads are not an id.
+_LONGEST_ID = 20
+_MODELS = (
+    Range,
+    File,
+    Function,
+    FunctionLimits,
+    FunctionCall,
+    FunctionSchedule,
+    LogEntry,
+    Session,
+    TokenInspection,
+    TokenProject,
+)
 
-converter = cattrs.Converter()
+converter = cattrs.Converter(unstruct_collection_overrides={collections.abc.Set: list})
+read_scalars_strictly(converter)
+read_containers_strictly(converter)
+read_unions_strictly(converter)
 
 
 def camel(name: str) -> str:
@@ -41,7 +69,7 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
 
     Args:
         value: What `json.loads` gave.
-        kind: A model, or any type that cattrs knows how to build.
+        kind: A model, or any type that `check_type` takes.
         what: What is being read, for the message: "call 12 of function 3".
         path: Where in the answer *value* stands.
 
@@ -51,48 +79,142 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
     try:
         return converter.structure(value, kind)
     except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
-        faults = [_respell(fault, kind) for fault in cattrs.transform_error(error, path)]
+        found = list(faults(error, kind, path, _spell))
     del value  # tracebacks with locals must not show it either
-    first = faults[0].rpartition(" @ ")[2] if faults else path
-    raise DecodeError(f"{what} cannot be read as {_name(kind)}: {'; '.join(faults[:5])}", path=first)
+    first = found[0]
+    raise DecodeError(
+        f"{what} cannot be read as {type_name(kind)}: {_listed(found)}",
+        path=first.path,
+        found=first.found,
+        wanted=first.wanted,
+    )
 
 
-def _name(kind: object) -> str:
-    return str(kind) if get_args(kind) else getattr(kind, "__name__", str(kind))
+def check_type(kind: Any, name: str) -> None:
+    """Check that values can be built as *kind*; None stands for plain JSON values.
+
+    Args:
+        kind: The type.
+        name: The argument that it was given as.
+
+    Raises:
+        InvalidType: They cannot, or it is not a type.
+    """
+    if kind is None:
+        return
+    try:
+        converter.get_structure_hook(kind)
+    except Exception as error:  # noqa: BLE001 - looking at a type runs code of its own
+        raise InvalidType(f"{name} is {type_name(kind)}, which cannot be built from JSON: {error}") from None
 
 
-def _respell(fault: str, kind: object) -> str:
-    """Turn a path in Python's names back into the service's, where the names were ours."""
-    text, separator, path = fault.rpartition(" @ ")
-    return text + separator + (camel(path) if kind in _MODELS else path)
+def plain_input(data: object, kind: Any, *, what: str) -> Any:
+    """Return *data* as plain JSON values, after checking that it is a *kind* or has the members of one.
+
+    Args:
+        data: What the caller gave.
+        kind: The type of the data.
+        what: Whose data it is, for the message.
+
+    Raises:
+        InvalidType: It does not fit; the message names the JSON paths.
+        InvalidArgument: It is nested too deeply.
+    """
+    try:
+        return _plain(_inputs().structure(data, kind), kind)
+    except RecursionError:
+        raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
+    except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
+        found = list(faults(error, kind, "$", lambda _, name: name))
+    del data
+    raise InvalidType(f"{what} takes {type_name(kind)} as its data: {_listed(found)}")
+
+
+@cache
+def _inputs() -> cattrs.Converter:
+    """Return the same converter for data: an answer may have members that we do not know, a misspelt input may not."""
+    return converter.copy(forbid_extra_keys=True)
+
+
+def plain_value(value: object) -> Any:
+    """Return an attrs, dataclass or NamedTuple value as plain JSON values.
+
+    Raises:
+        InvalidType: Something in it is not what its class declares.
+    """
+    try:
+        return _plain(value, None)
+    except Misfit as misfit:
+        fault = f"data is a {misfit.found}, wanted {misfit.wanted}"
+    del value
+    raise InvalidType(fault)
+
+
+def _plain(value: object, kind: Any) -> Any:
+    as_declared = None if attrs.has(type(value)) or is_dataclass(value) else kind
+    try:
+        return converter.unstructure(value, unstructure_as=as_declared)
+    except RecursionError:
+        raise
+    except Exception:  # noqa: BLE001 - the methods of any value may raise anything
+        raise Misfit(value, "one whose values are of the types that it declares") from None
+
+
+def read_id(value: Any, _: object = int) -> int:
+    """Read an id, which may come as text or as a number without a fraction: the documents differ, and so may answers.
+
+    Raises:
+        Misfit: It is neither a whole number nor the text of one.
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONGEST_ID:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise Misfit(value, "a whole number")
+
+
+def _listed(found: list[Fault]) -> str:
+    return "; ".join(map(str, found[:5]))
+
+
+def _spell(kind: type, name: str) -> str:
+    """Return the JSON name of a field: the service has a spelling of its own."""
+    return camel(name) if kind in _MODELS else name
 
 
 def _read_instant(value: object, _: object) -> datetime:
     """Read epoch milliseconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError("expected epoch milliseconds")
+    if type(value) is not int and type(value) is not float:
+        raise Misfit(value, "epoch milliseconds")
     try:
         return _EPOCH + timedelta(milliseconds=value)
-    except OverflowError:
-        raise ValueError("a time beyond the calendar") from None
+    except (OverflowError, ValueError):
+        raise Misfit(value, "epoch milliseconds within the calendar") from None
 
 
-def _read_iso_instant(value: object, _: object) -> datetime:
-    """Read a time that a function returned, as ISO 8601 text."""
-    if isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(cast("str", value))
+def _read_open_enum(value: object, kind: Any) -> OpenEnum:
+    if type(value) is not str:
+        raise Misfit(value, str)
+    return cast("OpenEnum", kind(value))
+
+
+def _read_secret(value: object, _: object) -> Secret:
+    if not isinstance(value, str):
+        raise Misfit(value, Secret)
+    return Secret(value)
 
 
 def _read_error(value: object, _: object) -> FunctionError:
-    """Read both shapes of `error`: an object with message and trace, or a plain string."""
+    """Read both shapes of `error`, an object and a string, whatever they hold: the end of a call must not get lost."""
     if isinstance(value, Mapping):
         code = value.get("code")
         trace = value.get("trace")
         return FunctionError(
             message=str(value.get("message") or ""),
             trace=None if trace is None else str(trace),
-            code=code if isinstance(code, int) else None,
+            code=code if type(code) is int else None,
         )
     return FunctionError(message=str(value))
 
@@ -100,7 +222,7 @@ def _read_error(value: object, _: object) -> FunctionError:
 def _read_capability(value: object, _: object) -> Capability:
     """Read a capability, which stands under the name of its kind beside the projects that it is for."""
     if not isinstance(value, Mapping):
-        raise TypeError("expected an object")
+        raise Misfit(value, Capability)
     projects = converter.structure(value.get("projectScope", {}), dict[str, Any]).get("projects")
     acl = next((name for name in value if name != "projectScope"), "")
     held = converter.structure(value.get(acl, {}), dict[str, Any])
@@ -113,45 +235,49 @@ def _read_capability(value: object, _: object) -> Capability:
 
 
 def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
-    """Make the hook of a model: service's names, nulls as absent, unknown fields kept."""
-    fields = attrs.fields(attrs.resolve_types(kind))
+    """Make the hook of a model: the service's names, nulls as absent, unknown fields kept."""
+    fields = [_without_null(field) for field in attrs.fields(attrs.resolve_types(kind))]
     names = {camel(field.name) for field in fields} - {"extra"}
-    keeps_extra = any(field.name == "extra" for field in fields)
+    keeps_extra = len(names) < len(fields)
     overrides: dict[str, Any] = {
-        field.name: override(
-            rename=camel(field.name),
-            struct_hook=_read_instant if field.type in (datetime, datetime | None) else None,
-        )
-        for field in fields
+        field.name: override(rename=camel(field.name), struct_hook=_field_hook(field)) for field in fields
     }
-    read = make_dict_structure_fn(kind, converter, **overrides)
+    read = make_dict_structure_fn_from_attrs(fields, kind, converter, **overrides)
 
     def hook(value: object, _: object) -> Any:
         if not isinstance(value, Mapping):
-            raise TypeError("expected an object")
-        known = {name: value[name] for name in names if value.get(name) is not None}
+            raise Misfit(value, kind)
+        known: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for name, item in value.items():
+            if name not in names:
+                extra[name] = item
+            elif item is not None:
+                known[name] = item
         if keeps_extra:
-            known["extra"] = {name: item for name, item in value.items() if name not in names}
+            known["extra"] = extra
         return read(known, kind)
 
     return hook
 
 
-_MODELS = (
-    Range,
-    Function,
-    FunctionLimits,
-    FunctionCall,
-    FunctionSchedule,
-    LogEntry,
-    Session,
-    TokenInspection,
-    TokenProject,
-)
+def _without_null(field: attrs.Attribute[Any]) -> attrs.Attribute[Any]:
+    """Return a model's field as its values are read: a null is absent, and never gets there."""
+    kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+    return field.evolve(type=kinds[0])
 
-converter.register_structure_hook(datetime, _read_iso_instant)
-converter.register_unstructure_hook(datetime, datetime.isoformat)
-converter.register_structure_hook(Secret, lambda value, _: Secret(value))
+
+def _field_hook(field: attrs.Attribute[Any]) -> Callable[[Any, Any], Any] | None:
+    """Return how a field is read where the service writes it in a way of its own."""
+    if field.type is datetime:
+        return _read_instant
+    if field.type is int and field.name.endswith("id"):
+        return read_id
+    return None
+
+
+converter.register_structure_hook(OpenEnum, _read_open_enum)
+converter.register_structure_hook(Secret, _read_secret)
 converter.register_structure_hook(FunctionError, _read_error)
 converter.register_structure_hook(Capability, _read_capability)
 # A factory: a model's hook is made when its first answer is read, not when aiocdf is imported.

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from aiocdf.errors import ApiError
     from aiocdf.models.call_ref import CallRef
     from aiocdf.models.calls import FunctionCall
-    from aiocdf.models.functions import Function
+    from aiocdf.models.functions import Function, FunctionError
 
 __all__ = ["bug", "closed", "expired", "lost", "not_ready", "not_started", "uncertain", "waited_out"]
 
 
 # The maximum number of candidates in a message.
 _SHOWN = 5
+# Characters of a line of a trace that a message shows.
+_LINE_SHOWN = 300
 
 
 def bug(error: BaseException) -> AiocdfError:
@@ -73,7 +75,7 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
         function: The function as the service describes it.
         error: The service's refusal of a call.
     """
-    why = f": {function.error.message.rstrip('.')}" if function.error else ""
+    why = f": {_reason(function.error)}" if function.error else ""
     failure = FunctionNotReady(
         f"function {name} cannot be called: the function is {function.status}{why}. Only a Ready function can be called.",
         status=error.status,
@@ -84,6 +86,18 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
     failure.__cause__ = error
     note_trace(failure, f"the deployment of function {name}", function.error)
     return failure
+
+
+def _reason(error: FunctionError) -> str:
+    """Return why a deployment failed, in one line: the message, and the ends of the traceback or build log below it.
+
+    The local server begins a trace with the file, the line and the end of the traceback. What pip says ends with the reason.
+    """
+    lines = [line.strip()[:_LINE_SHOWN] for line in (error.trace or "").splitlines() if line.strip()]
+    said = [error.message.rstrip(".")]
+    if lines:
+        said.append(lines[0] if lines[-1] in lines[0] else f"{lines[0]} ... {lines[-1]}")
+    return ": ".join(said).rstrip(".")
 
 
 def uncertain(

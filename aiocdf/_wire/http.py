@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aiocdf.secret import Secret
 
-__all__ = ["Request", "Response", "http_date", "is_html", "is_object", "one_line", "retry_after"]
+__all__ = ["Request", "Response", "StorageRequest", "http_date", "is_html", "is_object", "one_line", "retry_after"]
 
 _LONGEST_LINE = 1000
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d+)?", re.ASCII)
@@ -47,6 +47,16 @@ class Request:
     max_answer: int | None = None
     #: Secrets in the request, which errors that quote the answer must not repeat.
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class StorageRequest(Request):
+    """A request to where the service keeps contents of files: the address alone gives access, and the answer is not JSON.
+
+    No token goes with it: the address may be of another host.
+    """
+
+    url: str = attrs.field(repr=False)
 
 
 @attrs.frozen(kw_only=True)

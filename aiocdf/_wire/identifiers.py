@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from aiocdf.errors import InvalidArgument, InvalidType
 from aiocdf.models.call_ref import CallRef
+from aiocdf.models.files import File
 from aiocdf.models.functions import Function
 
-__all__ = ["check_function", "check_id", "check_ids", "parse_ref"]
+__all__ = [
+    "check_file",
+    "check_files",
+    "check_function",
+    "check_functions",
+    "check_id",
+    "check_ids",
+    "identifier",
+    "parse_ref",
+]
 
 _LARGEST_ID = 2**53 - 1
 _LONGEST_EXTERNAL_ID = 255
@@ -23,10 +34,59 @@ def check_function(function: int | str | Function) -> int | str:
     if isinstance(function, Function):
         return function.id
     if isinstance(function, str):
-        if not 0 < len(function) <= _LONGEST_EXTERNAL_ID:
-            raise InvalidArgument(f"an external id has 1 to {_LONGEST_EXTERNAL_ID} characters, not {len(function)}")
-        return function
+        return _check_external_id(function)
     return check_id(function, "function")
+
+
+def check_functions(functions: int | str | Function | Iterable[int | str | Function]) -> list[int | str]:
+    """Return the ids or external ids of one or several functions.
+
+    Raises:
+        UsageError: One of them is not valid, or *functions* is not iterable.
+    """
+    return [check_function(function) for function in _several(functions, Function, "functions")]
+
+
+def check_files(files: int | str | File | Iterable[int | str | File]) -> list[int | str]:
+    """Return the ids or external ids of one or several files.
+
+    Raises:
+        UsageError: One of them is not valid, or *files* is not iterable.
+    """
+    return [check_file(file) for file in _several(files, File, "files")]
+
+
+def check_file(file: int | str | File) -> int | str:
+    """Return the id or external id of a file.
+
+    Raises:
+        UsageError: It is not valid.
+    """
+    if isinstance(file, str):
+        return _check_external_id(file)
+    return check_id(file.id if isinstance(file, File) else file, "file")
+
+
+def identifier(key: int | str) -> dict[str, int | str]:
+    """Return how a request names what has an id or an external id."""
+    return {"externalId": key} if isinstance(key, str) else {"id": key}
+
+
+def _several(given: Any, kind: type[Any], what: str) -> Iterable[Any]:
+    """Return one as a list of one."""
+    if isinstance(given, int | str | kind):
+        return [given]
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise InvalidType(
+            f"{what} must be one id, external id or {kind.__name__}, or several, not {type(given).__name__}"
+        )
+    return given
+
+
+def _check_external_id(name: str) -> str:
+    if not 0 < len(name) <= _LONGEST_EXTERNAL_ID:
+        raise InvalidArgument(f"an external id has 1 to {_LONGEST_EXTERNAL_ID} characters, not {len(name)}")
+    return name
 
 
 def check_id(number: object, what: str) -> int:

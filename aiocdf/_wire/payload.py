@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
+from cattrs.cols import is_namedtuple
 
-from aiocdf._wire.converter import converter
+from aiocdf._wire.converter import plain_value
+from aiocdf._wire.faults import member_path
 from aiocdf.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
@@ -20,14 +24,15 @@ __all__ = ["encode", "strings"]
 # One for all calls: to make it costs as much as a small object takes to encode.
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 _PLAIN = (str, bool, int, type(None))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
     """Return *data* as JSON text, and as the plain object that text was made of.
 
     Args:
-        data: A mapping, or an attrs, dataclass or TypedDict value that becomes one; None stands for an empty object.
-        limit: Bytes that the service takes at the most; None when it is not known.
+        data: A mapping, or an attrs, dataclass, TypedDict or NamedTuple value that becomes one; None stands for an empty object.
+        limit: Bytes that the service takes at most; None when it is not known.
 
     Raises:
         InvalidType: Something in *data* is not JSON; the message names its path.
@@ -41,7 +46,7 @@ def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
         raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
     if limit is not None and len(text) > limit:
         raise InvalidArgument(
-            f"data is {len(text):,} bytes of JSON and this cloud takes {limit:,} at the most: "
+            f"data is {len(text):,} bytes of JSON and this cloud takes at most {limit:,}: "
             "put it into a file or a time series and send its id instead"
         )
     return text, plain
@@ -57,7 +62,7 @@ def strings(value: object, path: str = "$") -> list[tuple[str, str, str]]:
             case str():
                 found.append((where, key, item))
             case dict():
-                waiting += ((name, _member(where, name), child) for name, child in item.items())
+                waiting += ((name, member_path(where, name), child) for name, child in item.items())
             case list() | tuple():
                 waiting += ((key, f"{where}[{index}]", child) for index, child in enumerate(item))
     return found
@@ -67,23 +72,44 @@ def _text(plain: object) -> bytes:
     try:
         return _ENCODER.encode(plain).encode()
     except UnicodeEncodeError:
-        raise InvalidArgument("data has text with half a surrogate pair, which is no Unicode: clean it first") from None
+        path = next(path for path, text in _texts(plain, "$") if _SURROGATE.search(text))
+        raise InvalidArgument(
+            f"data has text with half a surrogate pair at {path}, which is not valid Unicode: clean it first"
+        ) from None
     except ValueError:
         raise InvalidArgument("data has a whole number with thousands of digits: send it as text") from None
+
+
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Give each text below *value*, names of members too, with its path."""
+    match value:
+        case str():
+            yield path, value
+        case dict():
+            for key, child in value.items():
+                yield member_path(path, key), key
+                yield from _texts(child, member_path(path, key))
+        case list() | tuple():
+            for index, child in enumerate(value):
+                yield from _texts(child, f"{path}[{index}]")
 
 
 def _object(data: object) -> dict[str, Any]:
     """Turn what the user gave into a dict, or say why that cannot be."""
     if data is None:
         return {}
-    if attrs.has(type(data)) or hasattr(data, "__dataclass_fields__"):
-        data = converter.unstructure(data)
+    if _has_fields(type(data)):
+        data = plain_value(data)
     if not isinstance(data, Mapping):
         raise InvalidType(
             f"data must be a JSON object (a mapping, or an attrs or dataclass value), not {type(data).__name__}: "
             'wrap it, as in {"value": ...}'
         )
     return cast("dict[str, Any]", data if isinstance(data, dict) else dict(data))
+
+
+def _has_fields(kind: type) -> bool:
+    return attrs.has(kind) or is_dataclass(kind) or is_namedtuple(kind)
 
 
 def _check(value: object, path: str, above: set[int]) -> None:
@@ -114,9 +140,4 @@ def _children(value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str) ->
         if not isinstance(key, str):
             raise InvalidType(f"data has a key of type {type(key).__name__} at {path}: JSON keys are strings")
         if not isinstance(child, _PLAIN):
-            yield child, _member(path, key)
-
-
-def _member(path: str, key: str) -> str:
-    """Return the JSON path of a member, quoted where its name is no plain word."""
-    return f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
+            yield child, member_path(path, key)

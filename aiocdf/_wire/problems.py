@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from aiocdf._wire.converter import camel
-from aiocdf._wire.http import is_html, one_line, retry_after
+from aiocdf._wire.http import StorageRequest, is_html, one_line, retry_after
 from aiocdf.config import is_loopback
 from aiocdf.errors import (
     ApiError,
@@ -161,6 +161,8 @@ def _named(what: str, items: Sequence[Mapping[str, Any]]) -> str:
 
 def _advice(kind: type[ApiError], request: Request, request_id: str | None) -> str:
     """Return what to do next."""
+    if kind is PermissionDenied and isinstance(request, StorageRequest):
+        return "The storage rejected the address that the service gave: try again."
     if kind is PermissionDenied:
         return f"Add the capability {request.capability or 'named above'} to a group of the caller."
     if kind is Unauthorized and is_loopback(urlsplit(request.url).hostname or ""):

@@ -176,7 +176,11 @@ class TokenSource:
         self._trouble = _Trouble.after(error, before, now)
         if before is None and current is not None and current.age(now, _clock.wall()) < current.stale_after:
             message = redact(str(error), _secrets_of(current))
-            _log.warning("the access token could not be renewed, and is used until it expires: %s", message)
+            _log.warning(
+                "the access token could not be renewed, and is used until it expires: %s",
+                message,
+                extra={"event": "token_not_renewed"},
+            )
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,13 @@ Needs the extra `batch`. Runs on Linux and macOS.
 
 from __future__ import annotations
 
+import sys
+
+from aiocdf.errors import ConfigError
+
+if sys.platform == "win32":
+    raise ConfigError("durable maps do not run on Windows, because of how they lock the journal: use WSL")
+
 from aiocdf.batch.journal import Holder
 from aiocdf.batch.mapping import map_inputs as map  # noqa: A004 - as `client.map`
 from aiocdf.batch.mapping import status
@@ -19,3 +26,7 @@ from aiocdf.batch.settings import MapSettings
 from aiocdf.batch.statuses import InputStatus
 
 __all__ = ["Holder", "InputStatus", "MapSettings", "Progress", "Summary", "map", "status"]
+
+
+def __dir__() -> list[str]:
+    return __all__

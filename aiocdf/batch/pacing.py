@@ -60,7 +60,7 @@ class Pacing:
         self._last = -math.inf
         self._posts = 0
         #: Seconds that it takes to put on disk that a POST is sent.
-        self.commit = _COMMIT
+        self.commit: float = _COMMIT
 
     def patience(self, now: float, waiting: int) -> float:
         """Return how many seconds the next POST waits for the answers to those before it.

@@ -14,7 +14,7 @@ import attrs
 from rich.table import Table
 
 from aiocdf import _clock
-from aiocdf.cli.console import open_console, shown_progress
+from aiocdf.cli.base.console import open_console, shown_progress
 from aiocdf.errors import CallFailed
 from aiocdf.local import serve
 from aiocdf.telemetry import CallEnded
@@ -30,30 +30,34 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
-# A link to the repository's examples; a built package has the files themselves.
-EXAMPLES = Path(__file__).with_name("examples").resolve()
+# The wheel has a copy beside this module; a checkout has the files in their own folder only.
+PACKAGED = Path(__file__).with_name("examples")
+EXAMPLES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "examples" / "functions"
 
 READINGS = {"TT-101": [21.5, 22.0, 21.8], "TT-102": [19.0, 19.4]}
 SPIKE = [float(n % 7) for n in range(200)] + [100.0]
 
+# Each block can be pasted into a shell as it stands, so none of them is indented.
 NEXT = """
 What to try next:
 
-  Serve these functions, or your own, and edit a handler.py meanwhile:
-    {aiocdf} serve {examples} --env-file local.env
+  Copy these functions, serve the copy, and edit a handler.py meanwhile:
+
+mkdir my-functions && cp -R {examples}/. my-functions
+{aiocdf} serve my-functions --env-file local.env
 
   Call them from a second shell in the same folder:
-    set -a; . ./local.env; set +a
-    {python}
 
-  ... with this program, or a longer one:
-    import asyncio, aiocdf
+set -a; . ./local.env; set +a
+{python} - <<'END'
+import asyncio, aiocdf
 
-    async def main():
-        async with aiocdf.Client.from_env() as client:
-            print(await client.call("double", data={{"x": 21}}).response())
+async def main():
+    async with aiocdf.Client.from_env() as client:
+        print(await client.call("double", data={{"x": 21}}).response())
 
-    asyncio.run(main())
+asyncio.run(main())
+END
 """
 
 

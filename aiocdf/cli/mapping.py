@@ -14,8 +14,7 @@ from rich.table import Table
 
 from aiocdf import batch
 from aiocdf.batch import InputStatus
-from aiocdf.cli.console import open_console
-from aiocdf.client import Client
+from aiocdf.cli.base.console import open_console
 from aiocdf.errors import AiocdfError, ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from aiocdf.client import Client
 
 __all__ = ["MapJob", "show_status"]
 
@@ -48,7 +49,8 @@ _MEANINGS = {
 class MapJob:
     """One run of `aiocdf map`."""
 
-    function: str
+    client: Client
+    function: int | str
     inputs: Path
     out: Path
     journal: Path | None
@@ -69,13 +71,12 @@ class MapJob:
         Raises:
             AiocdfError: As `batch.map` has it.
         """
-        function = int(self.function) if self.function.isdecimal() else self.function
         try:
-            async with Client.from_env() as client:
+            async with self.client as client:
                 with shown(self._console) as show:
                     summary = await batch.map(
                         client,
-                        function,
+                        self.function,
                         self.inputs,
                         self.out,
                         journal=self.journal,

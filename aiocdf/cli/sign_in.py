@@ -10,7 +10,8 @@ from aiocdf._environment import read_environment
 from aiocdf._from_env import connection_settings
 from aiocdf.auth import AuthorizationCode, UserCredentials, credentials_from
 from aiocdf.auth.oauth.prompt import open_browser
-from aiocdf.cli.console import open_console
+from aiocdf.cli.base.connection import connection
+from aiocdf.cli.base.console import open_console
 from aiocdf.cli.identity import show_identity
 from aiocdf.client import Client
 from aiocdf.errors import InvalidArgument
@@ -45,33 +46,36 @@ async def run_logout() -> None:
 
     Raises:
         ConfigError: The environment does not say which.
-        InvalidArgument: By what the environment says, nobody signs in.
-        AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+        InvalidArgument: By what the environment says, no user signs in.
+        AuthError: The provider did not confirm it; here, the sign-in is over nevertheless.
     """
     environment = read_environment()
     credentials = credentials_from(environment)
     if not isinstance(credentials, UserCredentials):
         raise InvalidArgument(
-            f"with LOGIN_FLOW {environment.login_flow!r} nobody signs in, so that there is nothing to end: it is for"
-            " interactive and device_code"
+            f"with LOGIN_FLOW {environment.login_flow!r} there is no sign-in of a user to end: only interactive and"
+            " device_code have one"
         )
     async with _client(environment, credentials) as client:
         await client.logout()
-    open_console().print(f"Nobody is signed in to project {environment.project} at {environment.base_url} now.")
+    open_console().print(f"No user is signed in to project {environment.project} at {environment.base_url} now.")
 
 
-async def run_whoami() -> None:
-    """Show as whom programs act; nobody is asked to sign in.
+async def run_whoami(*, local: bool, url: str | None) -> None:
+    """Show as whom programs act, without a new sign-in.
+
+    Args:
+        local: As of `open_client`.
+        url: As of `open_client`.
 
     Raises:
-        ConfigError: The environment does not say how to sign in.
-        AuthError: Nobody is signed in, or the identity provider refuses.
+        ConfigError: The environment does not say how to sign in, or there is no such local server.
+        AuthError: No user is signed in, or the identity provider refuses.
     """
-    environment = read_environment()
-    credentials = credentials_from(environment)
-    if isinstance(credentials, UserCredentials):
-        credentials = attrs.evolve(credentials, ask_user=False)
-    async with _client(environment, credentials) as client:
+    arguments = connection(local=local, url=url)
+    if isinstance(arguments["credentials"], UserCredentials):
+        arguments["credentials"] = attrs.evolve(arguments["credentials"], ask_user=False)
+    async with Client(**arguments) as client:
         await show_identity(open_console(), client)
 
 

@@ -278,10 +278,10 @@ class LocalServer:
     async def _check_root(self) -> None:
         root = self._settings.root
         if not await asyncio.to_thread(root.is_dir):
-            raise InvalidArgument(f"there is no folder {str(root)!r} to serve functions from")
+            raise InvalidArgument(f"folder {str(root)!r} does not exist: use a folder with functions")
         if not await self._catalogue.functions():
             raise InvalidArgument(
-                f"there are no functions in {str(root)!r}: a function is a folder with a handler.py in it"
+                f"no functions found in {str(root)!r}: a function is a folder with a handler.py in it"
             )
 
     def _url(self, own_address: str | None = None) -> str:

@@ -22,7 +22,10 @@ class CallRef:
 
     @property
     def token(self) -> str:
-        """The reference as one string, such as `cdf:westeurope-1:acme:12:345`."""
+        """The reference as one string.
+
+        For example, `cdf:westeurope-1:acme:12:345`.
+        """
         return f"cdf:{self.cluster}:{self.project}:{self.function_id}:{self.call_id}"
 
     def __str__(self) -> str:

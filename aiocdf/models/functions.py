@@ -11,7 +11,7 @@ import attrs
 from aiocdf.models.html import HtmlTable
 from aiocdf.models.open_enum import OpenEnum
 
-__all__ = ["Function", "FunctionError", "FunctionLimits", "FunctionStatus", "Range"]
+__all__ = ["Function", "FunctionError", "FunctionLimits", "FunctionStatus", "FunctionsStatus", "Range"]
 
 
 class FunctionStatus(OpenEnum):
@@ -21,6 +21,15 @@ class FunctionStatus(OpenEnum):
     Deploying = "Deploying"
     Ready = "Ready"
     Failed = "Failed"
+
+
+class FunctionsStatus(OpenEnum):
+    """Whether the project can have functions (API: Functions status)."""
+
+    inactive = "inactive"
+    #: Someone asked for the activation, which may take hours.
+    requested = "requested"
+    activated = "activated"
 
 
 @attrs.frozen(kw_only=True)

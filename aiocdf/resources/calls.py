@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from aiocdf._chunks import in_chunks, in_order
 from aiocdf._function_ids import with_function_id
 from aiocdf._listing import Listing
+from aiocdf._wire.converter import check_type
 from aiocdf._wire.filters import filter_body, known_status, time_range
 from aiocdf._wire.identifiers import check_function, check_id, check_ids
 from aiocdf._wire.json import json_request, read_items, read_value
@@ -18,6 +19,8 @@ from aiocdf.models.html import ItemList
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from datetime import datetime
+
+    from typing_extensions import TypeForm
 
     from aiocdf._function_ids import Resolve
     from aiocdf._http.sender import Sender
@@ -124,7 +127,10 @@ class Calls:
     @overload
     async def response(self, function: int | str | Function, call_id: int, Output: type[T]) -> T: ...
 
-    async def response(self, function: int | str | Function, call_id: int, Output: type[Any] | None = None) -> Any:
+    @overload
+    async def response(self, function: int | str | Function, call_id: int, Output: TypeForm[T]) -> T: ...
+
+    async def response(self, function: int | str | Function, call_id: int, Output: Any = None) -> Any:
         """Return what a completed call returned; None where it returned nothing.
 
         Args:
@@ -136,7 +142,9 @@ class Calls:
             NotFound: The function has no such call.
             BadRequest: The call still runs.
             DecodeError: The value does not fit *Output*.
+            InvalidType: No value can be built as *Output*.
         """
+        check_type(Output, "Output")
         name, number = check_function(function), check_id(call_id, "call")
         what = f"the response of call {number} of function {name}"
         return await with_function_id(self._resolve, name, self._reader.response, number, Output, what=what)

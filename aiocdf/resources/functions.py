@@ -2,73 +2,219 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
-from aiocdf._wire.json import json_request, read_items, read_value
-from aiocdf.errors import DecodeError
-from aiocdf.models.functions import Function, FunctionLimits
+from aiocdf._bundle.source import CodeSource
+from aiocdf._chunks import in_chunks, in_order
+from aiocdf._listing import Listing
+from aiocdf._wire.arguments import check_timeout
+from aiocdf._wire.filters import filter_body, known_status, time_range
+from aiocdf._wire.function_spec import HANDLER, METADATA
+from aiocdf._wire.identifiers import check_function, check_functions, check_id
+from aiocdf.models.functions import Function, FunctionStatus
+from aiocdf.models.html import ItemList
+from aiocdf.resources.deploying.code_files import CodeFiles
+from aiocdf.resources.deploying.deployment import Deployment
+from aiocdf.resources.deploying.kept_schedules import KeptSchedules
+from aiocdf.resources.deploying.options import read_options
+from aiocdf.resources.deploying.readiness import until_ready
+from aiocdf.resources.deploying.requests import FunctionRequests
+from aiocdf.secret import hide_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Iterable
+    from datetime import datetime
+    from os import PathLike
 
     from aiocdf._http.sender import Sender
+    from aiocdf._wire.pages import Page
+    from aiocdf.models.code_package import CodePackage
+    from aiocdf.models.function_options import FunctionOptions
+    from aiocdf.models.functions import FunctionLimits, FunctionsStatus
+    from aiocdf.resources.files import Files
+    from aiocdf.resources.schedules import Schedules
 
 __all__ = ["Functions"]
 
-_READ = "functionsAcl:READ"
+# That one request takes.
+_MOST_IDS = 10
 
 
 class Functions:
-    """Reads what functions there are.
+    """Deploys, finds and deletes functions. A function is given as its id, its external id, or a `Function`.
 
     Args:
         sender: What sends the requests.
         project_url: Address of the project, up to and without the last slash.
+        files: Take the code.
+        schedules: Of functions that are replaced.
     """
 
-    def __init__(self, sender: Sender, project_url: str) -> None:
-        self._sender = sender
-        self._url = f"{project_url}/functions"
+    def __init__(self, sender: Sender, project_url: str, *, files: Files, schedules: Schedules) -> None:
+        self._requests = FunctionRequests(sender, project_url)
+        self._deployment = Deployment(self._requests, CodeFiles(files, self._requests), KeptSchedules(schedules))
 
-    async def retrieve(self, function: int | str, *, attempts: int | None = None) -> Function:
-        """Return a function by its id or external id.
+    @hide_arguments  # of which secrets are bare texts
+    def create(self, name: str, **options: Unpack[FunctionOptions]) -> Coroutine[Any, Any, Function]:
+        """Create a function; it can be called once it is `Ready`, see `wait_until_ready`.
+
+        The code is checked, packed and uploaded, unless the project has a file with the same code. If the service
+        refuses the function, the file is deleted.
 
         Args:
-            function: The id or external id.
-            attempts: How often the request may be sent; None for the setting.
+            name: 1 to 140 characters; several functions may have the same name.
+            options: The code, as just one of `folder`, `handle` and `file_id`; and what else the function has:
+                `external_id`, `description`, `owner`, `secrets`, `env_vars`, `metadata`, `cpu`, `memory`, `runtime`,
+                `function_path`, `requirements`, `index_url`, `extra_index_urls`, `data_set_id`. See `FunctionOptions`.
+
+        Raises:
+            UsageError: An argument is not valid, or the code cannot be deployed; nothing was sent.
+            Conflict: Another function has this external id.
+            PermissionDenied: The caller lacks functionsAcl:WRITE, filesAcl:READ or filesAcl:WRITE.
+        """
+        return self._deployment.create(read_options(name, options))
+
+    @hide_arguments
+    def create_or_replace(self, name: str, **options: Unpack[FunctionOptions]) -> Coroutine[Any, Any, Function]:
+        """Create a function, in the place of the one that has its `external_id`, if there is one.
+
+        A function that already has this code and these settings is returned as it is. Otherwise it is deleted and
+        created anew, with a new id, for the service cannot change a function. It cannot be called in between. If it has
+        schedules, this waits until the new function is `Ready`, and creates them again with this client's rights.
+
+        A function with secrets or package indexes is always replaced: the service does not show their values.
+
+        Args:
+            name: As of `create`.
+            options: As of `create`; `external_id` is needed.
+
+        Raises:
+            UsageError: An argument is not valid, or the code cannot be deployed; nothing was sent.
+            ReplacementFailed: The function was deleted, and what followed failed. The error has its schedules.
+        """
+        return self._deployment.replace(read_options(name, options))
+
+    async def package(self, folder: str | PathLike[str], *, function_path: str = HANDLER) -> CodePackage:
+        """Check and pack a folder as `create` does, to see what it would upload; nothing is sent.
+
+        Args:
+            folder: With the code.
+            function_path: The module with `handle`, below the folder.
+
+        Raises:
+            UsageError: The code cannot be deployed.
+        """
+        return await CodeSource(folder=Path(folder)).pack(function_path)
+
+    async def retrieve(self, function: int | str | Function) -> Function:
+        """Return a function as the service describes it now.
 
         Raises:
             NotFound: The project has no such function.
         """
-        found = await self.by_ids([function], attempts=attempts)
-        if len(found) != 1:
-            raise DecodeError(f"look up function {function}: the answer has {len(found)} functions", path="$.items")
-        return found[0]
+        return await self._requests.one(check_function(function))
 
-    async def by_ids(self, functions: Sequence[int | str], *, attempts: int | None = None) -> list[Function]:
-        """Return functions by their ids or external ids, in that order; at most ten.
+    async def retrieve_many(
+        self, functions: Iterable[int | str | Function], *, ignore_unknown: bool = False
+    ) -> ItemList[Function]:
+        """Return several functions, in the order of *functions*.
+
+        Args:
+            functions: Any number; ten go with one request.
+            ignore_unknown: Leave out those that do not exist.
 
         Raises:
-            NotFound: One of them does not exist; `missing` names it.
+            NotFound: One does not exist; `missing` names those of one request.
         """
-        items = [{"externalId": name} if isinstance(name, str) else {"id": name} for name in functions]
-        request = json_request(
-            f"look up function {', '.join(str(name) for name in functions)}",
-            "POST",
-            f"{self._url}/byids",
-            {"items": items},
-            capability=_READ,
-        )
-        return read_items(request, await self._sender.send(request, attempts=attempts), Function)
+        keys = check_functions(functions)
+        read = await in_chunks(keys, _MOST_IDS, partial(self._requests.by_ids, ignore_unknown=ignore_unknown))
+        found: dict[int | str | None, Function] = {each.external_id: each for each in read}
+        found |= {each.id: each for each in read}
+        return ItemList(in_order(keys, found, what="function", ignore_unknown=ignore_unknown))
 
-    async def list(self, *, limit: int = 1000) -> list[Function]:
-        """Return the project's functions, *limit* of them at the most."""
-        request = json_request(
-            "list functions", "POST", f"{self._url}/list", {"filter": {}, "limit": limit}, capability=_READ
-        )
-        return read_items(request, await self._sender.send(request), Function)
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        file_id: int | None = None,
+        status: FunctionStatus | str | None = None,
+        external_id_prefix: str | None = None,
+        created_time: tuple[datetime | None, datetime | None] | None = None,
+        metadata: dict[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Listing[Function]:
+        """Return the project's functions that match: `await` it for all, or use `async for`.
 
-    async def limits(self, *, attempts: int | None = None) -> FunctionLimits:
+        Args:
+            name: The exact name.
+            owner: The exact owner.
+            file_id: Of the file with the code.
+            status: Such as `Ready`.
+            external_id_prefix: What external ids begin with.
+            created_time: The earliest and the latest time of creation; None for no bound.
+            metadata: Entries that the function's metadata has.
+            limit: Functions at most; None for all.
+
+        Raises:
+            UsageError: An argument is not valid.
+        """
+        if metadata is not None:
+            METADATA.check(metadata, "metadata")
+        wanted = filter_body(
+            name=name,
+            owner=owner,
+            file_id=None if file_id is None else check_id(file_id, "file"),
+            status=known_status(status, FunctionStatus),
+            external_id_prefix=external_id_prefix,
+            created_time=time_range(created_time, "created_time"),
+            metadata=metadata,
+        )
+
+        async def read(count: int, _: str | None) -> Page[Function]:
+            return await self._requests.page(wanted, count)
+
+        return Listing(read, limit=limit)
+
+    async def delete(
+        self, functions: int | str | Function | Iterable[int | str | Function], *, ignore_unknown: bool = False
+    ) -> None:
+        """Delete functions with their schedules. Calls that are running go on, and the files with the code stay.
+
+        Args:
+            functions: One or several.
+            ignore_unknown: Do not fail if one does not exist.
+
+        Raises:
+            NotFound: One does not exist; `missing` names those of one request.
+        """
+        keys = check_functions(functions)
+        await in_chunks(keys, _MOST_IDS, partial(self._requests.delete, ignore_unknown=ignore_unknown))
+
+    async def wait_until_ready(self, function: int | str | Function, *, timeout: float | None = None) -> Function:  # noqa: ASYNC109 - a timeout of its own has a message of its own
+        """Wait until a function is `Ready`, and return it. On the service, a deployment takes some minutes.
+
+        Args:
+            function: The function.
+            timeout: Seconds to wait at most; None for no limit.
+
+        Raises:
+            FunctionNotReady: Its deployment failed. The message has the last line of the build log, a note the end.
+            WaitExpired: It was not `Ready` in time.
+            NotFound: The project has no such function.
+        """
+        return await until_ready(self._requests, check_function(function), check_timeout(timeout))
+
+    async def limits(self) -> FunctionLimits:
         """Return what the project's cloud allows a function."""
-        request = json_request("read the limits of functions", "GET", f"{self._url}/limits", capability=_READ)
-        return read_value(request, await self._sender.send(request, attempts=attempts), FunctionLimits)
+        return await self._requests.limits()
+
+    async def status(self) -> FunctionsStatus:
+        """Return whether functions are activated in the project."""
+        return await self._requests.status()
+
+    async def activate(self) -> FunctionsStatus:
+        """Request that functions are activated in the project, which may take hours; return the status."""
+        return await self._requests.activate()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shlex
 import struct
 import sys
 import termios
-from pathlib import Path
+import time
 
 FIGURES = r"""
 calls +40 *
@@ -52,15 +51,20 @@ def test_shows_itself_in_a_pipe(shell):
     assert shell.processes() == []
 
 
-def test_what_to_try_next_can_be_tried(shell):
-    """The commands it shows work in a shell that has no such thing on its PATH."""
-    _, out, _ = shell.run("demo", "--calls", "1", environment={"PATH": "/nowhere"})
+def test_what_to_try_next_can_be_pasted(shell):
+    """Each block does what it says when it is pasted as shown, and the installed functions stay as they are."""
+    _, out, _ = shell.run("demo", "--calls", "1")
+    serve, call = re.findall(r":\n\n(\S.*?\n)(?:\n  |\Z)", out[out.index("What to try next") :], re.DOTALL)
 
-    serve = re.search(r"^ +(.+) serve (.+) --env-file", out, re.MULTILINE)
-    python = re.search(r"set \+a\n +(.+)\n", out)
-    assert shell.run("serve", "--help", command=shlex.split(serve[1]), environment={"PATH": "/nowhere"})[0] == 0
-    assert shell.run("-c", "import aiocdf", command=shlex.split(python[1])) == (0, "", "")
-    assert (Path(shlex.split(serve[2])[0]) / "double" / "handler.py").is_file()
+    server = shell.start(serve, command=["sh", "-c"])
+    while not (env := shell.folder / "local.env").exists() or not env.read_text():
+        assert server.poll() is None
+        time.sleep(0.05)
+    assert shell.run(call, command=["sh", "-c"]) == (0, "{'value': 42}\n", "")
+    handler = shell.folder / "my-functions" / "double" / "handler.py"
+    assert handler.resolve().is_relative_to(shell.folder)
+    shell.press_ctrl_c(server)
+    shell.end_of(server)
 
 
 def test_shows_progress_on_a_terminal(shell):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import signal
 import sys
@@ -87,3 +88,34 @@ async def test_fan_out_ends_cleanly_on_ctrl_c(environment):
 async def test_web_service_passes_its_self_test(environment):
     """The service starts a call, hands out its ref, tells its end, and answers 404 for an unknown function."""
     assert await run(environment, "web_service.py", "--self-test") == (0, "self-test passed\n", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "CDF_PROJECT"),
+        ({"CDF_PROJECT": "local", "CDF_URL": "http://127.0.0.1:9", "CDF_TOKEN": "t"}, "aiocdf serve"),
+    ],
+    ids=["not set", "no server"],
+)
+async def test_web_service_says_what_is_missing(environment, words):
+    """Without a server, or without the variables that name one, the self-test ends with one sentence."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CDF_", "IDP_", "LOGIN_"))}
+    status, out, err = await run(kept | environment, "web_service.py", "--self-test")
+
+    assert (status, out) == (1, "")
+    assert err.startswith("stopped: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+async def test_nightly_job_writes_a_table(environment, tmp_path):
+    """Each input has its line; one call that fails gives the job the exit status 1, and the others their results."""
+    table = tmp_path / "report.csv"
+    status, out, err = await run(environment, "nightly_job.py", "--out", str(table), "--stations", "3")
+
+    rows = [*csv.DictReader(table.read_text().splitlines())]
+    assert (status, out, len(rows)) == (1, "", 16 + 3)
+    assert [row["input"] for row in rows if row["error"]] == ["{'pumps': 1, 'needed': 2, 'samples': 50}"]
+    assert "1 failed" in err
+    assert "Traceback" not in err

@@ -71,6 +71,8 @@ def executed(shell) -> Counter[int]:
 
 def until_running(shell, count: int) -> None:
     """Wait until the journal has so many calls that run."""
+    while executed(shell).total() < count:
+        time.sleep(0.01)
     for _ in range(100):
         _, out, _ = shell.run("map", "--status", "results.jsonl.journal")
         if re.search(rf"Running +{count} ", out):

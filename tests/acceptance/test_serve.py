@@ -114,7 +114,7 @@ def test_tells_address_and_functions(server):
 
     assert server.screen().startswith(f"aiocdf serves project local at {server.environment()['CDF_URL']}\n")
     assert rows["double"] == ["Ready"]
-    assert rows["[red]typo"][:2] == ["Failed:", "handler.py"]
+    assert rows["[red]typo"][:2] == ["Failed:", "handler.py,"]
 
 
 def test_tells_the_page(server):
@@ -280,12 +280,12 @@ def test_warns_of_others(shell):
     [
         (["functions", "--host", "0.0.0.0"], "'0.0.0.0'"),
         (["functions", "--client-secret", "hunter2"], "--client-secret must be env:NAME or file:PATH"),
-        (["nowhere"], "there is no folder 'nowhere'"),
-        (["functions/empty"], "there are no functions in 'functions/empty'"),
+        (["nowhere"], "folder 'nowhere' does not exist"),
+        (["functions/empty"], "no functions found in 'functions/empty'"),
         (["functions", "--env-file", "nowhere/local.env"], "cannot write the environment to 'nowhere/local.env'"),
         (["functions", "--env-file", "functions"], "cannot write the environment to 'functions'"),
         (["functions", "--project", "a/b"], "project is not a project name"),
-        (["functions", "--limit", "calls=1"], "there is no limit 'calls'"),
+        (["functions", "--limit", "calls=1"], "unknown limit 'calls'"),
         (["functions", "--faults", "nowhere.toml"], "'nowhere.toml'"),
         (["functions", "--state", "functions/double/handler.py"], "'functions/double/handler.py'"),
     ],

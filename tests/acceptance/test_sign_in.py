@@ -74,12 +74,12 @@ def test_session_of_a_person(serve, shell):
     after = shell.run("whoami", environment=environment)
 
     assert "can close this page" in page
-    assert (before[0], status, err, called) == (1, 0, "", "42\n")
+    assert (before[0], status, err, called) == (4, 0, "", "42\n")
     assert "aiocdf login" in before[2]
     assert output.read_text().endswith(who[1])
     assert again == who
-    assert out == nobody == (0, f"Nobody is signed in to project local at {environment['CDF_URL']} now.\n", "")
-    assert (after[0], after[1]) == (1, "")
+    assert out == nobody == (0, f"No user is signed in to project local at {environment['CDF_URL']} now.\n", "")
+    assert (after[0], after[1]) == (4, "")
 
 
 def test_who_a_program_is(serve, shell):
@@ -98,7 +98,7 @@ def test_who_a_program_is(serve, shell):
     assert shell.run("login", environment=environment)[0] == 0
     status, out, err = shell.run("logout", environment=environment)
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "nobody signs in" in err
+    assert "LOGIN_FLOW" in err
 
 
 def test_sign_in_given_up(serve, shell):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import inspect
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -13,6 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 import attrs
 import pytest
+import pytest_asyncio
+import requests
 
 from aiocdf.local import Limits, LocalServer, OAuthClient, serve
 
@@ -50,10 +55,19 @@ SETTINGS = {
 }
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let the tests of a module share an event loop: the server that they share runs on it."""
+    if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+        item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder of functions."""
-    folder = tmp_path / "functions"
+    return _write_functions(tmp_path / "functions")
+
+
+def _write_functions(folder: Path) -> Path:
     for name, code in FUNCTIONS.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "handler.py").write_text(code)
@@ -62,12 +76,35 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-async def server(root: Path) -> AsyncIterator[LocalServer]:
-    """A server with limits that are small enough to reach."""
+@asynccontextmanager
+async def _serve(root: Path) -> AsyncIterator[LocalServer]:
+    """Serve functions, all of which are built, however busy the machine is."""
     limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
-    async with serve(root, limits=limits) as server:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aiocdf.local.server._BUILD_PATIENCE", 50.0)
+        async with serve(root, limits=limits) as server:
+            yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """The server of all tests of a module that leave it as it was."""
+    async with _serve(_write_functions(tmp_path_factory.mktemp("shared") / "functions")) as server:
         yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_server(root: Path) -> AsyncIterator[LocalServer]:
+    """The server of one test."""
+    async with _serve(root) as server:
+        yield server
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> LocalServer:
+    """A server with limits small enough to be reached, which the tests of a module share unless marked `own_server`."""
+    own = request.node.get_closest_marker("own_server") or "root" in request.fixturenames
+    return request.getfixturevalue("own_server" if own else "shared_server")
 
 
 @attrs.frozen
@@ -159,14 +196,14 @@ def documented() -> set[str]:
     return set(FACTS["documented"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def connect() -> AsyncIterator[Callable[[LocalServer], Awaitable[Api]]]:
     """Connects to a server with all capabilities."""
     async with aiohttp.ClientSession() as session:
         yield lambda server: Api(server, session).sign_in()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def api(server: LocalServer, connect: Callable[[LocalServer], Awaitable[Api]]) -> Api:
     """An HTTP client with all capabilities."""
     return await connect(server)
@@ -253,7 +290,7 @@ class App:
         return page.status
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def run_app() -> AsyncIterator[Callable[..., App]]:
     """Starts programs in which users sign in at a server."""
     async with aiohttp.ClientSession() as session:
@@ -333,3 +370,32 @@ def _broken_rules(schema: Any, value: Any) -> list[str]:
         "too long": length <= schema.get("maxLength", length),
     }
     return [rule for rule, holds in rules.items() if not holds]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server on a loop in a thread, as address and token: schemathesis blocks while it waits."""
+    root = tmp_path_factory.mktemp("functions")
+    (root / "echo").mkdir()
+    (root / "echo" / "handler.py").write_text("def handle(data):\n    return data\n")
+    started = Future()
+
+    async def run():
+        stop = asyncio.Event()
+        async with serve(root) as server:
+            started.set_result((server.url, server.environment(), asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(asyncio.run, run())
+        url, environment, loop, stop = started.result(timeout=20)
+        try:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": environment["IDP_CLIENT_ID"],
+                "client_secret": environment["IDP_CLIENT_SECRET"],
+            }
+            yield url, requests.post(environment["IDP_TOKEN_URL"], data=form, timeout=10).json()["access_token"]
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            serving.result(timeout=20)

@@ -252,6 +252,7 @@ async def test_unknown_call(api, call_id, suffix):
     assert 400 == (await api.get(f"/functions/1/calls/{call_id}{suffix}")).status
 
 
+@pytest.mark.own_server
 async def test_list(api):
     """GET and POST list calls newest first, page by page."""
     ids = [(await api.run("double", x=x))["id"] for x in range(5)][::-1]
@@ -266,6 +267,7 @@ async def test_list(api):
     assert "nextCursor" not in (await api.get("/functions/1/calls?limit=5")).body
 
 
+@pytest.mark.own_server
 async def test_filter(api, tmp_path):
     """Calls are filtered by status, start and end. All conditions must be met."""
     gate = tmp_path / "gate"

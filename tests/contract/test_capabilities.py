@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import aiohttp
-import pytest
+import pytest_asyncio
 
 from aiocdf.local import assembly, serve
 from aiocdf.local.state.records import ALL_CAPABILITIES
@@ -79,7 +79,7 @@ OPEN = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def watched(root, monkeypatch):
     """A server, and its routes."""
     application, seen = assembly.application, []

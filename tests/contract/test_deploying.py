@@ -12,6 +12,8 @@ import pytest
 
 from aiocdf.local import Limits, serve
 
+pytestmark = pytest.mark.own_server
+
 DOUBLE = 'def handle(data):\n    return {"value": 2 * data["x"]}\n'
 ALL = "def handle(data, secrets, function_call_info):\n    import os\n    return [secrets['key'], os.environ['MODE']]\n"
 

@@ -7,6 +7,7 @@ import logging
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from aiocdf.errors import ConfigError
 from aiocdf.local import Fault, Faults, serve
@@ -14,7 +15,7 @@ from aiocdf.local import Fault, Faults, serve
 CALL = "POST /functions/*/call"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def with_faults(root, connect):
     """Connects to a server with faults."""
     servers = []

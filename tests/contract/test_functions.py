@@ -9,6 +9,7 @@ import pytest
 MAX_ID = 2**53 - 1
 
 
+@pytest.mark.own_server
 async def test_function_as_documented(api):
     """A function has its settings, masked secrets, and no time of a call before the first call."""
     answer = await api.get("/functions/1")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import pytest_asyncio
 
 from aiocdf.local import Limits, OAuthClient, serve
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def impatient(root, run_app):
     """A device without an interval."""
     async with serve(root, limits=Limits(device_interval=0)) as server:

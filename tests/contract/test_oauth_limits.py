@@ -10,6 +10,8 @@ from aiocdf.local import Limits, serve
 from aiocdf.local.identity import codes, devices
 from aiocdf.local.state import tokens
 
+pytestmark = pytest.mark.own_server
+
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST_WAIT = 10
 

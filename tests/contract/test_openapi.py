@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
 import hypothesis
 import pytest
-import requests
 import schemathesis
 from schemathesis import checks
 
@@ -139,35 +136,6 @@ def test_members_are_those_of_the_service(name):
         known = left_out | LEFT_OUT[kind].get(name if kind == "request" else topic, set())
         assert {path for path in theirs - members(ours) if not known & set(path)} == set()
         assert {path for path in members(ours) - theirs if path[-1] not in SPELT} == set()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """The URL and token of a server in a thread, because schemathesis blocks."""
-    root = tmp_path_factory.mktemp("functions")
-    (root / "echo").mkdir()
-    (root / "echo" / "handler.py").write_text("def handle(data):\n    return data\n")
-    started = Future()
-
-    async def run():
-        stop = asyncio.Event()
-        async with serve(root) as server:
-            started.set_result((server.url, server.environment(), asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    with ThreadPoolExecutor(1) as threads:
-        serving = threads.submit(asyncio.run, run())
-        url, environment, loop, stop = started.result(timeout=20)
-        try:
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": environment["IDP_CLIENT_ID"],
-                "client_secret": environment["IDP_CLIENT_SECRET"],
-            }
-            yield url, requests.post(environment["IDP_TOKEN_URL"], data=form, timeout=10).json()["access_token"]
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            serving.result(timeout=20)
 
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)

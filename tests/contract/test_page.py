@@ -10,9 +10,12 @@ from urllib.parse import urldefrag
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from aiocdf.local import serve
 from aiocdf.local.faults.fault import Fault, Faults
+
+pytestmark = pytest.mark.own_server
 
 REQUESTS = [("GET", "/page/events"), ("GET", "/page/calls/1/1"), ("POST", "/page/calls")]
 
@@ -55,13 +58,13 @@ async def _until(events, wanted, fits=lambda _: True):
     raise AssertionError(f"there was no {wanted}")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def session():
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visitor(server, session):
     return Visitor(server, session)
 

@@ -6,10 +6,13 @@ import asyncio
 import sys
 
 import pytest
+import pytest_asyncio
 
 from aiocdf.local import serve
 from aiocdf.local.api.scheduler import Scheduler
 from aiocdf.local.state.records import now_ms
+
+pytestmark = pytest.mark.own_server
 
 UNKNOWN = 2**53 - 1
 
@@ -171,7 +174,7 @@ def clock(monkeypatch):
     return clock
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def scheduled(clock, root, connect):
     """A client of a server whose scheduler uses the clock of the test."""
     (root / "info").mkdir()

@@ -72,6 +72,7 @@ async def test_by_ids_unknown(api):
     assert (400, [{"id": 5}]) == (answer.status, answer.error["missing"])
 
 
+@pytest.mark.own_server
 async def test_list_pages(api):
     """Sessions are listed newest first, page by page, until there is no cursor."""
     made = [(await create(api)).body["items"][0]["id"] for _ in range(5)]
@@ -92,6 +93,7 @@ async def test_bad_list(api, query):
     assert 400 == (await api.get(f"/sessions?{query}")).status
 
 
+@pytest.mark.own_server
 async def test_status_in_capitals(api):
     """The status may be in upper case, as official clients send it."""
     await create(api)

@@ -19,27 +19,33 @@ from aiocdf.local.faults.file import read_faults
 
 CHECKOUT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "examples" / "README.md"})
-NAMES = [str(path.relative_to(CHECKOUT)) for path in DOCUMENTS]
 DATA = {"http", "json", "mermaid", "text", "toml"}
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>.+) -->\n)?^```(?P<language>\w*)\n(?P<source>(?s:.*?))^```$", re.MULTILINE
 )
 
 
+def _name(path: Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+def _programs(text: str) -> list[re.Match[str]]:
+    """Return the Python blocks of a document that run."""
+    return [block for block in BLOCK.finditer(text) if block["language"] == "python" and not block["reason"]]
+
+
 async def _run(path: Path) -> None:
     """Run the Python blocks of a document, each with the names of those before it; `await` may stand outside of functions."""
     text = path.read_text()
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in BLOCK.finditer(text):
-        if block["language"] != "python" or block["reason"]:
-            continue
+    for block in _programs(text):
         source = "\n" * text.count("\n", 0, block.start("source")) + block["source"]
         result = eval(compile(source, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True), namespace)
         if inspect.iscoroutine(result):
             await result
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if _programs(path.read_text())], ids=_name)
 async def test_python_blocks_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a document run in order, against a local server that the environment leads to."""
     async with local.serve(CHECKOUT / "examples" / "functions") as server:
@@ -61,7 +67,7 @@ async def test_faults_of_the_how_to(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
 def test_blocks_run_or_say_why_not(path: Path) -> None:
     """No block escapes: it is Python, or only looked at, or has a comment with the reason why it is not run."""
     text = path.read_text()

@@ -18,7 +18,6 @@ from aiocdf import (
     ClientCredentials,
     ConnectError,
     DecodeError,
-    FunctionNotReady,
     NotFound,
     OAuthError,
     PermissionDenied,
@@ -34,7 +33,6 @@ FUNCTIONS = {
     "negate": "def handle(data):\n    return -data['x']\n",
     "fails": "def handle(data):\n    raise ValueError(f'no {data[\"x\"]}')\n",
     "sleep": "import time\ndef handle(data):\n    time.sleep(data['seconds'])\n    return data\n",
-    "broken": "def handle(:\n",
 }
 
 
@@ -135,12 +133,6 @@ class TestBadDays:
             for unknown in ("nobody", 77):
                 with pytest.raises(NotFound, match=str(unknown)):
                     await client.call(unknown, {})
-
-    async def test_function_not_ready(self, server, reports):
-        """A function whose code does not load is not called, and the reason is told."""
-        async with server.client() as client:
-            with pytest.raises(FunctionNotReady, match="the function is Failed"):
-                await client.call("broken", {})
 
     @pytest.mark.parametrize("missing", ["sessionsAcl:CREATE", "functionsAcl:RUN", "functionsAcl:READ"])
     async def test_missing_capability(self, server, reports, missing):

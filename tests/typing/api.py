@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import attrs
@@ -34,6 +35,22 @@ async def calls(client: aiocdf.Client) -> None:
         assert_type(line, aiocdf.LogEntry)
 
 
+async def progress(client: aiocdf.Client) -> None:
+    """A progress bar gives what the awaitables give; with exceptions among them, if they are asked for."""
+    handles = [client.call(1)]
+    assert_type(await aiocdf.progress(handles), list[aiocdf.FunctionCall])
+    assert_type(
+        await aiocdf.progress((call.response(Reading) for call in handles), return_exceptions=True),
+        list[Reading | BaseException],
+    )
+
+
+def script() -> None:
+    """A call without an event loop has the type that is asked for."""
+    assert_type(aiocdf.run("double", {"x": 2}), Any)
+    assert_type(aiocdf.run(1, Output=Reading), Reading)
+
+
 async def futures(client: aiocdf.Client) -> None:
     """A handle goes wherever asyncio takes a future."""
     call: asyncio.Future[aiocdf.FunctionCall] = client.call("double", data={"x": 2})
@@ -53,6 +70,42 @@ async def functions(client: aiocdf.Client) -> None:
     assert_type(client.function(1, Reading), aiocdf.BoundFunction[Reading, Any])
     assert_type(await client.function(1)({"x": 2}), Any)
     assert_type(await client.functions.retrieve("double"), aiocdf.Function)
+
+
+def scored(data: dict[str, float]) -> float:
+    """Return something."""
+    return data["x"]
+
+
+async def deployments(client: aiocdf.Client, folder: Path) -> None:
+    """Functions are made of folders, callables or files; the options can be passed on."""
+    options: aiocdf.FunctionOptions = {
+        "folder": folder,
+        "secrets": {"key": aiocdf.Secret("hush")},
+        "cpu": 1,
+        "runtime": "py312",
+    }
+    assert_type(await client.functions.create("f", **options), aiocdf.Function)
+    assert_type(await client.functions.create("f", folder="f", requirements=None), aiocdf.Function)
+    assert_type(await client.functions.create_or_replace("f", handle=scored, external_id="f"), aiocdf.Function)
+    made = asyncio.create_task(client.functions.create("f", file_id=3, extra_index_urls=["https://pypi.test"]))
+    assert_type(await made, aiocdf.Function)
+    await client.functions.create("f", file_id="3")  # type: ignore[arg-type]
+    await client.functions.create("f", folder="f", colour="red")  # type: ignore[call-arg]
+    assert_type(await client.functions.wait_until_ready("f", timeout=60), aiocdf.Function)
+    assert_type(await client.functions.package("f"), aiocdf.CodePackage)
+    assert_type(await client.functions.retrieve_many([1, "f", await made]), aiocdf.ItemList[aiocdf.Function])
+    assert_type(client.functions.list(status="Ready", limit=5), aiocdf.Listing[aiocdf.Function])
+    await client.functions.delete(["f", 3])
+    await client.functions.delete(await made, ignore_unknown=True)
+    assert_type(await client.functions.limits(), aiocdf.FunctionLimits)
+    assert_type(await client.functions.status(), aiocdf.FunctionsStatus)
+    file = await client.files.upload("f.zip", b"", external_id="f", overwrite=True)
+    assert_type(file, aiocdf.File)
+    assert_type(await client.files.download(file), bytes)
+    assert_type(await client.files.download_link("f"), aiocdf.Secret)
+    async for each in client.files.list(uploaded=True):
+        assert_type(each, aiocdf.File)
 
 
 async def requests(client: aiocdf.Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import aiocdf
 from aiocdf import CallRef, errors
-from aiocdf.models import CallStatus, FunctionCall, FunctionError
+from aiocdf.models import CallStatus, Function, FunctionCall, FunctionError, FunctionStatus, KeptSchedule
 
 REF = CallRef(cluster="westeurope-1", project="acme", function_id=12, call_id=34)
 CALL = FunctionCall(
@@ -28,6 +28,8 @@ ARGUMENTS: dict[str, Any] = {
     "code": 7,
     "description": "no such app",
     "detail": "words",
+    "created": None,
+    "deleted": Function(id=12, name="f", status=FunctionStatus("Ready")),
     "duplicated": [{"externalId": "x"}],
     "error": "invalid_client",
     "missing": ({"id": 3},),
@@ -36,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "request_id": "r-1",
     "retry_after": 2.5,
     "retryable": True,
+    "schedules": [KeptSchedule(name="nightly", cron="0 3 * * *", data={"x": 1})],
     "status": 418,
 }
 TREE = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AiocdfError)]

@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 import aiocdf
-from aiocdf import errors
+from aiocdf import batch, errors, local
 
 PACKAGE = Path(aiocdf.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
@@ -50,6 +49,26 @@ def test_public_names_exist_and_are_documented() -> None:
     public = {name: getattr(aiocdf, name) for name in aiocdf.__all__}
 
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
+
+
+def test_unknown_name_of_the_package() -> None:
+    """A name that is not public is an AttributeError."""
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = aiocdf.nothing_of_the_kind
+
+
+def test_import_of_the_package_loads_no_library() -> None:
+    """`import aiocdf` takes no longer than Python itself: names are imported as a program uses them."""
+    source = (
+        "import sys, aiocdf; print(*{'aiohttp', 'attrs', 'cattrs'} & sys.modules.keys()); aiocdf.errors; aiocdf.Client"
+    )
+    assert subprocess.check_output([sys.executable, "-c", source], text=True) == "\n"
+
+
+@pytest.mark.parametrize("module", [aiocdf, batch, local], ids=lambda module: module.__name__)
+def test_dir_shows_public_names(module) -> None:
+    """What completion offers are the public names, and not the modules that happen to be imported."""
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_exceptions_are_drawn_under_their_parents() -> None:
@@ -110,11 +129,14 @@ def test_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_version_is_the_projects() -> None:
-    """The installed package has the version that pyproject.toml says."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+def test_version_is_the_installed_one() -> None:
+    """`aiocdf.__version__` is the version of the installed package."""
+    assert aiocdf.__version__ == importlib.metadata.version("aiocdf")
 
-    assert importlib.metadata.version("aiocdf") == project["version"]
+
+def test_package_has_no_links() -> None:
+    """Every file of the package is a file of its own: a checkout on Windows has no symbolic links."""
+    assert [path for path in PACKAGE.rglob("*") if path.is_symlink()] == []
 
 
 def test_import_is_light() -> None:

@@ -49,7 +49,7 @@ class Loopback:
         #: The outcome of the sign-in.
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         #: The address to send to the provider.
-        self.redirect_uri = redirect_uri
+        self.redirect_uri: str = redirect_uri
 
     async def __aenter__(self) -> Self:
         """Start listening.

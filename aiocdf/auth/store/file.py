@@ -123,7 +123,11 @@ def _read(path: Path) -> Secret | None:
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         found = os.fstat(descriptor)
         if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
-            _log.warning("%s is not used, because other users can read it: remove it, and sign in again", path)
+            _log.warning(
+                "%s is not used, because other users can read it: remove it, and sign in again",
+                path,
+                extra={"event": "token_file_not_safe"},
+            )
             return None
         return Secret(file.read())
 

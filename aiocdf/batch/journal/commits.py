@@ -42,7 +42,7 @@ class GroupCommit:
         self._closing = False
         self._fault: AiocdfError | None = None
         #: Transactions so far.
-        self.commits = 0
+        self.commits: int = 0
         self._task = asyncio.create_task(self._write())
 
     def add(self, statement: str, *rows: Row) -> None:

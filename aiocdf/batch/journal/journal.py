@@ -97,7 +97,8 @@ class Journal:
         self.inputs = inputs
         self.total = total
         #: The last outcome of earlier runs, and the last of all.
-        self.last_outcome_before = self._last_outcome = 0
+        self.last_outcome_before: int = 0
+        self._last_outcome: int = 0
 
     @classmethod
     @asynccontextmanager

@@ -123,10 +123,10 @@ class CallEndpoints:
             before=from_cursor(requested),
             status=wanted.choice("status", get_args(CallStatus)),
             schedule_id=wanted.optional_id("scheduleId"),
-            start_time=wanted.time_range("startTime"),
+            accepted=wanted.time_range("startTime"),
             end_time=wanted.time_range("endTime"),
         )
-        return web.json_response(page(await self.store.list_calls(function_id, query), limit, self._shown))
+        return web.json_response(page(await self.store.list_calls(function_id, query), limit, self._listed_as))
 
     async def _known(self, request: web.Request) -> Call:
         function_id, call_id = (fields.from_path(request, name) for name in ("functionId", "callId"))
@@ -149,6 +149,10 @@ class CallEndpoints:
             "scheduledTime": call.scheduled_time,
         }
         return {name: value for name, value in shown.items() if value is not None}
+
+    def _listed_as(self, call: Call) -> dict[str, Any]:
+        """Return a call as JSON values for lists, with the time by which it is listed as the start time."""
+        return self._shown(attrs.evolve(call, start_time=call.accepted))
 
     def _error(self, call: Call) -> str | dict[str, str] | None:
         if call.message is None or self.error_shape == "string":

@@ -16,7 +16,7 @@ from aiocdf.local.http.one_line import one_line
 from aiocdf.local.http.problems import Problem, TooManyCalls
 from aiocdf.local.identity.issuer import digest
 from aiocdf.local.runtime.invocation import Invocation, Outcome
-from aiocdf.local.state.records import Access, Call, LogLine, now_ms
+from aiocdf.local.state.records import Access, Call, LogLine, accepted_at, now_ms
 
 if TYPE_CHECKING:
     import logging
@@ -198,11 +198,12 @@ class Executions:
         self._keeper = None
 
     def _new_call(self, function: Function, schedule: Schedule | None = None, time: int | None = None) -> Call:
+        call_id = self._ids.take()
         return Call(
-            id=self._ids.take(),
+            id=call_id,
             function_id=function.id,
             status="Running",
-            start_time=now_ms(),
+            start_time=accepted_at(call_id),
             schedule_id=None if schedule is None else schedule.id,
             scheduled_time=time,
         )

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from aiocdf.local.state.records import PER_MILLISECOND
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,7 +41,7 @@ class CallChange:
             "id": call.id,
             "functionId": call.function_id,
             "state": self.state,
-            "accepted": min(call.id // PER_MILLISECOND, call.start_time),
+            "accepted": call.accepted,
             "start": call.start_time,
             "end": call.end_time,
             "error": call.message,

@@ -78,7 +78,7 @@ def _schedule(described: ToolkitSchedule, function_id: int | None, earlier: Mapp
         ValueError: Its function does not exist, or its cron expression is not valid.
     """
     if function_id is None:
-        raise ValueError(f"there is no function {described.function_external_id!r}")
+        raise ValueError(f"function {described.function_external_id!r} does not exist")
     key = f"{described.function_external_id}\0{described.name}\0{described.cron_expression}"
     schedule_id = (int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) >> (64 - _ID_BITS)) or 1
     before = earlier.get(schedule_id)

@@ -53,4 +53,4 @@ def _fault(number: int, table: dict[str, Any]) -> Fault:
 
 def _check_names(table: dict[str, Any], known: set[str]) -> None:
     if unknown := sorted(table.keys() - known):
-        raise ConfigError(f"there is no {unknown[0]!r}, only {', '.join(sorted(known))}")
+        raise ConfigError(f"unknown {unknown[0]!r}: use {', '.join(sorted(known))}")

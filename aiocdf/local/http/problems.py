@@ -43,7 +43,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.error = {"code": status, "message": message}
+        self.error: dict[str, Any] = {"code": status, "message": message}
         if missing:
             self.error["missing"] = list(missing)
         if duplicated:

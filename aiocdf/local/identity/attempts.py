@@ -23,7 +23,7 @@ class TooManyAttempts(Exception):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"too many wrong attempts: try again in {math.ceil(seconds)} seconds")
-        self.seconds = math.ceil(seconds)
+        self.seconds: int = math.ceil(seconds)
 
 
 @attrs.define(kw_only=True)

@@ -61,7 +61,7 @@ class ReturnedProblem(Problem):
 
     def __init__(self, target: RedirectTarget, problem: OAuthProblem) -> None:
         super().__init__(303, str(problem))
-        self.answer = target.respond(problem.error)
+        self.answer: web.Response = target.respond(problem.error)
 
     def response(self) -> web.Response:
         """Return the response."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
@@ -59,7 +59,7 @@ class OAuthProblem(Problem):
         super().__init__(status, description)
         # A description may contain only ASCII without quotes and backslashes, but it quotes text from the request.
         shown = description.translate({ord('"'): "'", ord("\\"): "/"}).encode("ascii", "replace").decode()
-        self.error = {"error": error, "error_description": shown}
+        self.error: dict[str, Any] = {"error": error, "error_description": shown}
         self.headers.update(NO_STORE)
         if status == 401:
             self.headers["WWW-Authenticate"] = "Basic"

@@ -201,7 +201,10 @@ def check_handler(path: Path, shown: str) -> bool:
         tree = ast.parse(path.read_bytes(), shown)
     except OSError as error:
         raise ConfigError(f"{shown} is not readable: {error.strerror}") from None
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except SyntaxError as error:
+        where = f"{shown}, line {error.lineno}" if error.lineno else shown
+        raise ConfigError(f"{where}: not valid Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{shown} is not valid Python: {error}") from None
     definitions = [node for node in tree.body if _defines_handle(node)]
     if not definitions:

@@ -44,7 +44,7 @@ class ForkServer:
         self._started: asyncio.Future[int] = self._loop.create_future()
         self._forking: deque[asyncio.Future[int]] = deque()
         self._ending: dict[int, asyncio.Future[int]] = {}
-        self.ended = False
+        self.ended: bool = False
         control.setblocking(False)
         self._loop.add_reader(control, self._read)
 

@@ -68,7 +68,7 @@ class WorkerPool:
     """
 
     def __init__(self, *, processes: int | None = None) -> None:
-        self.processes = processes or default_processes()
+        self.processes: int = processes or default_processes()
         self._per_function = max(1, self.processes * 4 // 5)
         self._lines: dict[Path, _Line] = {}
         self._busy: set[WorkerProcess] = set()

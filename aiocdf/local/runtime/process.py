@@ -47,7 +47,7 @@ class WorkerProcess:
         self, deployment: Deployment, fork_server: ForkServer, pid: int, channel: socket.socket, output: Output
     ) -> None:
         self.deployment = deployment
-        self.spent = False
+        self.spent: bool = False
         self._fork_server = fork_server
         self._pid = pid
         self._socket = channel

@@ -48,6 +48,10 @@ ALL_CAPABILITIES = frozenset(
         "functionsAcl": ("READ", "WRITE", "RUN"),
         "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
+        "dataModelInstancesAcl": (
+            "READ",
+            "WRITE",
+        ),  # without an endpoint: Cognite Toolkit checks for it before it deploys
     }.items()
     for action in actions
 )
@@ -228,7 +232,7 @@ class Call:
         id: The id of the call. A later call has a higher id.
         function_id: The id of the function.
         status: The status of the call.
-        start_time: When it was accepted.
+        start_time: When the function started to run. Until then, and if it started immediately, when it was accepted.
         end_time: When it ended; None while it is running.
         message: Why it failed; None if it did not fail.
         trace: The function's traceback, if there is one.
@@ -245,6 +249,11 @@ class Call:
     trace: str | None = None
     schedule_id: int | None = None
     scheduled_time: int | None = None
+
+    @property
+    def accepted(self) -> int:
+        """When the call was accepted. Its id contains this time."""
+        return accepted_at(self.id)
 
 
 @attrs.frozen
@@ -274,19 +283,28 @@ ANY_TIME = TimeRange()
 
 @attrs.frozen(kw_only=True)
 class CallQuery:
-    """Which calls of a function to list: newest first, older than `before`."""
+    """Which calls of a function to list: newest first, older than `before`.
+
+    Calls are listed by the time at which they were accepted. The start time can move, which would hide a call from a
+    client that looks for it by the time of the request.
+    """
 
     limit: int
     before: int | None = None
     status: str | None = None
     schedule_id: int | None = None
-    start_time: TimeRange = ANY_TIME
+    accepted: TimeRange = ANY_TIME
     end_time: TimeRange = ANY_TIME
 
 
 def now_ms() -> int:
     """Return the time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def accepted_at(call_id: int) -> int:
+    """Return when a call was accepted, in epoch milliseconds, from its id."""
+    return call_id // PER_MILLISECOND
 
 
 @attrs.define

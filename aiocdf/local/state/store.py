@@ -15,9 +15,9 @@ import attrs
 from aiocdf.errors import ConfigError
 from aiocdf.local.state.database import Database
 from aiocdf.local.state.folder import DATABASE, clear, locked_folder, tidy
-from aiocdf.local.state.history import Sweep
+from aiocdf.local.state.history import MAX_ID, Sweep
 from aiocdf.local.state.limits import Limits
-from aiocdf.local.state.records import LogLine, now_ms
+from aiocdf.local.state.records import PER_MILLISECOND, LogLine, now_ms
 from aiocdf.local.state.schema import CALLS, FILES, FUNCTIONS, SCHEDULES, SESSIONS, prepare
 
 if TYPE_CHECKING:
@@ -220,8 +220,8 @@ class Store:
             "id <": query.before,
             "status =": query.status,
             "schedule_id =": query.schedule_id,
-            "start_time >=": query.start_time.low,
-            "start_time <=": query.start_time.high,
+            "id >=": _first_id(query.accepted.low),
+            "id <=": _last_id(query.accepted.high),
             "end_time >=": query.end_time.low,
             "end_time <=": query.end_time.high,
         }
@@ -368,6 +368,16 @@ class Store:
 
 def _statement(sql: str, values: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[Any]]:
     return lambda database: database.execute(sql, values).fetchall()
+
+
+def _first_id(time: int | None) -> int | None:
+    """Return the lowest possible id of a call that was accepted in this millisecond."""
+    return None if time is None else min(time * PER_MILLISECOND, MAX_ID)
+
+
+def _last_id(time: int | None) -> int | None:
+    """Return the highest possible id of a call that was accepted in this millisecond."""
+    return None if time is None else min((time + 1) * PER_MILLISECOND - 1, MAX_ID)
 
 
 def _log_row(call_id: int, lines: Iterable[LogLine]) -> tuple[int, bytes]:

@@ -32,15 +32,15 @@ class Table(Generic[Record]):
         self._record = record
         self._fields = tuple(field.name for field in attrs.fields(record))
         #: The columns of a row for `read`, for SELECT and RETURNING.
-        self.columns = ", ".join(f'"{field}"' for field in self._fields)
+        self.columns: str = ", ".join(f'"{field}"' for field in self._fields)
         marks = ", ".join("?" * len(self._fields))
         definitions = self.columns.replace('"id"', "id INTEGER PRIMARY KEY")
-        self.create = f"CREATE TABLE {name} ({definitions});"
-        self.insert = f"INSERT INTO {name} ({self.columns}) VALUES ({marks})"  # noqa: S608 - constant names
-        self.select = f"SELECT {self.columns} FROM {name}"  # noqa: S608 - as above
+        self.create: str = f"CREATE TABLE {name} ({definitions});"
+        self.insert: str = f"INSERT INTO {name} ({self.columns}) VALUES ({marks})"  # noqa: S608 - constant names
+        self.select: str = f"SELECT {self.columns} FROM {name}"  # noqa: S608 - as above
         assignments = ", ".join(f'"{field}" = ?' for field in self._fields)
         #: Its parameters are a row and the id.
-        self.update = f"UPDATE {name} SET {assignments} WHERE id = ?"  # noqa: S608 - as above
+        self.update: str = f"UPDATE {name} SET {assignments} WHERE id = ?"  # noqa: S608 - as above
 
     def row(self, record: Record) -> tuple[Any, ...]:
         """Return the values of a record, in the order of its fields."""

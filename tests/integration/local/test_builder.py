@@ -64,7 +64,7 @@ async def test_ready_after_one_import(stage, builder):
     ("code", "reason"),
     [
         ("\nimport no_such_module\ndef handle(): pass", "handler.py, line 2: ModuleNotFoundError: No module named"),
-        ("def handle(data:\n", "handler.py is not valid Python: '(' was never closed (handler.py, line 1)"),
+        ("def handle(data:\n", "handler.py, line 1: not valid Python: '(' was never closed"),
         ("import other\ndef handle(): pass", "SyntaxError: invalid syntax (other.py, line 3)"),
         ("\n\nasync def handle(): pass", "handler.py, line 3: `handle` is async"),
         ("async def f(): pass\nhandle = f", "handler.py, line 1: handle is async"),

@@ -234,6 +234,39 @@ def test_never_closed(session):
     told = run(NEVER_CLOSED.format(session=session))
 
     assert "ResourceWarning: <Client of project acme at " in told
-    assert "was never closed" in told
+    assert told.count("was never closed") == 2  # a warning, and a line in the log
+    assert "Unclosed" not in told
+    assert "Traceback" not in told
+
+
+DROPPED = """
+    import asyncio, gc, aiocdf
+    from aiohttp import web
+
+    async def main():
+        app = web.Application()
+        app.router.add_get("/{path:.*}", lambda _: web.json_response({"subject": "me"}))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = "http://127.0.0.1:%d" % site._server.sockets[0].getsockname()[1]
+        client = aiocdf.Client("acme", credentials=aiocdf.BearerToken("t"), base_url=url)
+        await client.start()
+        await client.tokens.inspect()
+        del client
+        gc.collect()
+        await asyncio.sleep(0.1)
+        await runner.cleanup()
+
+    asyncio.run(main())
+"""
+
+
+def test_dropped():
+    """The same when the last reference to a client goes while the loop runs on, and a connection is open."""
+    told = run(DROPPED)
+
+    assert told.count("was never closed") == 2
     assert "Unclosed" not in told
     assert "Traceback" not in told

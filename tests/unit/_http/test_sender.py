@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from aiocdf._http.sender import Sender
-from aiocdf._wire.http import Request, Response
+from aiocdf._wire.http import Request, Response, StorageRequest
 from aiocdf.config import Retrying
 from aiocdf.errors import (
     AiocdfError,
@@ -329,3 +329,44 @@ async def test_retried_error_does_not_pile_up(rig) -> None:
         await it.sender.send(READ)
 
     assert caught.value.__context__ is None
+
+
+UPLOAD = StorageRequest(
+    name="upload file 1",
+    method="PUT",
+    url="https://storage.test/x?key=s3cr3t-key-of-the-address",
+    headers={"content-type": "application/zip"},
+    body=b"PK",
+    secrets=(Secret("s3cr3t-key-of-the-address"),),
+)
+
+
+@pytest.mark.parametrize("answer", [b"", b"<xml/>"])
+async def test_storage_gets_no_token(rig, answer) -> None:
+    """A content goes to where files are kept without the token and the headers of the API; any answer will do."""
+    it = rig(answer)
+    response = await it.sender.send(UPLOAD)
+
+    assert response.body == answer
+    (sent,) = it.script.requests
+    assert sent == UPLOAD
+    assert it.seen == [(200, 1)]
+
+
+async def test_storage_in_trouble(rig) -> None:
+    """A transfer that fails on the way is repeated, and may be silent for as long as the content takes."""
+    it = rig(503, TransportTimeout("no answer"), b"")
+    await it.sender.send(UPLOAD)
+
+    assert [request.silence for request in it.script.requests] == [None] * 3
+
+
+async def test_storage_refuses(rig) -> None:
+    """A 401 of the storage says nothing of the token, and its error does not repeat the key in the address."""
+    it = rig(401)
+    it.script.body = {"error": "no such key: s3cr3t-key-of-the-address"}
+    with pytest.raises(Unauthorized) as caught:
+        await it.sender.send(UPLOAD)
+
+    assert it.authorizer.rejections == 0
+    assert "s3cr3t" not in str(caught.value)

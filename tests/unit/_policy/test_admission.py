@@ -280,7 +280,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         assert self.admission.places == 0
 
 
-AdmissionMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+AdmissionMachine.TestCase.settings = settings(stateful_step_count=50)
 TestAdmissionMachine = AdmissionMachine.TestCase
 
 

@@ -128,7 +128,7 @@ class BreakerMachine(RuleBasedStateMachine):
         assert self.breaker.idle
 
 
-BreakerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+BreakerMachine.TestCase.settings = settings(stateful_step_count=40)
 TestBreakerMachine = BreakerMachine.TestCase
 
 
@@ -210,7 +210,7 @@ class BreakersMachine(RuleBasedStateMachine):
         assert self.breakers.reason(1, self.now) is None
 
 
-BreakersMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+BreakersMachine.TestCase.settings = settings(stateful_step_count=40)
 TestBreakersMachine = BreakersMachine.TestCase
 
 

@@ -148,7 +148,7 @@ class GateMachine(RuleBasedStateMachine):
             self.gate.admission.leave(function, self.now)
 
 
-GateMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+GateMachine.TestCase.settings = settings(stateful_step_count=50)
 TestGateMachine = GateMachine.TestCase
 
 

@@ -254,11 +254,11 @@ def test_lag_is_bounded(runtime, jitter) -> None:
 
 
 def test_lag_over_all_runtimes() -> None:
-    """On average the end is seen late by a twentieth of the runtime, over four decades of runtimes."""
+    """On average the end is seen late by a twentieth of the runtime or less, from 2.5 s to ten minutes."""
     runtimes = [2.5 * 1.01**n for n in range(550)]
     shares = [lag(runtime)[0] / runtime for runtime in runtimes]
 
-    assert 0.02 < sum(shares) / len(shares) < 0.06
+    assert sum(shares) / len(shares) < 0.055
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -444,13 +444,13 @@ class TestBudget:
         assert later[-1] - later[-2] == pytest.approx(0.1)
 
     def test_never_stops_altogether(self) -> None:
-        """A 429 a second leaves some of the rate, however long it goes on."""
+        """A 429 a second leaves at least one poll a second, however long it goes on."""
         budget = Budget(rate=64.0)
         for second in range(1000):
             budget.throttled(float(second), None)
 
         first, second = send_many(budget, 999.0, 2)
-        assert 0.05 < second - first < 0.5
+        assert second - first <= 1.0
 
     def test_burst_of_refusals_halves_the_rate_once(self) -> None:
         """Polls that were sent together and are all turned away are one piece of news."""

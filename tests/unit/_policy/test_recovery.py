@@ -372,7 +372,7 @@ class Client:
     troubles=st.lists(st.booleans(), max_size=20),
     single_use=st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @example(  # two at the same time, both started
     submissions=[
         {"sent": 0.0, "age": 1.0, "fails": 0.3, "delays": [0.1] * 3, "readable": True},

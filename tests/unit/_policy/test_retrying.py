@@ -46,7 +46,7 @@ def test_the_service_knows_best(status, repeatable) -> None:
 
 def test_garbled_answers() -> None:
     """An answer that is not the service's own is asked for again twice: after that, it is the address that is wrong."""
-    assert [again(attempt=4, garbled=garbled) for garbled in (1, 2, 3)] == [True, True, False]
+    assert [again(attempt=4, garbled=garbled) for garbled in (1, 2, 3, 4)] == [True, True, False, False]
     assert not again(garbled=1, repeatable=False)
 
 
@@ -80,6 +80,21 @@ def test_bounds_double() -> None:
 def test_jitter_spreads_from_zero() -> None:
     """Full jitter: a wait is anything from nothing to the bound."""
     assert delay(Outcome(attempt=3, repeatable=True), attempts=9, base=0.5, cap=10.0, jitter=0.0) == 0.0
+
+
+@pytest.mark.parametrize(("jitter", "wait"), [(0.0, 1.0), (0.5, 1.5), (1.0, 2.0)])
+def test_too_many_requests_wait_longer(jitter, wait) -> None:
+    """After a 429 the wait is at least half of the bound, and the jitter spreads the other half."""
+    outcome = Outcome(attempt=3, repeatable=True, status=429)
+
+    assert delay(outcome, attempts=9, base=0.5, cap=10.0, jitter=jitter) == wait
+
+
+def test_retry_after_is_exceeded_by_a_tenth_of_the_wait() -> None:
+    """A pause that the service asks for is obeyed, and a tenth of the usual wait is added."""
+    outcome = Outcome(attempt=3, repeatable=True, status=503, retry_after=60.0)
+
+    assert delay(outcome, attempts=9, base=0.5, cap=60.0, jitter=1.0) == 60.2
 
 
 def test_retry_after_beyond_the_cap() -> None:

@@ -27,7 +27,7 @@ from aiocdf.errors import (
 STARTED, AGAIN, REFUSED, TROUBLE, DOUBT = Verdict
 SEND, RECOVER, END = Next
 
-ENGINE = Path(__file__).parents[3] / "docs" / "explanation" / "engine.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "never-twice.md"
 
 #: By the words of its rule: an example of an attempt's end, and what it means for the session and for the POST.
 CASES = [
@@ -64,9 +64,8 @@ CASES = [
 
 
 def table():
-    """The rows of the table under "Never twice", without its head."""
-    chapter = ENGINE.read_text().partition("\n## Never twice\n")[2].partition("\n## ")[0]
-    rows = [re.split(r" *\| *", line.strip())[1:-1] for line in chapter.splitlines() if line.startswith("|")]
+    """The rows of the page's table, without its head."""
+    rows = [re.split(r" *\| *", line.strip())[1:-1] for line in PAGE.read_text().splitlines() if line.startswith("|")]
     return rows[0], rows[2:]
 
 

@@ -14,7 +14,7 @@ NO_ROUTE = ConnectError("no route")
 
 def watch(*ids):
     """A function whose calls began at time 0."""
-    return Watch(1, Runtimes(), calls={call_id: Followed(0.0, seen=True) for call_id in ids})
+    return Watch(1, Runtimes(), calls={call_id: Followed(0.0, start=1) for call_id in ids})
 
 
 def answers(watched, ids, seconds, *, every=5.0, start=0.0, unread=None):
@@ -86,7 +86,7 @@ class TestMissing:
 class TestUnheard:
     def attached(self, *ids):
         """A function whose calls were attached to at time 0."""
-        return Watch(1, Runtimes(), calls={call_id: Followed(0.0, seen=False) for call_id in ids})
+        return Watch(1, Runtimes(), calls={call_id: Followed(0.0, start=None) for call_id in ids})
 
     def test_looked_for_once(self) -> None:
         """A call that no answer has described for half a second is looked for, and once is enough."""
@@ -108,7 +108,7 @@ class TestUnheard:
     def test_lost_unless_listed(self) -> None:
         """A call is given up if the list does not have it, and it was not described meanwhile."""
         watched = self.attached(7, 8, 9)
-        watched.calls[9].seen = True
+        watched.calls[9].start = 1
         losses = watched.unlisted([7, 8, 9, 10], {8})
         assert set(losses) == {7}
         assert not losses[7].known

@@ -35,23 +35,23 @@ OPERATIONS = [
     ("post", "/functions/schedules/delete"),
     ("get", "/functions/schedules/{scheduleId}"),
     ("get", "/functions/schedules/{scheduleId}/input_data"),
+    ("post", "/functions"),
+    ("post", "/functions/delete"),
+    ("get", "/functions/status"),
+    ("post", "/functions/status"),
+    ("get", "/files"),
+    ("post", "/files"),
+    ("post", "/files/byids"),
+    ("post", "/files/delete"),
+    ("post", "/files/downloadlink"),
 ]
 #: The others that the local server answers.
 SERVED = [
     ("get", "/functions"),
     ("get", "/functions/{functionId}"),
-    ("get", "/functions/status"),
-    ("post", "/functions/status"),
     ("get", "/functions/{functionId}/calls"),
-    ("post", "/functions"),
-    ("post", "/functions/delete"),
     ("get", "/functions/schedules"),
-    ("get", "/files"),
-    ("post", "/files"),
     ("get", "/files/{id}"),
-    ("post", "/files/byids"),
-    ("post", "/files/delete"),
-    ("post", "/files/downloadlink"),
 ]
 #: Of which everything is named that the document has, used or not.
 TOPICS = ("/functions", "/sessions")

@@ -16,17 +16,21 @@ from aiocdf import resources
 from aiocdf._engine.service import Service
 from aiocdf._reader import Reader
 from aiocdf._wire.converter import camel, structure
+from aiocdf._wire.file_spec import FileSpec
+from aiocdf._wire.function_spec import FunctionSpec
 from aiocdf._wire.http import Request, Response
 from aiocdf._wire.identifiers import check_function, check_id
 from aiocdf._wire.payload import encode
 from aiocdf.errors import InvalidArgument
 from aiocdf.models import (
     CallStatus,
+    File,
     Function,
     FunctionCall,
     FunctionError,
     FunctionLimits,
     FunctionSchedule,
+    FunctionsStatus,
     FunctionStatus,
     LogEntry,
     Range,
@@ -36,6 +40,7 @@ from aiocdf.models import (
     TokenInspection,
     TokenProject,
 )
+from aiocdf.resources.deploying.requests import FunctionRequests
 from aiocdf.secret import Secret
 
 
@@ -56,6 +61,22 @@ TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number":
 SERVICE = "https://cdf.test"
 PLACES = {"{project}": "acme", "{functionId}": "12", "{callId}": "34", "{scheduleId}": "56"}
 SPAN = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+
+WHOLE_FUNCTION = FunctionSpec(
+    name="n" * 140,
+    external_id="e" * 255,
+    description="d" * 500,
+    owner="o" * 128,
+    secrets={"k": "v"},
+    env_vars={"K": "v"},
+    metadata={"k": "v"},
+    cpu=0.5,
+    memory=1,
+    runtime="py312",
+    function_path="a/b.py",
+    index_url="https://pypi.test",
+    extra_index_urls=["https://pypi.test"],
+)
 
 #: By the resource's method: an operation, and the arguments that lead to it.
 CASES = [
@@ -80,9 +101,43 @@ CASES = [
     ("Calls.logs", "get /functions/{functionId}/calls/{callId}/logs", (12, 34)),
     ("Functions.retrieve", "post /functions/byids", (12,)),
     ("Functions.retrieve", "post /functions/byids", ("f" * 255,)),
-    ("Functions.by_ids", "post /functions/byids", ([*range(1, 10), "f"],)),
+    ("Functions.retrieve_many", "post /functions/byids", ([1],)),
     ("Functions.list", "post /functions/list", ()),
+    (
+        "Functions.list",
+        "post /functions/list",
+        (
+            {
+                "name": "n",
+                "owner": "o",
+                "file_id": 1,
+                "status": "Ready",
+                "external_id_prefix": "f",
+                "created_time": SPAN,
+                "metadata": {"k": "v"},
+                "limit": 5,
+            },
+        ),
+    ),
+    ("Functions.delete", "post /functions/delete", (["f", 2],)),
     ("Functions.limits", "get /functions/limits", ()),
+    ("Functions.status", "get /functions/status", ()),
+    ("Functions.activate", "post /functions/status", ()),
+    ("FunctionRequests.create", "post /functions", (WHOLE_FUNCTION.item(7),)),
+    ("FunctionRequests.create", "post /functions", (FunctionSpec(name="f").item(7),)),
+    ("FunctionRequests.by_ids", "post /functions/byids", ([*range(1, 10), "f"],)),
+    ("FunctionRequests.one", "post /functions/byids", (1,)),
+    ("FunctionRequests.delete", "post /functions/delete", ([*range(1, 10), "f"],)),
+    ("FunctionRequests.page", "post /functions/list", ({}, 5)),
+    ("FunctionRequests.limits", "get /functions/limits", ()),
+    ("FunctionRequests.status", "get /functions/status", ()),
+    ("FunctionRequests.activate", "post /functions/status", ()),
+    ("Files.retrieve", "post /files/byids", (1,)),
+    ("Files.retrieve_many", "post /files/byids", ([1],)),
+    ("Files.list", "get /files", ()),
+    ("Files.list", "get /files", ({"name": "n", "external_id_prefix": "f", "uploaded": True, "limit": 5},)),
+    ("Files.delete", "post /files/delete", ([1, "f"],)),
+    ("Files.download_link", "post /files/downloadlink", ("f",)),
     ("Schedules.create", "post /functions/schedules", ("nightly", "0 3 * * *", {"function": 12})),
     (
         "Schedules.create",
@@ -132,6 +187,7 @@ MODELS = [
 ENUMERATIONS = [
     (CallStatus, "get /functions/{functionId}/calls/{callId}", ("status",)),
     (FunctionStatus, "post /functions/byids", ("items", 0, "status")),
+    (FunctionsStatus, "get /functions/status", ("status",)),
     (SessionStatus, "post /sessions", ("items", 0, "status")),
     (SessionType, "post /sessions", ("items", 0, "type")),
 ]
@@ -181,7 +237,9 @@ def sample(schema: Any, *, whole: bool) -> Any:
         case "string":
             return "text"
         case "number":
-            return 0.5
+            return 2.0
+        case "boolean":
+            return True
         case _:
             return schema.get("minimum", 1)
 
@@ -224,6 +282,22 @@ async def new_session() -> Session:
     return Session(id=1, status=SessionStatus.READY, nonce=Secret("n"))
 
 
+KINDS = {name: getattr(resources, name) for name in resources.__all__} | {
+    "Service": Service,
+    "FunctionRequests": FunctionRequests,
+}
+#: They send nothing, or more than one request, each of which has a case of its own.
+OTHER_METHODS = {
+    "Schedules.next_runs",
+    "Functions.create",
+    "Functions.create_or_replace",
+    "Functions.package",
+    "Functions.wait_until_ready",
+    "Files.upload",
+    "Files.download",
+}
+
+
 def make(name: str, sender: Any) -> Any:
     """Make a resource, or what the engine has in its place."""
     url = SERVICE if name == "Tokens" else f"{SERVICE}/api/v1/projects/acme"
@@ -233,7 +307,9 @@ def make(name: str, sender: Any) -> Any:
         "Schedules": {"resolve": resolve, "encode": partial(encode, limit=None), "new_session": new_session},
         "Sessions": {"grants": lambda grant: [grants[grant]]},
     }
-    return {**vars(resources), "Service": Service}[name](sender, url, **more.get(name, {}))
+    if name == "Functions":
+        more[name] = {"files": make("Files", sender), "schedules": make("Schedules", sender)}
+    return KINDS[name](sender, url, **more.get(name, {}))
 
 
 async def act(method: str, operation: str, arguments: Any, *, whole: bool = True) -> tuple[Request, Any]:
@@ -245,10 +321,12 @@ async def act(method: str, operation: str, arguments: Any, *, whole: bool = True
         sender.answer = {"items": [sample(inside(facts["response"], ("items", 0)), whole=False)]}
     elif operation.partition(" ")[2].startswith("/sessions") and not whole:  # nor that a session has an id
         sender.answer = {"items": [{"id": 1, "status": "READY"}]}
+    elif operation.partition(" ")[2].startswith("/files") and not whole:  # nor that it has files
+        sender.answer = {"items": [{"id": 1, "name": "f", "downloadUrl": "https://storage.test/f"}]}
     if isinstance(sender.answer, dict):
         sender.answer.pop("nextCursor", None)  # or each page would be followed by itself
     *given, last = arguments or (None,)
-    named = last if isinstance(last, dict) and resource != "Service" else {}
+    named = last if isinstance(last, dict) and resource not in {"Service", "FunctionRequests"} else {}
     found = getattr(make(resource, sender), name)(*(given if named or not arguments else arguments), **named)
     result = [entry async for entry in found] if inspect.isasyncgen(found) else await found
     assert sender.request is not None
@@ -278,19 +356,27 @@ async def test_documented_answers_are_read(method, operation, arguments, whole) 
 
     found = result[0] if isinstance(result, tuple) else result
     for value in found if isinstance(found, list) else [found]:
-        assert not getattr(value, "extra", {})
+        assert isinstance(value, File) or not value or not getattr(value, "extra", {})
+
+
+def test_files_are_as_documented() -> None:
+    """A new file is described as the document says, and what it says of a file is read."""
+    facts = OPERATIONS["post /files"]
+    whole = FileSpec(name="f", external_id="e", mime_type="application/zip", data_set_id=1, metadata={"k": "v"})
+    described = sample(facts["response"], whole=True)
+
+    assert fits(facts["request"], whole.body())
+    file = structure(described, File, what="a sample")
+    assert {camel(field.name) for field in attrs.fields(File)} - {"extra"} == described.keys() - file.extra.keys()
 
 
 def test_every_request_is_checked() -> None:
     """There is a case for each method that sends a request, and for each operation that the facts are of."""
     methods = {
-        f"{name}.{method}"
-        for name in [*resources.__all__, "Service"]
-        for method in vars({**vars(resources), "Service": Service}[name])
-        if not method.startswith("_")
-    } - {"Schedules.next_runs"}
+        f"{name}.{method}" for name, kind in KINDS.items() for method in vars(kind) if not method.startswith("_")
+    } - OTHER_METHODS
     assert {method for method, _, _ in CASES} == methods
-    assert {operation for _, operation, _ in CASES} == OPERATIONS.keys()
+    assert {operation for _, operation, _ in CASES} == OPERATIONS.keys() - {"post /files"}
 
 
 @pytest.mark.parametrize(("kind", "operation", "path", "undocumented"), MODELS)

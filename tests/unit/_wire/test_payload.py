@@ -3,6 +3,7 @@ from __future__ import annotations
 import collections
 import enum
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -160,7 +161,7 @@ def test_no_object(data, kind) -> None:
         ({"a": MappingProxyType({})}, r"a mappingproxy at \$\.a,"),
         ({"a": Place("Oslo")}, r"a Place at \$\.a,"),
         ({"a": Secret("s3cr3t")}, r"a Secret at \$\.a,"),
-        (Holder({"x": {1}}), r"a set at \$\.value\.x,"),
+        (Holder({"x": 1j}), r"a complex at \$\.value\.x,"),
         (Holder(Secret("s3cr3t")), r"a Secret at \$\.value,"),
         ({1: "a"}, r"a key of type int at \$:"),
         ({"a": [{None: 1}]}, r"a key of type NoneType at \$\.a\[0\]:"),
@@ -207,10 +208,18 @@ def test_too_deep() -> None:
             encode(data, limit=None)
 
 
-@pytest.mark.parametrize("data", [{"a": "\ud800"}, {"\udfff": 1}, {"a": ["ok", {"b": "x\ud800y"}]}])
-def test_half_a_surrogate_pair(data) -> None:
-    """Text that is no Unicode, as broken file names give, is refused."""
-    with pytest.raises(InvalidArgument, match="half a surrogate pair"):
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"a": "\ud800"}, "$.a"),
+        ({"b": 1, "\udfff": 1}, '$["\\udfff"]'),
+        ({"a": ["ok", {"b": "x\ud800y"}]}, "$.a[1].b"),
+        ({"a": {"c": ("\U0001f600", "\udc80")}}, "$.a.c[1]"),
+    ],
+)
+def test_half_a_surrogate_pair(data, path) -> None:
+    """Text that is not Unicode, as broken file names give, is refused with the path at which it stands."""
+    with pytest.raises(InvalidArgument, match=rf"half a surrogate pair at {re.escape(path)},"):
         encode(data, limit=None)
 
 
@@ -226,7 +235,7 @@ def test_limit() -> None:
     size = len('{"a":""}') + 20
 
     assert len(encode(data, limit=size)[0]) == size
-    with pytest.raises(InvalidArgument, match=rf"data is {size} bytes of JSON and this cloud takes 27 at the most"):
+    with pytest.raises(InvalidArgument, match=rf"data is {size} bytes of JSON and this cloud takes at most 27"):
         encode(data, limit=size - 1)
 
 

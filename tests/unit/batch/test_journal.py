@@ -285,7 +285,7 @@ async def note(opened: Journal, line: int, event: str) -> None:
             await opened.flush()
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(EVENTS, st.integers(0, 100))
 def test_replay_stands_where_the_events_led(tmp_path_factory, events, cut):
     """Whatever happens to inputs, in which groups it is committed, a run that ends anywhere leaves what was noted."""

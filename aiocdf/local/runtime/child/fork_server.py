@@ -54,11 +54,13 @@ class ForkServer:
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
-        self.confinement = _load("confinement")
-        self.worker = _load("worker")
+        self.confinement: Any = _load("confinement")
+        self.worker: Any = _load("worker")
         self.instances: set[int] = set()
         self.ending: set[int] = set()
-        self.temporary = tempfile.mkdtemp(prefix=f"aiocdf-{os.getpid()}-")
+        self.temporary: str = tempfile.mkdtemp(prefix=f"aiocdf-{os.getpid()}-")
+        self.awake: int
+        self.wake: int
         self.awake, self.wake = os.pipe()
 
     def run(self) -> tuple[int, str] | None:

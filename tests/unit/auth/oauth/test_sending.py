@@ -141,14 +141,15 @@ async def test_answer_is_limited(credentials, script) -> None:
     assert transport.requests[0].max_answer == 256 * 1024
 
 
-SECRETS = {"client_secret": 's3cr3t+/"%& of app', "extra": {"assertion": "s3cr3t-too"}}
+SECRET = 's3cr3t+/"%& of app'
+SECRETS = {"client_secret": SECRET, "extra": {"assertion": "s3cr3t-too"}}
 WRITTEN = {
-    "raw": SECRETS["client_secret"],
-    "form": quote_plus(SECRETS["client_secret"]),
-    "quoted": quote(SECRETS["client_secret"]),
+    "raw": SECRET,
+    "form": quote_plus(SECRET),
+    "quoted": quote(SECRET),
     "extra": "s3cr3t-too",
-    "basic": base64.b64encode(f"app:{quote_plus(SECRETS['client_secret'])}".encode()).decode(),
-    "cut": "x" * 990 + SECRETS["client_secret"],
+    "basic": base64.b64encode(f"app:{quote_plus(SECRET)}".encode()).decode(),
+    "cut": "x" * 990 + SECRET,
 }
 
 

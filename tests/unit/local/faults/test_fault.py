@@ -171,7 +171,7 @@ def test_file(tmp_path):
         ('seed = "x"\n[[fault]]\nkind = "half"', "seed"),
         ('sed = 1\n[[fault]]\nkind = "half"', "'sed'"),
         ("[[fault]]\nrate = 0.5", "fault 1: kind"),
-        ('[[fault]]\nkind = "half"\n[[fault]]\nkind = "half"\nrat = 1', "fault 2: there is no 'rat'"),
+        ('[[fault]]\nkind = "half"\n[[fault]]\nkind = "half"\nrat = 1', "fault 2: unknown 'rat'"),
         ('[[fault]]\nkind = "half"\nrate = 2', "fault 1: rate"),
     ],
 )

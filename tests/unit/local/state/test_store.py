@@ -13,7 +13,7 @@ import pytest
 from aiocdf.errors import ConfigError
 from aiocdf.local.state.files import File
 from aiocdf.local.state.functions import FunctionRecord
-from aiocdf.local.state.records import Call, CallQuery, LogLine, Session, TimeRange
+from aiocdf.local.state.records import PER_MILLISECOND, Call, CallQuery, LogLine, Session, TimeRange
 from aiocdf.local.state.schedules import Schedule
 from aiocdf.local.state.store import open_store
 from aiocdf.secret import Secret
@@ -204,24 +204,25 @@ async def test_memory(store, monkeypatch):
     [
         ({}, [4, 3, 2, 1]),
         ({"limit": 2}, [4, 3]),
-        ({"before": 3}, [2, 1]),
+        ({"before": 3 * PER_MILLISECOND}, [2, 1]),
         ({"status": "Running"}, [4]),
         ({"schedule_id": 5}, [2]),
-        ({"start_time": TimeRange(11, 12)}, [3, 2]),
-        ({"start_time": TimeRange(12, None)}, [4, 3]),
+        ({"accepted": TimeRange(2, 3)}, [3, 2]),
+        ({"accepted": TimeRange(3, None)}, [4, 3]),
         ({"end_time": TimeRange(None, 22)}, [3, 2, 1]),
         ({"end_time": TimeRange(22, 22), "status": "Completed"}, [3]),
+        ({"accepted": TimeRange(None, 2**53)}, [4, 3, 2, 1]),
     ],
 )
 async def test_list_of_calls(store, query, ids):
     """Calls are listed newest first. Ranges include their ends, and a running call is in no range of end times."""
     for number in range(1, 5):
-        call = running(number, start_time=9 + number, schedule_id=5 if number == 2 else None)
+        call = running(number * PER_MILLISECOND, schedule_id=5 if number == 2 else None)
         await store.add_call(call)
         if number < 4:
             await store.finish_call(completed(call, 19 + number), None, [])
-    await store.add_call(running(9, function_id=8))
-    assert ids == [call.id for call in await store.list_calls(7, CallQuery(**{"limit": 9} | query))]
+    await store.add_call(running(9 * PER_MILLISECOND, function_id=8))
+    assert ids == [call.accepted for call in await store.list_calls(7, CallQuery(**{"limit": 9} | query))]
 
 
 async def test_running_when_it_ended(tmp_path):

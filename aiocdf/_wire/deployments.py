@@ -1,0 +1,58 @@
+"""What goes wrong with deployments, as the exceptions that are raised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocdf._wire.http import one_line
+from aiocdf._wire.problems import note_trace
+from aiocdf.errors import FunctionNotReady, ReplacementFailed, WaitExpired
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiocdf.errors import AiocdfError
+    from aiocdf.models.functions import Function
+    from aiocdf.models.kept_schedule import KeptSchedule
+
+__all__ = ["failed", "late", "not_replaced", "which"]
+
+
+def failed(key: int | str, function: Function) -> FunctionNotReady:
+    """Return the error of a function whose deployment failed: its message ends with the end of the build log."""
+    message = function.error.message.rstrip(".") if function.error else f"it is {function.status}"
+    log = (function.error and function.error.trace) or ""
+    end = one_line((log.strip().splitlines() or [""])[-1])
+    failure = FunctionNotReady(
+        f"{which(key, function)} cannot be called: {message}{f': {end}' if end else ''}", status=200, detail=log
+    )
+    note_trace(failure, f"the deployment of {which(key, function)}", function.error)
+    return failure
+
+
+def late(key: int | str, function: Function, seconds: float) -> WaitExpired:
+    """Return the error of a function that is not ready in time."""
+    return WaitExpired(
+        f"{which(key, function)} is still {function.status} after {seconds:.0f} s. Its deployment continues; wait again."
+    )
+
+
+def not_replaced(
+    old: Function, new: Function | None, schedules: Sequence[KeptSchedule], error: AiocdfError
+) -> ReplacementFailed:
+    """Return the error of a function that was deleted or may have been, and not replaced with all its schedules."""
+    name = which(old.external_id or old.id, old)
+    if new is None:
+        done = f"{name} was deleted, or may have been, and the function in its place was not created"
+        todo = "Look whether it is there, correct the cause, and create the function again"
+    else:
+        done = f"{name} was replaced by function {new.id}, but not all its schedules were created again"
+        todo = "Wait until the function is Ready"
+    left = ", ".join(repr(each.name) for each in schedules)
+    rest = f"; then create its schedules again, which `schedules` of this error has: {left}" if left else ""
+    return ReplacementFailed(f"{done}: {error} {todo}{rest}.", deleted=old, created=new, schedules=schedules)
+
+
+def which(key: int | str, function: Function) -> str:
+    """Name a function by what the caller called it, and its id."""
+    return f"function {key!r} (id {function.id})" if isinstance(key, str) else f"function {key}"

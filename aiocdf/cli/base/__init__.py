@@ -1,0 +1,1 @@
+"""What all commands share: how they are declared, run, and show what they found."""

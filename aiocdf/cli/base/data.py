@@ -1,0 +1,43 @@
+"""The data of calls, from the command line, a file or stdin.
+
+It is read with the arguments, before an event loop runs: waiting for stdin blocks, and Ctrl-C must end it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+__all__ = ["data_of", "data_of_file"]
+
+
+def data_of(text: str) -> Any:
+    """Return the data that JSON text holds; or `@` and the path of a file, or `-` for stdin.
+
+    Raises:
+        BadParameter: It does not hold JSON, or the file cannot be read.
+    """
+    return data_of_file(text.removeprefix("@")) if text == "-" or text.startswith("@") else _parsed(text)
+
+
+def data_of_file(path: str) -> Any:
+    """Return the data in a file with JSON text; `-` is stdin.
+
+    Raises:
+        BadParameter: It does not hold JSON, or cannot be read.
+    """
+    try:
+        return _parsed(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"cannot read {path!r}: {error}") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None

@@ -1,0 +1,153 @@
+"""The local servers that run: each `aiocdf serve` writes a file for other commands, and removes it at its end.
+
+The server holds a lock on its file. The system drops the lock when the process ends, however it ends, so a file without
+a lock is of a server that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf.cli.base.private_file import read_private
+from aiocdf.errors import ConfigError
+from aiocdf.secret import Secret, safe_to_show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["RunningServer", "announced", "chosen_server", "running_servers"]
+
+_log = logging.getLogger("aiocdf.local")
+
+
+@safe_to_show
+@attrs.frozen(kw_only=True)
+class RunningServer:
+    """What a client needs to use a local server.
+
+    Args:
+        folder: The functions that it serves.
+        url: Its address.
+        project: The name of its project.
+        token_url: Where the client gets access tokens.
+        client_id: The id of the client that has a secret.
+        client_secret: That secret.
+        scopes: What to ask for.
+    """
+
+    folder: str
+    url: str
+    project: str
+    token_url: str
+    client_id: str
+    client_secret: Secret = attrs.field(converter=Secret)
+    scopes: str
+
+    @classmethod
+    def of(cls, folder: Path, environment: Mapping[str, str]) -> RunningServer:
+        """Return the server that serves *folder* and whose clients need *environment*."""
+        return cls(
+            folder=str(folder.resolve()),
+            url=environment["CDF_URL"],
+            project=environment["CDF_PROJECT"],
+            token_url=environment["IDP_TOKEN_URL"],
+            client_id=environment["IDP_CLIENT_ID"],
+            client_secret=Secret(environment["IDP_CLIENT_SECRET"]),
+            scopes=environment["IDP_SCOPES"],
+        )
+
+
+@contextlib.contextmanager
+def announced(server: RunningServer) -> Iterator[None]:
+    """Let other commands of the same user find a server.
+
+    Where the file cannot be written, the server runs nevertheless, and the log says so.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_locked_file(server))
+        except OSError as error:
+            _log.warning("--local will not find this server: cannot write to %r: %s", str(_folder()), error.strerror)
+        yield
+
+
+@contextlib.contextmanager
+def _locked_file(server: RunningServer) -> Iterator[None]:
+    _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _folder() / f"{secrets.token_hex(8)}.json"
+    descriptor, name = tempfile.mkstemp(dir=_folder(), prefix=".")  # with mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump(attrs.asdict(server) | {"client_secret": server.client_secret.reveal()}, file)
+        file.flush()
+        Path(name).replace(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def running_servers() -> list[RunningServer]:
+    """Return the servers that run, and remove the files of those that were killed."""
+    return [server for path in sorted(_folder().glob("*.json")) if (server := _read(path))]
+
+
+def chosen_server(servers: Iterable[RunningServer], url: str | None) -> RunningServer:
+    """Return the server to use.
+
+    Args:
+        servers: Those that run.
+        url: The address that the user gave; None for the one server that runs.
+
+    Raises:
+        ConfigError: None runs, or several do and none was chosen, or none has this address.
+    """
+    servers = list(servers)
+    listed = "".join(f"\n  {server.url} serves {server.folder}" for server in servers)
+    if not servers:
+        raise ConfigError("no local server runs: start one in another shell with `aiocdf serve DIR`")
+    if url is not None:
+        for server in servers:
+            if server.url == url.strip().rstrip("/"):
+                return server
+        raise ConfigError(f"no local server of yours runs at {url}; these run:{listed}")
+    if len(servers) > 1:
+        raise ConfigError(f"{len(servers)} local servers run; choose one with --url:{listed}")
+    return servers[0]
+
+
+def _read(path: Path) -> RunningServer | None:
+    """Return a server that runs; None if it does not, or if its file is not to be trusted."""
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        if _is_locked(path):
+            known = json.loads(read_private(path))
+        else:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(TypeError):
+        return RunningServer(**known)
+    return None
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _folder() -> Path:
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "aiocdf" / "running"

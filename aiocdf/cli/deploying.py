@@ -1,0 +1,146 @@
+"""`aiocdf functions deploy`: a folder becomes a function that can be called."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiocdf import _clock
+from aiocdf.cli.base.console import open_console, shown_state
+from aiocdf.cli.base.output import show_one
+from aiocdf.cli.base.secret_source import given_secret
+from aiocdf.errors import InvalidArgument, WaitExpired
+from aiocdf.local.runtime import function_settings
+from aiocdf.models.functions import FunctionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from aiocdf.client import Client
+    from aiocdf.models.code_package import CodePackage
+    from aiocdf.models.functions import Function
+    from aiocdf.secret import Secret
+
+__all__ = ["DeployJob", "named_secrets"]
+
+# Seconds between two looks at the status, to begin with and at most.
+_FIRST_LOOK, _SLOWEST_LOOK = 0.3, 5.0
+# What function.toml says to the local server alone.
+_OF_SERVER = {"id", "timeout"}
+_FILES_SHOWN = 8
+
+
+@attrs.frozen(kw_only=True)
+class DeployJob:
+    """One run of `aiocdf functions deploy`.
+
+    Args:
+        folder: The code, and perhaps a function.toml.
+        name: The function's name; None for what function.toml says, or else the folder's name.
+        external_id: Its external id; None for the folder's name.
+        secrets: Its secrets, each as `NAME=env:VARIABLE` or `NAME=file:PATH`.
+        wait: Wait until it is Ready.
+        within: Seconds to wait for that at most; None for no limit.
+        form: What stdout gets: `table`, `json` or `jsonl`.
+    """
+
+    folder: Path
+    name: str | None
+    external_id: str | None
+    secrets: Iterable[str]
+    wait: bool
+    within: float | None
+    form: str
+
+    async def run(self, client: Client) -> None:
+        """Deploy, and show what was deployed.
+
+        Raises:
+            UsageError: The code, a setting or an option is not valid; nothing was sent.
+            FunctionNotReady: The build failed; the error's note has the end of the build log.
+            WaitExpired: The function was not Ready in time.
+        """
+        notes = open_console(stderr=True)
+        external_id = self.external_id or self.folder.resolve().name
+        options = await asyncio.to_thread(self._options)
+        path = options.get("function_path", "handler.py")
+        notes.print(_contents(await client.functions.package(self.folder, function_path=path)))
+        before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
+        name = self.name or options.pop("name", external_id)
+        async with shown_state(notes, lambda: "Uploading"):
+            function = await client.functions.create_or_replace(
+                name, external_id=external_id, folder=self.folder, **options
+            )
+        notes.print(_what_happened(function, before))
+        show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
+
+    def _options(self) -> dict[str, Any]:
+        """Return what function.toml and the options say."""
+        settings = function_settings.load(self.folder)
+        options = {key: value for key, value in settings.items() if key not in _OF_SERVER}
+        if secrets := options.pop("secrets", {}) | named_secrets(self.secrets):
+            options["secrets"] = secrets
+        return options
+
+    async def _ready(self, client: Client, function: Function, notes: Console) -> Function:
+        """Show the status until the function is Ready."""
+        began_at, gap = _clock.monotonic(), _FIRST_LOOK
+        async with shown_state(notes, lambda: f"{function.status}, {_clock.monotonic() - began_at:.0f} s"):
+            try:
+                async with asyncio.timeout(self.within):
+                    while function.status in {FunctionStatus.Queued, FunctionStatus.Deploying}:
+                        await _clock.sleep(gap)
+                        function, gap = await client.functions.retrieve(function), min(1.5 * gap, _SLOWEST_LOOK)
+                    return await client.functions.wait_until_ready(function)
+            except TimeoutError:
+                raise WaitExpired(
+                    f"function {function.id} is not Ready after {self.within:g} s. Its deployment goes on: see "
+                    f"`aiocdf functions show {function.id}`"
+                ) from None
+
+
+def named_secrets(options: Iterable[str]) -> dict[str, Secret]:
+    """Return the secrets that options such as `NAME=env:VARIABLE` name.
+
+    Raises:
+        InvalidArgument: One has no name, or no source.
+        ConfigError: A source has no secret.
+    """
+    secrets: dict[str, Secret] = {}
+    for option in options:
+        name, separator, source = option.partition("=")
+        if not separator or not name:
+            # The text is not repeated: it may be the secret.
+            raise InvalidArgument("--secret must be NAME=env:VARIABLE or NAME=file:PATH")
+        secrets[name] = given_secret(source, option=f"--secret {name}")
+    return secrets
+
+
+def _contents(code: CodePackage) -> str:
+    """Say what is uploaded: the largest files, how many there are, and the size of the zip file."""
+    largest = sorted(code.files, key=lambda path: (-code.files[path], path))
+    shown = "".join(f"\n  {_size(code.files[path]):>10}  {path}" for path in largest[:_FILES_SHOWN])
+    more = f"\n  and {len(largest) - _FILES_SHOWN} smaller files" if len(largest) > _FILES_SHOWN else ""
+    return (
+        f"The code: {len(largest)} file{'s' if len(largest) > 1 else ''}, {_size(code.size)} as a zip file{shown}{more}"
+    )
+
+
+def _size(count: int) -> str:
+    for unit, power in (("MB", 1e6), ("kB", 1e3)):
+        if count >= power:
+            return f"{count / power:.1f} {unit}"
+    return f"{count} B"
+
+
+def _what_happened(function: Function, before: Iterable[Function]) -> str:
+    for earlier in before:
+        if earlier.id == function.id:
+            return f"Function {function.id} has this code and these settings already: nothing was uploaded."
+        return f"Created function {function.id} in the place of {earlier.id}."
+    return f"Created function {function.id}."

@@ -1,0 +1,1 @@
+"""`aiocdf serve`, and how other commands find a server that runs."""

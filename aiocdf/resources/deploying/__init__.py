@@ -1,0 +1,1 @@
+"""How functions are created and replaced."""

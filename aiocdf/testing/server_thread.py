@@ -1,0 +1,140 @@
+"""A local server on a thread of its own, so that tests with and without an event loop, and other processes, can use it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from aiocdf import local
+from aiocdf._bundle.callable_source import read_callable
+from aiocdf.errors import InvalidArgument, WrongState
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from aiocdf.client import Client
+    from aiocdf.local import LocalServer
+
+__all__ = ["ServerThread"]
+
+# A server needs one function at least.
+_ECHO = "def handle(data):\n    return data\n"
+
+
+class ServerThread:
+    """A local server on a thread of its own, with functions in a temporary folder; to be used with `with`.
+
+    The function `echo`, which returns its data, is always there.
+
+    Args:
+        functions: A folder of functions to copy into that folder; None for none.
+        settings: Arguments of `aiocdf.local.serve` other than the folder, such as `faults`.
+    """
+
+    def __init__(self, functions: str | os.PathLike[str] | None = None, **settings: Any) -> None:
+        self._functions = functions
+        self._settings = settings
+        self._stop: Callable[[], object] | None = None
+        self._thread: threading.Thread | None = None
+        self._server: LocalServer | None = None
+
+    def __enter__(self) -> Self:
+        """Start the server."""
+        self._folder = tempfile.TemporaryDirectory(prefix="aiocdf-functions-")
+        self._root = Path(self._folder.name)
+        (self._root / "echo").mkdir()
+        (self._root / "echo" / "handler.py").write_text(_ECHO, encoding="utf-8")
+        started: Future[LocalServer] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), name="aiocdf local server")
+        try:
+            if self._functions is not None:
+                shutil.copytree(self._functions, self._root, dirs_exist_ok=True)
+            self._thread.start()
+            self._server = started.result()
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the server, and remove the functions."""
+        if self._stop is not None and self._thread is not None:
+            self._stop()
+            self._thread.join()
+        self._server = None
+        self._folder.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where the server is reached, without a slash at the end."""
+        return self._running().url
+
+    @property
+    def project(self) -> str:
+        """The name of its one project."""
+        return self._running().project
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables by which clients find the server."""
+        return self._running().environment()
+
+    def client(self, **overrides: Any) -> Client:
+        """Return a client of the server, to be opened on the loop of the test.
+
+        Args:
+            overrides: Arguments of `aiocdf.Client` to use in place of the server's.
+        """
+        return self._running().client(**overrides)
+
+    def deploy(self, code: Callable[..., Any] | str | os.PathLike[str], name: str | None = None) -> str:
+        """Add a function, or replace it, and return its external id; the next call of it runs the new code.
+
+        Args:
+            code: A `handle` function, of which only the source is taken, so that what it imports it imports itself; or a
+                folder with a `handler.py`.
+            name: The external id; None for the name of the Python function or of the folder.
+
+        Raises:
+            UsageError: The function cannot be taken out of the code around it, or the folder has no `handler.py`.
+        """
+        self._running()
+        if callable(code):
+            external_id = name or code.__name__
+            files = read_callable(code, None)
+            (self._root / external_id).mkdir(exist_ok=True)
+            for path, content in files.items():
+                (self._root / external_id / path).write_bytes(content)
+            return external_id
+        folder = Path(code)
+        if not (folder / "handler.py").is_file():
+            raise InvalidArgument(f"{str(folder)!r} cannot be deployed: a function is a folder with a handler.py in it")
+        external_id = name or folder.resolve().name
+        shutil.copytree(folder, self._root / external_id, dirs_exist_ok=True)
+        return external_id
+
+    async def _serve(self, started: Future[LocalServer]) -> None:
+        """Serve until `__exit__`; what goes wrong at the start is raised in `__enter__`."""
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            async with local.serve(self._root, **self._settings) as server:
+                self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+                started.set_result(server)
+                await stop.wait()
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    def _running(self) -> LocalServer:
+        if self._server is None:
+            raise WrongState("the server is not started: use it with `with`")
+        return self._server
