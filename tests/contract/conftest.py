@@ -78,7 +78,7 @@ def _write_functions(folder: Path) -> Path:
 
 @asynccontextmanager
 async def _serve(root: Path) -> AsyncIterator[LocalServer]:
-    """Serve functions, all of which are built, however busy the machine is."""
+    """Serve functions, after all builds have ended, even on a busy machine."""
     limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aiocdf.local.server._BUILD_PATIENCE", 50.0)
@@ -88,7 +88,7 @@ async def _serve(root: Path) -> AsyncIterator[LocalServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    """The server of all tests of a module that leave it as it was."""
+    """The server of the tests of a module that do not change it."""
     async with _serve(_write_functions(tmp_path_factory.mktemp("shared") / "functions")) as server:
         yield server
 

@@ -39,7 +39,7 @@ schema = (
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_answers_of_the_service(case, address):
-    """Whatever is sent, valid or not, the status, the headers and the shape of the answer are as the service documents."""
+    """For any request, valid or not, the status, headers and format of the response are as the service documents."""
     url, token = address
     path = "" if case.path == CONTRADICTORY else "/projects/local"
     response = case.call(base_url=f"{url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"})

@@ -186,7 +186,7 @@ class DaskCluster:
     def _connected(self) -> Client:
         if self._client is None or self._client.status != "running":
             raise ConfigError(
-                f"the connection to the Dask scheduler at {self._address} was lost: check that it runs, and restart this server"
+                f"the connection to the Dask scheduler at {self._address} was lost: check it, then restart this server"
             )
         return self._client
 
