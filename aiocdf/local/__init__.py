@@ -7,7 +7,9 @@ import sys
 from aiocdf.errors import ConfigError
 
 if sys.platform == "win32":
-    raise ConfigError("the local server does not run on Windows, because it forks processes: use WSL or another machine")
+    raise ConfigError(
+        "the local server does not run on Windows, because it forks processes: use WSL or another machine"
+    )
 
 from aiocdf.local.faults.fault import Fault, Faults
 from aiocdf.local.server import LocalServer, serve

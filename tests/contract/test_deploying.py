@@ -256,7 +256,7 @@ async def test_file_of_a_function(api, file_id):
 
 
 @pytest.mark.parametrize("external_id", ["echo", "made"])
-async def test_taken_external_id(api, external_id):
+async def test_existing_external_id(api, external_id):
     """An external id may not be that of a function of the folder or of a created one."""
     await create(api, zipped(handler=DOUBLE), externalId="made")
     answer = await create(api, zipped(handler=DOUBLE), externalId=external_id)

@@ -104,7 +104,7 @@ async def test_all_interfaces(root):
 
 
 @pytest.mark.parametrize("allowed", ["name.example", [""], ["http://name.example"], ["name.example:80"], ["*"], [1]])
-def test_names_that_cannot_be(root, allowed):
+def test_names_that_are_not_valid(root, allowed):
     """A value that is not a list of host names is rejected immediately."""
     with pytest.raises(ConfigError, match="allowed_hosts"):
         serve(root, allowed_hosts=allowed)
@@ -134,7 +134,7 @@ async def test_one_family(root, monkeypatch):
         assert 404 == (await ask(server, "GET /nothing HTTP/1.1\nHost: localhost:{port}"))[0]
 
 
-async def test_half_taken_port(root):
+async def test_port_in_use_on_one_address(root):
     """A port in use on one of the two addresses is rejected, because clients could reach the other program."""
     if not socket.has_dualstack_ipv6():
         pytest.skip("no IPv6 on this machine")

@@ -74,7 +74,7 @@ async def test_many_names(app, later):
     assert "code" in (await app.submit(app.ask())).returned
 
 
-async def test_refusal_is_no_guess(app):
+async def test_cancelling_is_not_a_guess(app):
     """A user may cancel while attempts are limited."""
     await guess(app)
     assert "access_denied" == (await app.submit(app.ask(), form={"decision": "refuse"})).returned["error"]

@@ -32,7 +32,7 @@ async def test_reuse(app):
     assert 200 == (await app.refresh(other["refresh_token"])).status
 
 
-async def test_reuse_at_once(app):
+async def test_concurrent_reuse(app):
     """Of many concurrent refreshes with one token, at most one succeeds."""
     tokens = await app.sign_in()
     answers = await asyncio.gather(*(app.refresh(tokens["refresh_token"]) for _ in range(10)))

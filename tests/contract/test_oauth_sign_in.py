@@ -32,7 +32,7 @@ async def test_sign_in(app):
     assert 200 == await app.opens(answer.body["access_token"])
 
 
-async def test_tokens_are_as_asked_for(app):
+async def test_tokens_match_the_scopes(app):
     """Refresh tokens need offline_access, and id tokens need openid."""
     body = await app.sign_in(scope=f"{app.server.url}/.default")
     assert set(body) == {"access_token", "token_type", "expires_in", "scope"}

@@ -83,7 +83,7 @@ async def test_key(visitor, api, method, path):
     assert (await api.get("/functions/1/calls")).body["items"] == []
 
 
-async def test_key_is_no_token(visitor):
+async def test_key_is_not_a_token(visitor):
     """The key gives access to the page, but not to the API."""
     url = f"{visitor.server.url}/api/v1/projects/{visitor.server.project}/functions"
     async with visitor.session.get(url, headers=visitor.headers) as answer:
@@ -212,7 +212,7 @@ async def test_end_of_the_server(root, session):
             assert time.monotonic() - began < 0.9
 
 
-async def test_reader_that_goes(visitor, api, caplog):
+async def test_reader_that_disconnects(visitor, api, caplog):
     """A reader that disconnects is removed without a log message, and calls continue."""
     for _ in range(3):
         async with visitor.listen() as events:

@@ -90,13 +90,13 @@ async def test_no_port(root, port):
         ({"limits": {"log_bytes": 5}}, ConfigError, "^setting limits must be a Limits, not "),
     ],
 )
-def test_settings_that_cannot_be(root, given, error, problem):
+def test_settings_that_are_not_valid(root, given, error, problem):
     """An argument that is not valid is rejected immediately, not at the first request."""
     with pytest.raises(error, match=problem):
         serve(root, **given)
 
 
-async def test_port_taken(root):
+async def test_port_in_use(root):
     """A port in use is rejected with its number, and no socket is left open."""
     async with serve(root) as server:
         taken = int(server.url.rpartition(":")[2])
@@ -281,7 +281,7 @@ async def test_log_of_refused_requests(server, api, caplog):
     assert "wrong-token" not in caplog.text
 
 
-async def test_log_cannot_be_forged(server, api, caplog):
+async def test_log_lines_stay_single(server, api, caplog):
     """A path with encoded line ends and control characters stays in one log line."""
     await api.session.get(server.url + "/a%0Aforged%1B%5B2J", allow_redirects=False)
     (line,) = [line for line in caplog.messages if line.startswith("rejected ")]

@@ -50,7 +50,7 @@ class Builder:
     to a separate folder, then::
 
         deployment = read_deployment(folder, external_id="...", settings={"secrets": ..., "cpu": ...})
-        build = builder.begin(deployment)       # returns at once
+        build = builder.begin(deployment)       # returns immediately
         build.status, build.error               # at any time
         await builder.finished(deployment)      # when it is Ready or Failed
         builder.forget(folder)                  # when the function is deleted

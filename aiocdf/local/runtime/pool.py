@@ -26,7 +26,7 @@ __all__ = ["Invocation", "Outcome", "WorkerPool", "default_processes"]
 _T = TypeVar("_T")
 
 _IDLE_SECONDS = 60.0
-# More starts at once gain nothing: a start is CPU-bound.
+# More parallel starts are not faster: a start is CPU-bound.
 _STARTS_AT_ONCE = 4
 _MOST_PROCESSES = 250
 _LEAST_PROCESSES = 4

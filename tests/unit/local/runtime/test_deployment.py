@@ -158,7 +158,7 @@ def test_fingerprint_stays_with_what_does_not_matter(function):
     assert only(function.parent).fingerprint == before
 
 
-def test_folder_that_links_to_itself_is_no_trap(function):
+def test_links_of_a_folder_to_itself_are_not_followed(function):
     """Links to folders are not followed."""
     (function / "loop").symlink_to(function)
 

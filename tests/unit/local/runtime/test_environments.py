@@ -36,7 +36,7 @@ def test_environments_differ_by_what_is_in_them(other):
     assert other[1]() != name()
 
 
-def test_code_is_no_part_of_an_environment():
+def test_code_is_not_part_of_an_environment():
     """After an edit of the code, and for another function with the same requirements, the environment is reused."""
     other = attrs.evolve(DEPLOYMENT, path=Path("/g"), fingerprint="2", external_id="g")
     assert name(other) == name()

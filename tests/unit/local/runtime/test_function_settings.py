@@ -11,7 +11,7 @@ from aiocdf.local.runtime import function_settings
 from aiocdf.secret import Secret
 
 
-def test_no_file_is_no_settings(tmp_path):
+def test_missing_file_has_no_settings(tmp_path):
     """A function needs no settings file."""
     assert function_settings.load(tmp_path) == {}
 
@@ -124,7 +124,7 @@ class TestYaml:
 
         assert function_settings.load(tmp_path) == {"id": 5, "secrets": {"key": Secret("v")}}
 
-    def test_empty_file_is_no_settings(self, tmp_path):
+    def test_empty_file_has_no_settings(self, tmp_path):
         """A file with only comments has no settings."""
         (tmp_path / "function.yaml").write_text("# nothing yet\n")
 

@@ -40,7 +40,7 @@ def test_fault_is_found_with_its_place(value, found):
     assert fault(value) == found
 
 
-def test_same_thing_twice_is_no_circle():
+def test_same_value_twice_is_not_circular():
     """Only a value that contains itself is circular. A value may be in two places."""
     shared = [1]
     assert fault([shared, {"again": shared}]) is None

@@ -283,7 +283,7 @@ async def test_full_disk(store):
     assert 100_000 == len(await store.response(1))
 
 
-async def test_many_at_once(store):
+async def test_concurrent_writes(store):
     """Concurrent writes share transactions."""
     work = store._database
     statements = []
