@@ -50,7 +50,7 @@ CASES = [
     ("any other 3xx or 4xx", NotFound("the nonce is not named", status=404, detail="no such nonce"), REFUSED, REFUSED),
     ("5xx that says that it may be sent again", ServerError("", status=503, retryable=True), TROUBLE, TROUBLE),
     *(
-        ("any other 5xx, a timeout, a broken connection, an answer that cannot be read", error, TROUBLE, DOUBT)
+        ("any other 5xx, a timeout, a broken connection, an answer that is not readable", error, TROUBLE, DOUBT)
         for error in (
             ServerError("", status=502),
             ServerError("", status=500, retryable=False),
