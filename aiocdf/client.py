@@ -126,7 +126,7 @@ class Client(Calling):
             ConfigError: The credentials, the file of authorities or the proxy do not fit the settings.
         """
         if self._closed:
-            raise ClientClosed("this client was closed and cannot be opened again: make a new one")
+            raise ClientClosed("this client was closed: make a new one")
         if self._opened is not None:
             raise WrongState("this client is open already")
         self._opened = await open_project(

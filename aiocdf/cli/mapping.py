@@ -154,7 +154,7 @@ def shown(console: Console) -> Iterator[Callable[[batch.Progress], None]]:
     columns = BarColumn(bar_width=24), TextColumn("{task.description}")
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting")
-        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=as_line(now))
+        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=explain(now))
 
 
 def _lines(console: Console) -> Callable[[batch.Progress], None]:
@@ -163,14 +163,14 @@ def _lines(console: Console) -> Callable[[batch.Progress], None]:
     def show(now: batch.Progress) -> None:
         nonlocal last_at, last
         over = now.done == now.total
-        if (over or not last or now.elapsed - last_at >= _LINE_EVERY) and (line := as_line(now)) != last:
+        if (over or not last or now.elapsed - last_at >= _LINE_EVERY) and (line := explain(now)) != last:
             last_at, last = now.elapsed, line
             console.print(line, soft_wrap=True)
 
     return show
 
 
-def as_line(now: batch.Progress) -> str:
+def explain(now: batch.Progress) -> str:
     """Return a progress as one line of text."""
     parts = [f"{now.done:,} of {now.total:,} done"]
     if now.failed:

@@ -157,5 +157,5 @@ def test_explanation_shows_the_rules() -> None:
     """The table under "Never twice" has the rules, row by row, in the order in which they are tried."""
     head, rows = table()
 
-    assert head == ["what came of the attempt", "while the session is made", "of the POST"]
+    assert head == ["what happened", "while the session is created", "after the POST"]
     assert rows == [[rule.what, rule.session.value, rule.post.value] for rule in RULES]
