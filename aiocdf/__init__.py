@@ -1,4 +1,4 @@
-"""Calls of Cognite Functions as asyncio futures.
+"""Turns calls to Cognite Functions into asyncio futures.
 
 ```python
 import asyncio, aiocdf
@@ -8,7 +8,7 @@ async with aiocdf.Client.from_env() as client:
     value = await client.call("double", data={"x": 2}).response()
 ```
 
-Without an account, `aiocdf serve DIR` runs the functions below a folder and speaks the service's own HTTP.
+Without an account, `aiocdf serve DIR` runs the functions in a folder behind the service's HTTP API.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ _HOMES = (
 
 if TYPE_CHECKING:
     __version__: str
-else:  # type checkers would take any name for a public one
+else:  # with `__getattr__`, type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
         """Import a public name when a program first uses it: the start of `aiocdf --help` needs none of them."""
@@ -241,5 +241,5 @@ else:  # type checkers would take any name for a public one
 
 
 def __dir__() -> list[str]:
-    """Return the public names, also those that no program has used yet."""
+    """Return the public names, including those that are not imported yet."""
     return list(__all__)

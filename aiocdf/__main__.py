@@ -1,4 +1,4 @@
-"""The console script `aiocdf`, which is `python -m aiocdf` too."""
+"""The console script `aiocdf`, and `python -m aiocdf`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line, or say what to install for it."""
-    # Until a command handles it, Ctrl-C is no more than the end: nobody needs to see which import it came in.
+    """Run the command line, or print what to install for it."""
+    # Until a command handles Ctrl-C, it ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        # Only here can its absence be told in a line: what it needs is an extra.
+        # Imported here to print a short error if the extra is not installed.
         from aiocdf.cli.app import run
     except ModuleNotFoundError as error:
         if error.name not in {"rich", "typer"}:

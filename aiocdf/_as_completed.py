@@ -1,4 +1,4 @@
-"""Calls that one has, as they end."""
+"""Yields existing handles as their calls end."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ __all__ = ["AsCompleted"]
 
 
 class AsCompleted:
-    """Gives handles in the order in which their calls end; made by `client.as_completed`.
+    """Yields handles in the order in which their calls end; made by `client.as_completed`.
 
-    Each handle comes out once, done: its `result()` gives the call or raises. More may be added while it runs.
+    Each handle is yielded once, when it is done: its `result()` returns the call or raises. Add more with `add`.
     """
 
     def __init__(self, handles: Iterable[CallHandle]) -> None:
         self._waiting: set[CallHandle] = set()
         self._ended: asyncio.Queue[CallHandle] = asyncio.Queue()
-        #: How many loops wait for a handle at this moment: each of those that wait is promised one.
+        #: The number of consumers that wait for a handle now: one of the waiting handles is reserved for each.
         self._promised = 0
-        # A handle alone is iterable, too: that is how it is awaited.
+        # A single handle is iterable too, because it is awaitable.
         if isinstance(handles, asyncio.Future) or not isinstance(handles, Iterable):
             raise InvalidType(f"as_completed takes a list of handles, not {handles!r}: write [handle] for one")
         for handle in handles:
             self.add(handle)
 
     def add(self, handle: CallHandle) -> None:
-        """Wait for one more; one that is waited for already still comes out once.
+        """Add a handle; a handle that is added twice before it is done is yielded once.
 
         Raises:
-            InvalidType: It is not a handle.
-            WrongState: It belongs to another event loop.
+            InvalidType: *handle* is not a handle.
+            WrongState: *handle* belongs to another event loop.
         """
         if not isinstance(handle, asyncio.Future):
             raise InvalidType(f"as_completed waits for handles, such as client.call returns, not for {handle!r}")
         if handle.get_loop() is not asyncio.get_running_loop():
-            raise WrongState(f"{handle!r} belongs to another event loop: wait for it there, or attach to its ref here")
+            raise WrongState(f"{handle!r} belongs to another event loop: wait for it there, or attach its ref here")
         if handle not in self._waiting:
             self._waiting.add(handle)
             handle.add_done_callback(partial(self._end, handle))
@@ -52,7 +52,7 @@ class AsCompleted:
         return self
 
     async def __anext__(self) -> CallHandle:
-        """Return the handle whose call ended next."""
+        """Return the next handle that is done."""
         if self._promised == len(self._waiting):
             raise StopAsyncIteration
         self._promised += 1

@@ -1,4 +1,4 @@
-"""What exists while a client is open."""
+"""The parts of an open client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Opened", "open_project"]
 
 @attrs.frozen(kw_only=True)
 class Resources:
-    """The service's resources, for requests one by one."""
+    """The service's resources, for single requests."""
 
     functions: Functions
     files: Files
@@ -45,7 +45,7 @@ class Resources:
 
 @attrs.frozen(kw_only=True)
 class Opened:
-    """The parts of a client that need a running loop."""
+    """The parts of an open client, which need a running loop."""
 
     loop: asyncio.AbstractEventLoop
     transport: Transport
@@ -54,16 +54,16 @@ class Opened:
     resources: Resources
 
     async def aclose(self) -> None:
-        """Close them all, each before those that it needs, also if the caller is cancelled in the midst of it.
+        """Close all parts, each before those that it needs, even if the caller is cancelled meanwhile.
 
-        A renewal that has been sent is waited for: its answer may hold the only refresh token that is good.
+        It waits for a token renewal under way: the answer may have the only refresh token that is still valid.
         """
         async with contextlib.AsyncExitStack() as parts:
             for part in (self.transport, self.source, self.engine):
                 parts.push_async_callback(part.aclose)
 
     def abandon(self) -> None:
-        """Let go of the connections of a client that was not closed; this is for finalizers, which cannot await."""
+        """Release the connections of a client that was not closed, without awaiting, for finalizers."""
         if isinstance(self.transport, AiohttpTransport):
             self.transport.abandon()
 
@@ -79,28 +79,28 @@ async def open_project(
     emit: Observers,
     encode: Callable[[object], tuple[bytes, Any]],
 ) -> Opened:
-    """Open what a client of a project needs; no request is sent.
+    """Open the parts of a client; no request is sent.
 
     Args:
         project: The project's name.
         base_url: The service's address.
         credentials: How to get access tokens.
         settings: Limits and intervals.
-        session: An aiohttp session of the caller's to send on; None for one of our own.
-        transport: What sends requests; None for one on aiohttp.
-        emit: Told what happens.
-        encode: Checks the data of calls, and returns it as text and as plain JSON.
+        session: The caller's aiohttp session; None to make one.
+        transport: Sends the requests; None for aiohttp.
+        emit: Receives the events.
+        encode: Checks the data of calls, and returns it as JSON text and as a plain object.
 
     Raises:
-        ConfigError: The credentials do not go with the settings.
+        ConfigError: The credentials, the file of authorities or the proxy do not fit the settings.
     """
-    # These take longer to import than all else: not with the package, and not in the midst of the first calls either.
+    # These are slow to import, so they are imported neither with the package nor during the first calls.
     from aiocdf._engine import Engine
     from aiocdf._engine.service import Service
     from aiocdf._reader import Reader
 
     if not isinstance(credentials, BearerToken):
-        import aiocdf.auth.oauth.requests  # noqa: F401 - for the credentials, which import it as late as possible
+        import aiocdf.auth.oauth.requests  # noqa: F401 - in advance for the credentials, which import it late
 
     transport = transport or _transport(session, settings)
     source = TokenSource(credentials, transport)
@@ -144,7 +144,7 @@ def _resources(
         Schedules,
         Sessions,
         Tokens,
-    )  # with the engine, as late as that
+    )  # as late as the engine
 
     def grants(chosen: SessionGrant | None) -> Sequence[Mapping[str, Any]]:
         return session_requests(credentials, chosen or settings.session_grant)
@@ -174,6 +174,6 @@ def _transport(session: aiohttp.ClientSession | None, settings: Settings) -> Aio
 
 
 def _version() -> str:
-    from importlib.metadata import version  # takes its time to import, for this alone
+    from importlib.metadata import version  # slow to import, and only needed here
 
     return version("aiocdf")

@@ -1,4 +1,4 @@
-"""What a client makes calls with: one call, many calls, a function with its types."""
+"""The client's methods that make calls: one call, many calls, a function with its types."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Calling(Project):
 
     @abstractmethod
     def _encode(self, data: object) -> tuple[bytes, Any]:
-        """Return *data* as JSON text and as the plain object; warn if it looks as if it held a secret."""
+        """Return *data* as JSON text and as a plain object; warn if it seems to contain a secret."""
 
     def call(
         self,
@@ -59,23 +59,26 @@ class Calling(Project):
         timeout: float | None = None,
         retry: bool | Retry = False,
     ) -> CallHandle:
-        """Call a function: the call starts now, awaited or not, and the handle is its future.
+        """Call a function. The call is queued at once, without being awaited, and the handle is its future.
 
         Args:
-            function: An id, an external id, or a `Function`. External ids are looked up once.
-            data: What `handle()` gets as its `data`: a mapping, or an attrs, dataclass or TypedDict value. Everyone who
-                may read the project's calls can read it, so secrets do not belong in it.
-            nonce: Of a session of your own, made within the last minute; None to have one made.
-            timeout: Seconds from its start at the service after which the handle ends with `WaitExpired`.
-            retry: `True` if the function may run twice without harm: when it is not known whether a POST started the
-                call, it is sent again at once. A `Retry` also calls the function again after it failed.
+            function: An id, an external id, or a `Function`. An external id is looked up once.
+            data: The `data` argument of `handle()`: a mapping, or an attrs, dataclass or TypedDict value; None for an
+                empty object. All users who may read the project's calls can read it, so do not put secrets into it.
+            nonce: The nonce of a session that you created within the last minute; None to have the client create one.
+            timeout: Seconds from the call's start on the service until the handle ends with `WaitExpired`. The call
+                itself continues. None for no limit.
+            retry: `True` if the function may run twice without harm: if it is unknown whether a POST started the call,
+                it is sent again at once. A `Retry` also calls the function again after it failed. With
+                `False`, it is sent again only after recovery has found that the call did not start.
 
         Raises:
-            UsageError: Something of this cannot be; nothing was sent. For `data`, the message names the JSON path.
+            UsageError: An argument is not valid, or the client is not open. No request was sent. For `data`, the
+                message gives the JSON path.
             ClientClosed: The client is closed.
         """
         if fault := secret_fault(nonce, "nonce"):
-            del nonce  # a secret in bytes must not stand among the locals of a traceback
+            del nonce  # a secret in bytes must not be among the locals of a traceback
             raise fault
         nonce = None if nonce is None else Secret(nonce)  # first, and in the same variable, so that no local shows it
         return self._call(function, data, nonce=nonce, timeout=timeout, retry=retry)
@@ -90,7 +93,7 @@ class Calling(Project):
         retry: bool | Retry = False,
         before_post: Callable[[int | None], Awaitable[None]] | None = None,
     ) -> CallHandle:
-        """Call a function as `call` does. *before_post* gets the id of each POST's session; its error ends the call."""
+        """Call a function as `call` does; *before_post* receives the id of each POST's session."""
         engine = self._ready().engine
         encoded, _ = self._encode(data)
         spec = CallSpec(
@@ -110,14 +113,14 @@ class Calling(Project):
     def attach(self, function: int | str | Function, call_id: int) -> CallHandle: ...
 
     def attach(self, function: int | str | Function | CallRef, call_id: int | None = None) -> CallHandle:
-        """Return a handle on a call that was started before, by this process or another; this does no I/O.
+        """Return a handle on a call that was started before, by this process or another; no I/O.
 
         Args:
             function: The call's function; or, without *call_id*, a `CallRef` or its `token`.
             call_id: The call's id.
 
         Raises:
-            UsageError: Something of this cannot be, or the reference is to another project.
+            UsageError: An argument is not valid, the reference is to another project, or the client is not open.
             ClientClosed: The client is closed.
         """
         engine = self._ready().engine
@@ -148,29 +151,32 @@ class Calling(Project):
     def function(
         self, function: int | str | Function, Input: Any = None, Output: Any = None
     ) -> BoundFunction[Any, Any]:
-        """Return a function as something to call: `await fn(data)` is the value, `fn.call(data)` the handle.
+        """Return a function with its types: `await fn(data)` returns the response, `fn.call(data)` a handle.
 
         Args:
             function: An id, an external id, or a `Function`.
-            Input: The type of its data; other data is refused, except a mapping with the same members.
-            Output: The type to build from what it returns; None for plain JSON values.
+            Input: The type of its data: `InvalidType` is raised for other data, except a mapping with the same members.
+                None accepts any data.
+            Output: The type to build from its response; None for plain JSON values.
 
         Raises:
-            InvalidType: A type cannot be built from JSON.
+            InvalidType: aiocdf cannot build values of a type from JSON.
+            UsageError: *function* is not valid.
         """
         check_type(Input, "Input")
         check_type(Output, "Output")
         return BoundFunction(call=self.call, function=check_function(function), input=Input, output=Output)
 
     def as_completed(self, handles: Iterable[CallHandle]) -> AsCompleted:
-        """Give handles in the order in which their calls end, as an async iterator.
+        """Yield handles in the order in which their calls end, as an async iterator.
 
         Args:
-            handles: Of this client. Each comes out once, done: its `result()` gives the call or raises. More may be
-                added while it runs.
+            handles: The handles. Each is yielded once, when it is done: its `result()` returns the call or raises. Add
+                more with `add` during the iteration.
 
         Raises:
-            InvalidType: It is one handle, or something else that is no handles; for one, write `[handle]`.
+            InvalidType: *handles* is one handle, or not a list of handles; for one, write `[handle]`.
+            WrongState: A handle belongs to another event loop.
         """
         return AsCompleted(handles)
 
@@ -231,23 +237,24 @@ class Calling(Project):
         return_exceptions: bool = False,
         max_pending: int | None = None,
     ) -> MapResults[T, Any]:
-        """Call a function with each of *items*, and give each item with what the function returned.
+        """Call a function with each of *items*, and yield each item with what the function returned.
 
-        Inputs are taken as there is room for their calls, so that they may be endless. What the inputs raise is raised
-        after the results of the calls that were made. Leaving the loop early lets go of the calls under way: those in
-        the queue never start.
+        It reads the next input only when *max_pending* allows one more call, so the inputs may be endless. If the
+        inputs raise an exception, it is raised after the results of the calls that were made. If you leave the loop
+        early, calls in the queue never start, and running calls continue on the service without being tracked.
 
         Args:
             function: An id, an external id, or a `Function`.
             items: The data of each call, from any iterable or async iterable; a mapping or a text is not one.
-            Output: The type to build from what the function returns; None for plain JSON values.
-            ordered: Give results in the order of the inputs, not as they come.
-            return_exceptions: Give the errors of calls in place of their values, instead of raising the first.
-            max_pending: How many calls may have been made whose results were not taken yet; None for twice what the
-                project may run.
+            Output: The type to build from each response; None for plain JSON values.
+            ordered: Whether to yield results in the order of the inputs instead of in the order of the calls' ends.
+            return_exceptions: Whether to yield the errors of calls as their results instead of raising the first.
+            max_pending: The maximum number of calls whose results you have not received yet. None: twice
+                `settings.project_limit`.
 
         Raises:
-            UsageError: An argument is not valid, such as one mapping in place of several items.
+            UsageError: An argument is not valid, such as one mapping instead of several items.
+            ClientClosed: The client is closed.
         """
         name, most = check_function(function), check_max_pending(max_pending)
         check_type(Output, "Output")

@@ -1,4 +1,4 @@
-"""Requests for more items than the service takes with one."""
+"""Splits requests for more items than one request may have."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["in_chunks", "in_order"]
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Requests under way at once.
+# The maximum number of concurrent requests.
 _MOST = 4
 
 
 async def in_chunks(items: Iterable[K], size: int, send: Callable[[Sequence[K]], Awaitable[Iterable[V]]]) -> list[V]:
-    """Send items in chunks, a few requests at once, and return what comes back, in the order of the chunks.
+    """Send items in chunks, a few requests at once, and return the results in the order of the chunks.
 
-    The first request that fails ends the others.
+    The first request that fails cancels the others.
 
     Args:
-        items: What to send; each goes once, also if it is there twice.
-        size: Items that one request takes.
-        send: Sends one chunk.
+        items: The items; duplicates are sent once.
+        size: The maximum number of items in one request.
+        send: Sends one chunk and returns its results.
 
     Raises:
-        AiocdfError: What the first failing request raised.
+        AiocdfError: The error of the first request that failed.
     """
     unique = list(dict.fromkeys(items))
     places = asyncio.Semaphore(_MOST)
@@ -48,21 +48,21 @@ async def in_chunks(items: Iterable[K], size: int, send: Callable[[Sequence[K]],
 
 
 def in_order(names: Iterable[K], found: Mapping[K, V], *, what: str, ignore_unknown: bool) -> list[V]:
-    """Return what was found in the order of *names*, one for each of them.
+    """Return the values that were found, in the order of *names*.
 
     Args:
-        names: What was asked for.
-        found: What came, by name.
-        what: The kind of thing, for the message.
-        ignore_unknown: Leave out what did not come.
+        names: The requested names.
+        found: The values of the answer, by name.
+        what: The kind of object, for the message.
+        ignore_unknown: Whether to omit names without a value.
 
     Raises:
-        DecodeError: Something did not come, although the service did not refuse.
+        DecodeError: A name has no value, although the service answered without an error.
     """
     values = []
     for name in names:
         if name in found:
             values.append(found[name])
         elif not ignore_unknown:
-            raise DecodeError(f"the answer leaves out {what} {name}", path="$.items")
+            raise DecodeError(f"the answer does not have {what} {name}", path="$.items")
     return values

@@ -1,6 +1,6 @@
-"""Now, sleep and jitter: the only user of time and random on the client's side.
+"""Now, sleep and jitter: the only module of the client that uses `time` and `random`.
 
-`monotonic` is the running loop's own clock, so that a loop with virtual time moves everything here with it.
+`monotonic` is the running loop's clock, so a loop with virtual time controls all of them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def uptime() -> float:
 
 
 async def sleep(seconds: float) -> None:
-    """Sleep that many seconds of the loop's time."""
+    """Sleep for *seconds* of the loop's time."""
     await asyncio.sleep(seconds)
 
 
 def jitter(low: float, high: float) -> float:
-    """Return a random number between *low* and *high*, so that many clients do not march in step."""
+    """Return a random number between *low* and *high*, so that many clients do not act at the same time."""
     return random.uniform(low, high)  # noqa: S311 - spreads load, guards nothing

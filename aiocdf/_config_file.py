@@ -1,4 +1,4 @@
-"""Reading a settings file that secrets may be trusted to: a regular file that other users cannot change."""
+"""Reads a settings file that is safe for secrets: a regular file that other users cannot change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plain_or_secret", "printable", "read_config_file"]
 
-#: Where the parser of TOML says that it stopped.
+#: The place in the TOML parser's message.
 _PLACE = re.compile(r" \(at (?:line \d+, column \d+|end of document)\)$")
 
 
@@ -29,16 +29,16 @@ def read_config_file(
 
     Args:
         path: The file.
-        shown: What messages call it.
+        shown: The file's name in messages.
         plain: Names of settings that messages may quote.
-        secret: Names of the other settings.
-        optional: The file may be missing.
+        secret: Names of settings that messages must not quote.
+        optional: Whether the file may be missing.
 
     Raises:
-        ConfigError: It cannot be read or trusted, or holds names or values of another kind.
+        ConfigError: The file is not readable, not trusted, or has unknown names or values of another type.
     """
     try:
-        # The descriptor is checked, not the path: another file could be put in its place meanwhile.
+        # The descriptor is checked, not the path: another file may replace this one meanwhile.
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
             problem = _distrust(status)
@@ -50,7 +50,7 @@ def read_config_file(
     except OSError as error:
         raise ConfigError(f"cannot read {shown}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        # Of what the parser raised no more than the place: the rest holds the text.
+        # Only the place from the parser's message: the rest quotes the file.
         raise ConfigError(f"{shown} is not a TOML file{''.join(_PLACE.findall(str(error)))}.") from None
     values = {name.upper(): plain_or_secret(value, is_plain=name.upper() in plain) for name, value in settings.items()}
     if problem := problem or _misuse(values, plain, secret, is_private=_is_private(status)):
@@ -59,9 +59,9 @@ def read_config_file(
 
 
 def plain_or_secret(value: object, *, is_plain: bool) -> str | Secret | None:
-    """Return a setting as text; None if it is neither a text nor a list of texts.
+    """Return a setting as text; None if it is neither text nor a list of texts.
 
-    What is not known to be plain is wrapped: it may be a secret under a name with a slip in it.
+    An unknown setting is wrapped: it may be a secret under a misspelled name.
     """
     if isinstance(value, Secret):
         return value
@@ -83,19 +83,19 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _parse(file: IO[bytes]) -> dict[str, Any]:
-    import tomllib  # takes its time to import, and few programs have such a file
+    import tomllib  # slow to import, and few programs have such a file
 
     return tomllib.load(file)
 
 
 def _distrust(status: os.stat_result) -> str | None:
-    """Say why a file is not trusted to decide where secrets are sent; on Windows, owner and mode do not tell."""
+    """Return why a file may not decide where secrets are sent; on Windows, owner and mode do not show it."""
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file."
     if sys.platform == "win32":
         return None
     if status.st_uid not in {0, os.geteuid()}:
-        return "belongs to another user, who could change where secrets are sent: use a file of your own."
+        return "belongs to another user, who could change where secrets are sent: use your own file."
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "can be changed by other users: chmod go-w"
     return None
@@ -104,17 +104,17 @@ def _distrust(status: os.stat_result) -> str | None:
 def _misuse(
     values: Mapping[str, str | Secret | None], plain: frozenset[str], secret: frozenset[str], *, is_private: bool
 ) -> str | None:
-    """Say what is wrong with what a file holds."""
+    """Return what is wrong with the content of a file."""
     if unknown := values.keys() - plain - secret:
         known = ", ".join(sorted(plain | secret)).lower()
-        return f"sets {printable(', '.join(sorted(unknown))).lower()}, and can set {known}."
+        return f"sets {printable(', '.join(sorted(unknown))).lower()}, which is not known. The known names are {known}."
     if (open_secrets := values.keys() & secret) and not is_private:
-        return f"holds {' and '.join(sorted(open_secrets)).lower()} and is open to other users: chmod 600"
+        return f"has {' and '.join(sorted(open_secrets)).lower()} and is readable by other users: chmod 600"
     if wrong := [name.lower() for name, value in values.items() if value is None]:
-        return f"sets {', '.join(wrong)} to what is neither a text nor a list of texts."
+        return f"sets {', '.join(wrong)} to a value that is neither text nor a list of texts."
     return None
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Tell whether only the owner can read the file; on Windows, the mode does not tell."""
+    """Return whether only the owner can read the file; on Windows, the mode does not show it."""
     return sys.platform == "win32" or not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)

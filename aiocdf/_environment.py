@@ -1,4 +1,4 @@
-"""What environment variables and `aiocdf.toml` say about project and sign-in."""
+"""Reads the project and the sign-in from environment variables and `aiocdf.toml`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Environment", "read_environment"]
 
-#: The file that is read from the working directory, and the variable that names another.
+#: The file to read from the working directory, and the variable that names another one.
 _FILE, _FILE_VARIABLE = "aiocdf.toml", "AIOCDF_CONFIG"
-#: The variables that together are one address: a stronger source that sets one of them replaces them all.
+#: Each group of variables is one address: a source with precedence that sets one of them replaces them all.
 _SERVICE = frozenset({"CDF_CLUSTER", "CDF_URL"})
 _PROVIDER = frozenset({"IDP_AUTHORITY_URL", "IDP_DISCOVERY_URL", "IDP_TENANT_ID", "IDP_TOKEN_URL", "PROVIDER"})
 _SECRETS = frozenset({"CDF_TOKEN", "IDP_CLIENT_SECRET"})
@@ -40,20 +40,20 @@ _PLAIN = (
         "LOGIN_FLOW",
     }
 )
-# Wider than what we read, so that an error also shows a name that was meant to be one of these.
+# Wider than the names that are read, so that an error also shows misspelled names.
 _OF_OUR_KIND = re.compile(r"AIOCDF_TOKEN_STORE$|CDF_|IDP_|(?:LOGIN_FLOW|PROVIDER)$")
-#: What stands for a byte that is not UTF-8.
+#: The characters that stand for bytes that are not UTF-8.
 _UNDECODABLE = re.compile("[\ud800-\udfff]")
 
 
 @attrs.frozen(kw_only=True)
 class Environment:
-    """What the variables that Cognite's own tools read say about project and sign-in."""
+    """The project and the sign-in, from the variables that Cognite's tools also read."""
 
     project: str
-    #: Where requests go.
+    #: The address that requests are sent to.
     base_url: str = attrs.field(repr=shown_url)
-    #: What access tokens are for: the cluster's own address, also where CDF_URL sends requests by another one.
+    #: The audience of access tokens: the cluster's address, even if CDF_URL sends requests to another address.
     cluster_url: str = attrs.field(repr=shown_url)
     login_flow: str
     provider: str
@@ -70,11 +70,11 @@ class Environment:
     token_store: str
     #: Names of the variables of this kind that are set.
     found: tuple[str, ...] = ()
-    #: Names of those in a file that are not used, because a stronger source sets the same address.
+    #: Names of variables in a file that are not used, because the environment or an argument sets the same address.
     replaced: tuple[str, ...] = ()
 
     def missing(self, *names: str) -> str:
-        """Say which variables are missing, for an error's message."""
+        """Return the error message for missing variables."""
         return _missing(names, self.found, self.replaced)
 
     @classmethod
@@ -89,21 +89,21 @@ class Environment:
         base_url: str | None = None,
         has_credentials: bool = False,
     ) -> Environment:
-        """Read *variables*, then what *file* adds; what is given beside them counts for more.
+        """Read *variables* and *file*. The variables take precedence over the file, and the other arguments over both.
 
-        An address that *file* sets is used only with secrets of the same file, unless the file is trusted.
+        An address from *file* is used only with secrets from the same file, unless the file is trusted.
 
         Args:
-            variables: The environment variables. An empty value counts as a missing one.
-            file: What a settings file sets, by the same names.
-            trusts_file: Somebody chose this file; otherwise it is the one that the working directory happens to have.
+            variables: The environment variables. An empty value counts as missing.
+            file: The values of a settings file, by the same names.
+            trusts_file: Whether the user named this file. Otherwise it is a file that was in the working directory.
             project: The project, instead of CDF_PROJECT.
             base_url: The address, instead of CDF_URL and CDF_CLUSTER.
-            has_credentials: The caller has credentials already, whose secrets are as good as the environment's.
+            has_credentials: Whether the caller has credentials, whose secrets need the same protection.
 
         Raises:
             ConfigError: The project or the address is missing; the message names the variables to set and those found.
-                Or a secret would be sent where an untrusted file says. Or a value cannot be used.
+                Or a secret would be sent to an address from an untrusted file. Or a value is not valid.
         """
         given, added = _of_our_kind(variables), _of_our_kind(file or {})
         replaced = _replaced(given, added, has_address=bool(base_url))
@@ -119,17 +119,17 @@ class Environment:
 def read_environment(
     *, project: str | None = None, base_url: str | None = None, has_credentials: bool = False
 ) -> Environment:
-    """Read the environment variables, and the settings file.
+    """Read the environment variables and the settings file.
 
-    The file is the one that AIOCDF_CONFIG names, or else the one in the working directory, if there is one.
+    The file is the one that AIOCDF_CONFIG names. Without that variable, it is the one in the working directory, if any.
 
     Args:
         project: The project, instead of CDF_PROJECT.
         base_url: The address, instead of CDF_URL and CDF_CLUSTER.
-        has_credentials: The caller has credentials already.
+        has_credentials: Whether the caller has credentials.
 
     Raises:
-        ConfigError: As `Environment.read` and `read_config_file` raise it.
+        ConfigError: See `Environment.read` and `read_config_file`.
     """
     named = os.environ.get(_FILE_VARIABLE, "").strip()
     file = read_config_file(
@@ -150,7 +150,7 @@ def read_environment(
 
 
 def _of_our_kind(variables: Values) -> dict[str, str | Secret]:
-    """Return the variables of our kind that are not empty; secrets are wrapped."""
+    """Return the non-empty variables for project and sign-in; secrets are wrapped."""
     return {
         name: text
         for name, value in variables.items()
@@ -159,7 +159,7 @@ def _of_our_kind(variables: Values) -> dict[str, str | Secret]:
 
 
 def _replaced(given: Values, added: Values, *, has_address: bool) -> frozenset[str]:
-    """Return what a file sets in vain, because a stronger source sets the same address, perhaps by another variable."""
+    """Return the variables of a file that another source replaces: it sets the same address, maybe by another name."""
     groups = [group for group in (_SERVICE, _PROVIDER) if group & given.keys() or (group is _SERVICE and has_address)]
     return frozenset().union(*groups) & added.keys() - given.keys()
 
@@ -202,41 +202,41 @@ def _read(values: Values, *, project: str | None, base_url: str | None, replaced
 
 
 def _check_trust(flow: str, given: Values, added: Values, *, has_credentials: bool) -> None:
-    """Refuse to send a secret to an address from the working directory's file, which another user may have put there.
+    """Check that no secret is sent to an address from a file in the working directory, which may be another user's.
 
     Raises:
-        ConfigError: The secret is not from the same file.
+        ConfigError: The file sets the address, but not the secret.
     """
     secret, addresses = _sent(flow, has_credentials=has_credentials)
     led = sorted(addresses & added.keys())
     if led and (secret not in _SECRETS or secret in given):
         raise ConfigError(
-            f"{secret} would be sent where {_FILE} in the working directory says: it sets {', '.join(led).lower()}."
-            f" Set {' and '.join(led)} in the environment instead; or trust the file by naming it:"
+            f"{secret} would be sent to an address from {_FILE} in the working directory ({', '.join(led).lower()})."
+            f" Set {' and '.join(led)} in the environment instead. Or, if you trust the file, name it:"
             f" {_FILE_VARIABLE}=./{_FILE}"
         )
 
 
 def _sent(flow: str, *, has_credentials: bool) -> tuple[str, frozenset[str]]:
-    """Return what is secret, and the variables that decide where it is sent."""
+    """Return the name of the secret, and the variables that decide where it is sent."""
     if has_credentials:
-        return "the token of the credentials that are given in code", _SERVICE
+        return "the token of the credentials from the program", _SERVICE
     match flow:
         case "token":
             return "CDF_TOKEN", _SERVICE
         case "client_credentials":
             return "IDP_CLIENT_SECRET", _SERVICE | _PROVIDER
         case _:
-            # Users see where they sign in, but not where the token goes. A cluster is always one of Cognite's.
+            # Users see where they sign in, but not where the token is sent. A cluster is always one of Cognite's.
             return "the token of your sign-in", frozenset({"CDF_URL"})
 
 
 def _missing(missing: Iterable[str], found: Iterable[str], replaced: Iterable[str]) -> str:
-    """Say which variables are missing, and which *found* ones of their kind are set; never a value."""
+    """Return the error message for missing variables, with the names of those that are set, never with a value."""
     unused = ", ".join(sorted(replaced)).lower()
     return (
         f"neither the environment nor {_FILE} sets {' and '.join(missing)}"
-        f" (set are: {printable(', '.join(sorted(found))) or 'none of its kind'}). "
-        + (f"The file's {unused} is not used, because the environment sets the same address. " if unused else "")
-        + "Set them, or start a local server with `aiocdf serve DIR`, which prints them."
+        f" (set: {printable(', '.join(sorted(found))) or 'none of these variables'}). "
+        + (f"{unused} in the file is not used, because the environment sets the same address. " if unused else "")
+        + "Set them, or start a local server with `aiocdf serve DIR`, which prints their values."
     )

@@ -1,4 +1,4 @@
-"""The arguments of a client, from environment variables and settings files."""
+"""Reads the arguments of a client from environment variables and settings files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _SWITCH = {"": False, "0": False, "false": False, "no": False, "1": True, "true"
 
 @hide_arguments
 def client_arguments(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a client.
+    """Return the arguments for `Client`.
 
     Args:
-        overrides: Arguments of the caller's, which count for more than the environment.
+        overrides: The caller's arguments, which take precedence over the environment.
 
     Raises:
-        ConfigError: Something is missing, or cannot be used or trusted.
+        ConfigError: A setting is missing or not valid, or the settings file is not trusted.
     """
     base_url, cluster = overrides.pop("base_url", None), overrides.pop("cluster", None)
     credentials = overrides.pop("credentials", None)
@@ -44,20 +44,21 @@ def client_arguments(overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def connection_settings(settings: Any) -> Any:
-    """Return *settings* with what AIOCDF_TRUST_ENV and AIOCDF_CA_FILE add.
+    """Return *settings* with the values of AIOCDF_TRUST_ENV and AIOCDF_CA_FILE.
 
-    They decide who can read a request, so they come from the environment alone: a file in the working directory may be
-    another person's.
+    They decide who can read a request, so they come only from the environment: a file in the working directory may be
+    from another user.
 
     Args:
-        settings: The caller's; None for the defaults. What is not `Settings` comes back as it is, for the client to refuse.
+        settings: The caller's settings; None for the defaults. Another type is returned unchanged, and `Client` rejects
+            it.
 
     Raises:
         ConfigError: AIOCDF_TRUST_ENV is neither 1 nor 0.
     """
     switch = _SWITCH.get(os.environ.get("AIOCDF_TRUST_ENV", "").strip().lower())
     if switch is None:
-        raise ConfigError("AIOCDF_TRUST_ENV must be 1, to use the proxy of HTTPS_PROXY, or 0")
+        raise ConfigError("AIOCDF_TRUST_ENV must be 1 (use the proxy of HTTPS_PROXY) or 0")
     settings = Settings() if settings is None else settings
     if not isinstance(settings, Settings):
         return settings

@@ -1,4 +1,4 @@
-"""Requests about a function that may be known by its external id."""
+"""Requests for a function that the caller may name by its external id."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class Resolve(Protocol):
-    """Returns the id of a function; *anew* asks the service also for one that is known."""
+    """Returns the id of a function; with *refresh*, it looks up a known id again."""
 
-    def __call__(self, function: int | str, *, anew: bool = False) -> Awaitable[int]: ...
+    def __call__(self, function: int | str, *, refresh: bool = False) -> Awaitable[int]: ...
 
 
 async def with_function_id(
@@ -28,22 +28,22 @@ async def with_function_id(
     *args: P.args,
     **given: P.kwargs,
 ) -> T:
-    """Return what *act* returns for the function's id: a function that was deployed anew has a new one.
+    """Return what *act* returns for the function's id, which changes when the function is deployed again.
 
     Args:
         resolve: Returns the id.
         function: The id or external id.
-        act: Sends the request, again if the service no longer knows the id.
+        act: Sends the request. It is called again with the new id if the service no longer knows the old one.
         args: Further arguments of *act*.
-        given: Likewise, by name.
+        given: Further keyword arguments of *act*.
 
     Raises:
-        NotFound: The service does not know the function, or something else that the request names.
+        NotFound: The service does not know the function, or another object that the request names.
     """
     found = await resolve(function)
     try:
         return await act(found, *args, **given)
     except NotFound:
-        if isinstance(function, int) or (current := await resolve(function, anew=True)) == found:
+        if isinstance(function, int) or (current := await resolve(function, refresh=True)) == found:
             raise
     return await act(current, *args, **given)

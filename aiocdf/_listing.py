@@ -1,4 +1,4 @@
-"""What `list(...)` methods return: the items page by page, or all of them."""
+"""The result of `list(...)` methods: the items page by page, or all at once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 class Listing(Generic[T]):
-    """Items of the service: `async for item in listing` gives them page by page, `await listing` gives all at once.
+    """Items of the service: `async for item in listing` reads them page by page, `await listing` returns all at once.
 
-    Nothing is sent before that. Each `async for` or `await` reads the items anew.
+    Nothing is sent before that. Each `async for` or `await` reads the items again.
 
     Args:
-        read: Sends the request for one page; it gets the number of items to ask for, and the cursor of the page before.
-        limit: Items to give at most; None for all of them.
-        page_size: Items to ask for with one request at most.
+        read: Reads one page. Its arguments are the number of items to request, and the cursor from the previous page.
+        limit: The maximum number of items; None for all.
+        page_size: The maximum number of items in one request.
 
     Raises:
-        UsageError: *limit* is not a whole number above 0.
+        UsageError: *limit* is not a whole number of at least 1.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Listing(Generic[T]):
         self._page_size = page_size
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """Give the items page by page: a page is read once the one before was taken."""
+        """Yield the items; a page is read after all items of the previous page were received."""
         left, cursor = self._limit, None
         while left is None or left > 0:
             page = await self._read(self._page_size if left is None else min(left, self._page_size), cursor)
@@ -62,5 +62,5 @@ class Listing(Generic[T]):
         return ItemList([item async for item in self])
 
     def __repr__(self) -> str:
-        """Say how to get the items: a listing itself holds none."""
+        """Show how to get the items: the listing itself has none."""
         return "<Listing: `await` it for all items, or use `async for`>"

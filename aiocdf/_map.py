@@ -1,4 +1,4 @@
-"""Calls that are made from a stream of inputs, as they end."""
+"""Makes calls from a stream of inputs, and yields their results as they end."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ __all__ = ["MapResults"]
 T = TypeVar("T")
 Out = TypeVar("Out")
 
-# Calls are made in turns of so many: between two the loop comes round.
+# The number of calls to make in a row; the loop runs other work in between.
 _TURN = 100
-# How much of an item a message shows: members of each container, and characters of each text.
+# The limits of an item in a message: members of each container, and characters of each text.
 _MEMBERS, _CHARACTERS = 4, 30
 
 
 class MapResults(Generic[T, Out]):
-    """Gives each input with what the function returned for it, as an async iterator; made by `client.map`.
+    """Yields each input with what the function returned for it, as an async iterator; made by `client.map`.
 
-    No input is taken and nothing is sent before the first result is asked for.
+    It reads no input and sends nothing before you request the first result.
 
     Args:
-        call: What makes a call.
-        items: The inputs; no more are taken than there is room for.
+        call: Makes a call.
+        items: The inputs; the next one is read only when *max_pending* allows one more call.
         function: The function's id or external id.
-        Output: The type to build from what the function returned.
-        ordered: Give results in the order of the inputs.
-        return_exceptions: Give errors in place of results, instead of raising the first.
-        max_pending: How many calls may have been made whose results were not taken.
-        readers: How many responses are read at once.
+        Output: The type to build from each response; None for plain JSON values.
+        ordered: Whether to yield results in the order of the inputs.
+        return_exceptions: Whether to yield errors as results instead of raising the first.
+        max_pending: The maximum number of calls whose results the caller has not received.
+        readers: The number of responses to read at once.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class MapResults(Generic[T, Out]):
         return self._results.__anext__()
 
     async def aclose(self) -> None:
-        """Let go of the calls under way: those in the queue never start."""
+        """Cancel the handles of the calls under way: queued calls never start, running calls continue."""
         await self._results.aclose()
 
     def __repr__(self) -> str:
-        """Show the function, and how far the map is."""
+        """Show the function, and the counts of calls and results."""
         return f"<map of function {self._function!r}: {self._run.made} calls made, {self._run.given} results given>"
 
 
@@ -93,7 +93,7 @@ class _Job(Generic[T]):
 
 @attrs.define(kw_only=True)
 class _Run(Generic[T]):
-    """What feeds calls, and reads their responses as they end, for one `MapResults`."""
+    """Makes the calls and reads their responses for one `MapResults`."""
 
     call: Callable[[T], CallHandle]
     Output: Any
@@ -103,16 +103,16 @@ class _Run(Generic[T]):
     results: asyncio.Queue[_Job[T] | None] = attrs.field(factory=asyncio.Queue)
     made: int = 0
     given: int = 0
-    #: What the inputs raised: told after the results of the calls that were made.
+    #: What the inputs raised: it is raised after the results of the calls that were made.
     fault: BaseException | None = None
-    #: Nobody takes results any more.
+    #: The caller receives no more results.
     _over: bool = False
     _pending: set[CallHandle] = attrs.field(factory=set)
 
     async def results_of(
         self, items: Iterable[T] | AsyncIterable[T], *, ordered: bool, return_exceptions: bool, readers: int
     ) -> AsyncGenerator[tuple[T, Any], None]:
-        """Make the calls, and give the results."""
+        """Make the calls, and yield the results."""
         tasks = [asyncio.create_task(self.feed(items)), *(asyncio.create_task(self.read()) for _ in range(readers))]
         early: dict[int, _Job[T]] = {}
         feeding = True
@@ -138,7 +138,7 @@ class _Run(Generic[T]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def feed(self, items: Iterable[T] | AsyncIterable[T]) -> None:
-        """Make a call of each input, as there is room."""
+        """Make a call for each input, within *max_pending*."""
         try:
             await self.room.acquire()
             if isinstance(items, AsyncIterable):
@@ -147,34 +147,34 @@ class _Run(Generic[T]):
             else:
                 for item in items:
                     await self._make(item)
-        # The caller's own iterator may raise anything, also what it got from awaiting something that was cancelled.
+        # The caller's iterator may raise anything, also the CancelledError of something that it awaited.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self.fault = error
         self.results.put_nowait(None)
 
     async def read(self) -> None:
-        """Read the responses of calls that have ended, one after the other."""
+        """Read the responses of ended calls, one after the other."""
         while True:
             job = await self.ended.get()
             assert job.handle is not None  # noqa: S101 - it has ended
             try:
                 job.outcome = await job.handle.response(self.Output)
-            except Exception as error:  # noqa: BLE001 - it goes to who takes the result
+            except Exception as error:  # noqa: BLE001 - it becomes the result
                 job.outcome = error
             self._pending.discard(job.handle)
             self.results.put_nowait(job)
 
     def drop(self) -> None:
-        """Let go of the calls whose results nobody will take: those in the queue never start."""
+        """Cancel the handles whose results the caller will not receive: queued calls never start."""
         self._over = True
         for handle in self._pending:
             if not handle.cancel() and not handle.cancelled():
-                handle.exception()  # nobody is there to be told
+                handle.exception()  # suppress asyncio's "exception was never retrieved" report
 
     async def _make(self, item: T) -> None:
-        """Make a call of an input, and wait until there is room for the next before that is taken."""
+        """Make a call for an input, and wait until *max_pending* allows the next."""
         if self._over:
-            raise asyncio.CancelledError  # once more, for inputs that caught it and went on
+            raise asyncio.CancelledError  # again, because the inputs caught the first and continued
         job = _Job(self.made, item)
         try:
             handle = job.handle = self.call(item)
@@ -191,7 +191,7 @@ class _Run(Generic[T]):
 
 
 def _brief(item: object, key: str = "", depth: int = 2) -> str:
-    """Return a short text that shows *item*, with stars where it looks as if it held a secret."""
+    """Return *item* as a short text; values that seem to be secrets are shown as stars."""
     match item:
         case str():
             shown = item if len(item) <= _CHARACTERS else f"{item[:_CHARACTERS]}..."

@@ -1,4 +1,4 @@
-"""A progress bar for calls that one waits for; needs the extra `cli`."""
+"""A progress bar for waiting; needs the extra `cli`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["progress"]
 
 T = TypeVar("T")
 
-# Seconds between two updates in Jupyter: each is a message to the browser.
+# Seconds between two updates in Jupyter, because each is a message to the browser.
 _UPDATE_EVERY = 0.1
 
 
@@ -51,21 +51,21 @@ async def progress(
     description: str = "calls",
     console: Console | None = None,
 ) -> list[Any]:
-    """Wait for handles, or other awaitables, with a progress bar; return their results in order, as `asyncio.gather` does.
+    """Wait for handles or other awaitables with a progress bar, and return their results like `asyncio.gather`.
 
-    In Jupyter the bar is part of the cell's output. To stop waiting, by an error or a cancellation, cancels no call.
+    In Jupyter, the bar is part of the cell's output. An error or a cancellation ends the wait, and cancels no call.
 
     Args:
-        awaitables: Handles, for the finished calls; `handle.response()` of each, for what the functions returned.
-        return_exceptions: Return errors in place of results, instead of raising the first.
-        description: What stands before the bar.
-        console: Where the bar is drawn; None for standard error.
+        awaitables: Handles, to get the ended calls; or `handle.response()` of each, to get the responses.
+        return_exceptions: Whether to return errors as results instead of raising the first.
+        description: The text before the bar.
+        console: The console to draw on; None for standard error.
 
     Raises:
         ConfigError: The extra `cli` is not installed.
-        InvalidType: It is one handle, or not awaitables; for one, write `[handle]`.
+        InvalidType: *awaitables* is one handle, or not a list of awaitables; for one, write `[handle]`.
     """
-    # A handle alone is iterable, too: that is how it is awaited.
+    # A single handle is iterable too, because it is awaitable.
     if isinstance(awaitables, asyncio.Future) or not isinstance(awaitables, Iterable):
         raise InvalidType(f"progress takes a list of handles, not {awaitables!r}: write [handle] for one")
     waits = list(awaitables)
@@ -83,7 +83,7 @@ async def progress(
 
 
 async def _gather(waits: list[Any], *, return_exceptions: bool) -> list[Any]:
-    """Gather, and leave no task behind."""
+    """Gather the results, and end all tasks in any case."""
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(wait) for wait in waits]
     try:
@@ -123,12 +123,12 @@ def _bar(console: Console | None) -> Progress:
 
 @contextmanager
 def _shown(bar: Progress) -> Iterator[Callable[[], None]]:
-    """Show a bar, and give what to call when it has changed."""
+    """Show a bar, and yield a function to call when it has changed."""
     if not bar.console.is_jupyter:
         with bar:
             yield lambda: None
         return
-    # Rich's own live display would need one more package in the notebook's environment.
+    # Rich's live display would need one more package in the notebook's environment.
     from IPython.display import display
 
     shown, updated_at = display(bar, display_id=True), _clock.monotonic()

@@ -1,4 +1,4 @@
-"""The requests that a client offers one by one, beside calls."""
+"""The client's resources, for single requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Project"]
 
 
 class Project(ABC):
-    """What can be requested of a project."""
+    """The resources of a project."""
 
     @property
     def functions(self) -> Functions:
@@ -22,12 +22,12 @@ class Project(ABC):
 
     @property
     def files(self) -> Files:
-        """The project's files, as far as functions need them."""
+        """The project's files, for the code of functions."""
         return self._ready().resources.files
 
     @property
     def calls(self) -> Calls:
-        """The calls of functions, as the service describes them; `call` and `attach` are the way to follow one."""
+        """The calls of functions, as the service describes them; to track a call, use `call` or `attach`."""
         return self._ready().resources.calls
 
     @property
@@ -42,9 +42,9 @@ class Project(ABC):
 
     @property
     def tokens(self) -> Tokens:
-        """What the service says of the client's own access token."""
+        """The service's description of the client's access token."""
         return self._ready().resources.tokens
 
     @abstractmethod
     def _ready(self) -> Opened:
-        """Return what is open, or raise because nothing is."""
+        """Return the open parts, or raise because there are none."""

@@ -1,4 +1,4 @@
-"""What calls returned and printed, read a few at once."""
+"""Reads what calls returned and printed, a few at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Reader:
     """Reads responses and logs, for handles and for `client.calls`.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
-        most: Requests under way at once.
+        sender: Sends the requests.
+        project_url: The address of the project, without a slash at the end.
+        most: The maximum number of concurrent requests.
     """
 
     def __init__(self, sender: Sender, project_url: str, *, most: int) -> None:
@@ -36,13 +36,16 @@ class Reader:
         self._places = asyncio.Semaphore(most)
 
     async def response(self, function_id: int, call_id: int, Output: Any, *, what: str) -> Any:
-        """Return what a call returned, as an *Output* unless that is None; None where it returned nothing.
+        """Return what a call returned, built as an *Output*; None if it returned nothing.
 
         Args:
-            function_id: The call's function.
-            call_id: The call, which has ended.
-            Output: The type to build.
-            what: The response in words, for messages.
+            function_id: The id of the call's function.
+            call_id: The id of a call that has ended.
+            Output: The type to build; None for plain JSON values.
+            what: The response as text, for messages.
+
+        Raises:
+            DecodeError: The response does not fit *Output*.
         """
         request = json_request(
             f"read the response of call {call_id} of function {function_id}",
@@ -56,18 +59,18 @@ class Reader:
         return value if Output is None else structure(value, Output, what=what)
 
     async def logs(
-        self, function_id: int, call_id: int, over: Callable[[], Awaitable[bool]]
+        self, function_id: int, call_id: int, complete: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[LogEntry]:
-        """Give what a call prints, a line at a time.
+        """Yield the lines that a call prints.
 
         Args:
-            function_id: The call's function.
-            call_id: The call.
-            over: Says whether what is read from then on is all.
+            function_id: The id of the call's function.
+            call_id: The call's id.
+            complete: Returns whether a read from now on returns all lines, which ends the iteration.
         """
         shown, last = 0, False
         while not last:
-            last = await over()
+            last = await complete()
             entries = await self.printed(function_id, call_id)
             for entry in entries[shown:]:
                 yield entry
@@ -76,7 +79,7 @@ class Reader:
                 await _clock.sleep(_LOGS_EVERY)
 
     async def printed(self, function_id: int, call_id: int) -> list[LogEntry]:
-        """Return what a call has printed so far, a line an entry."""
+        """Return what a call has printed so far, one entry per line."""
         request = json_request(
             f"read the logs of call {call_id} of function {function_id}",
             "GET",

@@ -25,26 +25,26 @@ def run(function: int | str | Function, data: object = None, *, Output: type[T],
 
 
 def run(function: int | str | Function, data: object = None, *, Output: Any = None, **client: Any) -> Any:
-    """Call a function, wait for its end, and return what it returned; for scripts without an event loop.
+    """Call a function, wait until it has ended, and return its response; for scripts without an event loop.
 
-    It opens a client and closes it again. For more than one call use a `Client`, which keeps its connections and tokens.
+    It opens and closes a client. For more than one call, use a `Client`, which keeps its connections and tokens.
 
     Args:
         function: An id, an external id, or a `Function`.
-        data: What `handle()` gets as its `data`.
-        Output: The type to build from what it returns; None for plain JSON values.
+        data: The `data` argument of `handle()`; None for an empty object.
+        Output: The type to build from the response; None for plain JSON values.
         client: Arguments for `Client.from_env`.
 
     Raises:
-        WrongState: An event loop runs here, as in a notebook.
-        AiocdfError: As `client.call` and `handle.response` raise.
+        WrongState: An event loop is running, as in a notebook.
+        AiocdfError: See `Client.from_env`, `Client.call` and `CallHandle.response`.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_run(function, data, Output, client))
     raise WrongState(
-        "an event loop runs here, and aiocdf.run would block it: use `await client.call(...).response()` instead"
+        "an event loop is running, and aiocdf.run would block it: use `await client.call(...).response()` instead"
     )
 
 

@@ -1,4 +1,4 @@
-"""The check whether a call's data looks as if it held a secret, and the warning that it does."""
+"""Warns if a call's data seems to contain a secret."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["SecretCheck"]
 
 
 class SecretCheck:
-    """Warns of secrets in data, once for each line of code that makes a call."""
+    """Warns of secrets in data, once per line of code that makes a call."""
 
     def __init__(self) -> None:
         self._warned: set[tuple[str, int]] = set()
 
     def warn(self, data: object) -> None:
-        """Warn where *data*, which is plain JSON, looks as if it held a secret, naming the path and never the value."""
+        """Warn if *data*, which is plain JSON, seems to contain a secret; the warning has the path, never the value."""
         path = next((path for path, key, text in strings(data) if looks_secret(key, text)), None)
         if path is None:
             return
-        # The caller's line is the first outside of aiocdf; `warnings` can find it itself from Python 3.12 on.
+        # The caller's line is the first outside of aiocdf; from Python 3.12 on, `warnings` can find it.
         level, frame = 2, sys._getframe(1)  # noqa: SLF001
         while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("aiocdf."):
             level, frame = level + 1, frame.f_back
@@ -32,8 +32,8 @@ class SecretCheck:
             return
         self._warned.add(line)
         warnings.warn(
-            f"data looks as if it held a secret at {path}, and everyone who may read the project's calls can read it. "
-            "Put it into the function's secrets, or silence this with Settings(warn_secrets=False).",
+            f"data seems to contain a secret at {path}. All users who may read the project's calls can read it. "
+            "Put it into the function's secrets, or turn this warning off with Settings(warn_secrets=False).",
             SecretInDataWarning,
             stacklevel=level,
         )

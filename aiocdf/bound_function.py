@@ -1,4 +1,4 @@
-"""A function of a project with the types of its data and its value."""
+"""A function of a project with the types of its data and its response."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Out = TypeVar("Out")
 
 @attrs.frozen(kw_only=True)
 class BoundFunction(Generic[In, Out]):
-    """A function as something to call; made by `client.function`.
+    """A function that you can call like a Python coroutine function; made by `client.function`.
 
-    `await fn(data)` is what the function returned; `fn.call(data)` is the handle.
+    `await fn(data)` returns what the function returned; `fn.call(data)` returns the handle.
     """
 
     #: The client's `call`.
     _call: Callable[..., CallHandle] = attrs.field(repr=False)
-    #: Its id or external id.
+    #: The function's id or external id.
     function: int | str
     input: TypeForm[In] | None
     output: TypeForm[Out] | None
@@ -48,13 +48,15 @@ class BoundFunction(Generic[In, Out]):
         """Call the function and return the handle.
 
         Args:
-            data: An `Input`, or a mapping with the members of one, in Python's types or in JSON's.
-            nonce: As of `Client.call`, like the others.
-            timeout: Likewise.
-            retry: Likewise.
+            data: An `Input`, or a mapping with the same members, as Python or JSON values.
+            nonce: As in `Client.call`.
+            timeout: As in `Client.call`.
+            retry: As in `Client.call`.
 
         Raises:
-            InvalidType: *data* does not fit `Input`; the message names the JSON path and both types.
+            InvalidType: *data* does not fit `Input`; the message gives the JSON path and both types.
+            UsageError: An argument is not valid, or the client is not open.
+            ClientClosed: The client is closed.
         """
         plain = data if self.input is None else plain_input(data, self.input, what=f"function {self.function!r}")
         return self._call(self.function, plain, nonce=nonce, timeout=timeout, retry=retry)
@@ -67,6 +69,11 @@ class BoundFunction(Generic[In, Out]):
         timeout: float | None = None,  # noqa: ASYNC109 - it bounds the call at the service, not this coroutine
         retry: bool | Retry = False,
     ) -> Out:
-        """Call the function and return what it returned, as an `Output`; arguments as of `call`."""
+        """Call the function and return its response as an `Output`; see `call` for the arguments.
+
+        Raises:
+            CallError: The call did not complete.
+            AiocdfError: See `call` and `CallHandle.response`.
+        """
         handle = self.call(data, nonce=nonce, timeout=timeout, retry=retry)
         return cast("Out", await handle.response(self.output))

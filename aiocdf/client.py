@@ -41,27 +41,28 @@ _log = logging.getLogger("aiocdf.client")
 
 
 class Client(Calling):
-    """Makes calls of Cognite Functions into futures.
+    """Turns calls to Cognite Functions into asyncio futures.
 
     Args:
-        project: The project's name as it stands in URLs.
+        project: The project's name, as in URLs.
         credentials: How to get access tokens, such as `ClientCredentials` or `BearerToken`.
-        base_url: The service's address, such as one that `aiocdf serve` prints.
+        base_url: The service's address, such as the one that `aiocdf serve` prints. Give either this or *cluster*.
         cluster: The cluster's name, such as `westeurope-1`, instead of an address.
-        settings: Limits and intervals.
-        session: An aiohttp session to send on, which stays the caller's to close; None for one of the client's own.
-        observers: Told what happens, each with one event at a time; see `aiocdf.telemetry`.
-        transport: What sends requests, for tests; None for one on aiohttp.
+        settings: Limits and intervals; None for the defaults.
+        session: An aiohttp session to send requests on. The caller closes it. None: the client makes and closes one.
+        observers: Callables that receive the client's events, one at a time; see `aiocdf.telemetry`.
+        transport: The object that sends requests, for tests; None for aiohttp.
 
     Raises:
-        ConfigError: The project's name or the address cannot be used, or an address is plain http and not loopback.
-        InvalidType: Another argument is of the wrong kind.
+        ConfigError: The project's name or the address is not valid, or the address is plain http and not loopback.
+        InvalidType: An argument is of the wrong type.
+        InvalidArgument: Both *session* and *transport* are given.
     """
 
-    _opened: Opened | None = None  # also while `__init__` has not come so far
+    _opened: Opened | None = None  # a class attribute, for `__del__` after `__init__` has raised
 
-    @hide_arguments  # of which one may be a bare secret by mistake
-    def __init__(  # each is a fact about one client
+    @hide_arguments  # one may be a bare secret by mistake
+    def __init__(  # each argument is a fact about one client
         self,
         project: str,
         *,
@@ -80,11 +81,11 @@ class Client(Calling):
         if session is not None:
             check_session(session)
         if not isinstance(observers, Iterable) or not all(map(callable, observers := tuple(observers))):
-            raise InvalidType("observers must be callables: write observers=[...] for one, too")
+            raise InvalidType("observers must be a list of callables: write observers=[observer] for one")
         if transport is not None and (isinstance(transport, type) or not isinstance(transport, Transport)):
             raise InvalidType(f"transport must be an object with open, send and aclose, not {type(transport).__name__}")
         if transport is not None and session is not None:
-            raise InvalidArgument("give either session or transport: a transport has connections of its own")
+            raise InvalidArgument("give either session or transport: a transport has its own connections")
         self.project: str = check_project(project)
         self.base_url: str = address_of(base_url, cluster)
         self.settings: Settings = settings or Settings()
@@ -100,30 +101,32 @@ class Client(Calling):
     @classmethod
     @hide_arguments
     def from_env(cls, **overrides: Any) -> Self:
-        """Make a client of what environment variables say, and an `aiocdf.toml` in the working directory.
+        """Make a client from environment variables, and from an `aiocdf.toml` in the working directory.
 
-        The reference lists the variables. In the file, or in one that AIOCDF_CONFIG names, they are in lower case; the
-        environment counts for more. The file in the working directory cannot decide where a secret from elsewhere goes.
+        The reference lists the variables. The file, or another one that AIOCDF_CONFIG names, has the same names in
+        lower case. Environment variables take precedence. The file in the working directory may not decide where a
+        secret from another source is sent.
 
         Args:
-            overrides: Arguments of `Client`, which count for more than both.
+            overrides: Arguments of `Client`, which take precedence over both.
 
         Raises:
-            ConfigError: Something is missing; the message names the variables. Or an argument cannot be used, or the
-                file is not to be trusted.
-            InvalidType: An argument is of the wrong kind.
+            ConfigError: A setting is missing; the message names the variables. Or a setting is not valid, or the file
+                is not trusted.
+            InvalidType: An argument is of the wrong type.
         """
         return cls(**client_arguments(overrides))
 
     async def start(self) -> None:
-        """Open the client on the running loop; `async with` does it too. No request is sent.
+        """Open the client on the running loop, as `async with` does. No request is sent.
 
         Raises:
-            WrongState: It is open already.
-            ClientClosed: It was closed; make a new one.
+            WrongState: The client is open already.
+            ClientClosed: The client was closed; make a new one.
+            ConfigError: The credentials, the file of authorities or the proxy do not fit the settings.
         """
         if self._closed:
-            raise ClientClosed("this client was closed and cannot be opened again: make a new one")
+            raise ClientClosed("this client was closed: make a new one")
         if self._opened is not None:
             raise WrongState("this client is open already")
         self._opened = await open_project(
@@ -138,10 +141,13 @@ class Client(Calling):
         )
 
     async def login(self) -> AccessToken:
-        """Sign in now instead of with the first request, and again when a sign-in is over; the token tells for how long.
+        """Sign in now instead of with the first request, or again after a sign-in has expired.
+
+        Returns:
+            The access token, with its expiry.
 
         Raises:
-            AuthError: There is no token to be had; the message says what to do.
+            AuthError: No token is available; the message says what to do.
         """
         return await self._ready().source.login()
 
@@ -149,12 +155,12 @@ class Client(Calling):
         """End the sign-in of a user, here and at the identity provider, and forget the token.
 
         Raises:
-            AuthError: The provider could not be told; here, the sign-in is over nevertheless.
+            AuthError: The provider did not accept the end of the sign-in. The token is deleted here in any case.
         """
         await self._ready().source.logout()
 
     async def aclose(self) -> None:
-        """Close the client: queued calls never start, running ones go on at the service, handles end with `ClientClosed`."""
+        """Close the client: handles end with `ClientClosed`, queued calls never start, running calls continue."""
         opened, self._opened, self._closed = self._opened, None, True
         if opened is not None:
             await opened.aclose()
@@ -171,11 +177,11 @@ class Client(Calling):
         await self.aclose()
 
     def stats(self) -> Stats:
-        """Return what this client has done so far, in numbers."""
+        """Return the client's counts and windows."""
         return self._ready().engine.stats(**attrs.asdict(self._observers.tally))
 
     def __del__(self) -> None:
-        """Report a client that was not closed: in the log too, because Python hides these warnings by default."""
+        """Report a client that was not closed, also in the log, because Python hides these warnings by default."""
         if self._opened is not None:
             message = f"{self!r} was never closed: use `async with`, or await its aclose()"
             _log.warning("%s", message, extra={"event": "client_not_closed"})
@@ -183,21 +189,21 @@ class Client(Calling):
             self._opened.abandon()
 
     def __repr__(self) -> str:
-        """Tell where the client points and whether it is open."""
+        """Show the project, the address and whether the client is open."""
         if "_closed" not in vars(self):
-            return "<Client: not made yet>"  # a report of an error on the way may show it
+            return "<Client: not made yet>"  # the report of an error in `__init__` may show it
         state = "open" if self._opened else "closed" if self._closed else "not started"
         return f"<Client of project {self.project} at {self.base_url}: {state}>"
 
     def _encode(self, data: object) -> tuple[bytes, Any]:
-        """Return *data* as JSON text and as the plain object; warn if it looks as if it held a secret."""
+        """Return *data* as JSON text and as a plain object; warn if it seems to contain a secret."""
         encoded, plain = encode(data, limit=self._payload_limit)
         if self.settings.warn_secrets:
             self._secret_check.warn(plain)
         return encoded, plain
 
     def _ready(self) -> Opened:
-        """Return what is open, or say why nothing is."""
+        """Return the open parts, or raise because there are none."""
         if self._closed:
             raise ClientClosed("this client is closed: make a new one")
         if self._opened is None:
@@ -209,5 +215,5 @@ class Client(Calling):
         except RuntimeError:
             raise WrongState("there is no running event loop here: use the client from async code") from None
         if loop is not self._opened.loop:
-            raise WrongState("this client was opened on another event loop: make one for each loop")
+            raise WrongState("this client was opened on another event loop: make one client for each loop")
         return self._opened

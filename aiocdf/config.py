@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # `urlsplit` silently drops some of these and other parsers do not: all readers must see the same host in a URL.
-# Surrogates stand for bytes that are not text, and cannot be sent.
+# Surrogates stand for bytes that are not text, and have no encoding.
 _UNSAFE = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 #: The brackets of placeholders in documentation.
 _PLACEHOLDER = re.compile(r"[{}<>]")
@@ -131,8 +131,9 @@ class Polling:
     floor: float = attrs.field(default=0.18, validator=above_zero)
     #: The maximum gap between two polls of a function, in seconds. Larger: fewer polls, later results of long calls.
     cap: float = attrs.field(default=5.0, validator=above_zero)
-    #: The cost of one poll, in seconds of delay summed over the calls of a function. Larger: fewer polls, later results;
-    #: the gap grows with its square root. A second of delay weighs less for an old call, by the root of its age.
+    #: The cost of one poll, in seconds of delay summed over the calls of a function. Larger: fewer polls, later
+    #: results; the gap grows with its square root. A second of delay weighs less for an old call, by the root of its
+    #: age.
     poll_cost: float = attrs.field(default=0.125, validator=above_zero)
     #: The maximum number of polls a second in the whole project. Smaller: later results when many functions run.
     budget: float = attrs.field(default=100.0, validator=above_zero)
@@ -178,16 +179,16 @@ class Settings:
 
     polling: Polling = attrs.field(factory=Polling, validator=of_kind(Polling))
     retrying: Retrying = attrs.field(factory=Retrying, validator=of_kind(Retrying))
-    #: How many calls the service runs at once, in a function and in the project. Larger than the service's limits: calls
-    #: are rejected with 429 and queued again.
+    #: How many calls the service runs at once, in a function and in the project. Larger than the service's limits:
+    #: calls are rejected with 429 and queued again.
     function_limit: int = attrs.field(default=100, validator=_count)
     project_limit: int = attrs.field(default=250, validator=_count)
     #: The maximum number of calls submitted at once. Larger: a burst of calls starts sooner, on more connections.
     max_concurrent_submissions: int = attrs.field(default=40, validator=_count)
     #: The maximum number of responses and logs read at once. Larger: they arrive sooner, and need more memory.
     max_concurrent_reads: int = attrs.field(default=16, validator=_count)
-    #: The time limit of a request in seconds: for getting a connection, and then for the whole answer. And the time limit
-    #: of a new connection.
+    #: The time limit of a request in seconds: for getting a connection, and then for the whole answer. And the time
+    #: limit of a new connection.
     request_timeout: float = attrs.field(default=60.0, validator=above_zero)
     connect_timeout: float = attrs.field(default=10.0, validator=above_zero)
     #: Whether to use the proxy of the variables HTTPS_PROXY and NO_PROXY.

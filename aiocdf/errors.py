@@ -127,7 +127,8 @@ class AuthError(AiocdfError):
 
     Args:
         message: What failed, where, and what to do.
-        passing: The next request may succeed without any change on this side, as after an outage of the identity provider.
+        passing: The next request may succeed without any change on this side, as after an outage of the identity
+            provider.
         retry_after: Seconds that the identity provider requests to wait; None if it does not.
     """
 
@@ -319,14 +320,14 @@ class SubmissionUncertain(CallError):
 
 
 class ReplacementFailed(AiocdfError):
-    """A function was deleted to be replaced, or may have been, and the one in its place or its schedules were not created.
+    """A function was deleted, or may have been, and the new function or its schedules were not created.
 
     The cause is the error's `__cause__`.
 
     Args:
         message: What was done, what failed, and what to do next.
         deleted: The function that was deleted.
-        created: The function in its place; None if it was not created.
+        created: The new function; None if it was not created.
         schedules: The schedules that were not created again, each with its data.
     """
 

@@ -26,42 +26,42 @@ T = TypeVar("T")
 
 
 class Backend(Protocol):
-    """What a handle looks at: one call, shared by all handles on it."""
+    """The call behind a handle; all handles on the same call share it."""
 
     @property
     def name(self) -> str:
-        """What the caller called the function."""
+        """The function as the caller named it."""
 
     @property
     def function_id(self) -> int | None:
-        """The function's numeric id, once it is known."""
+        """The function's numeric id; None until it is known."""
 
     @property
     def call_id(self) -> int | None:
-        """The call's id, once the service has accepted it."""
+        """The call's id; None until the service has accepted the call."""
 
     @property
     def status(self) -> str:
-        """Where the call stands, as far as we know."""
+        """The last known state of the call."""
 
     @property
     def elapsed(self) -> float:
-        """Seconds the call has run, or has waited if it does not run yet."""
+        """Seconds since the call started, or since it was made if it has not started."""
 
     @property
     def reason(self) -> str | None:
-        """Why the call waits, if that is trouble."""
+        """The trouble that the call waits for; None if there is none."""
 
     @property
     def ref(self) -> CallRef | None:
-        """Where to find the call again, once it has an id."""
+        """The reference of the call; None until it has an id."""
 
     @property
     def attempts(self) -> tuple[FunctionCall, ...]:
-        """The calls before this one that were repeated."""
+        """The earlier calls that failed and were repeated."""
 
-    def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
-        """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
+    def detach(self, handle: CallHandle, *, cancel_queued: bool) -> str:
+        """Detach *handle*, and return a message on the call; with *cancel_queued*, a call in the queue never starts."""
 
     async def accepted(self) -> FunctionCall:
         """Return the call as the service accepted it."""
@@ -70,14 +70,14 @@ class Backend(Protocol):
         """Return what the ended call returned."""
 
     def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
-        """Give what the call printed."""
+        """Yield what the call printed."""
 
 
 class Awaited(asyncio.Future[T]):
-    """A future that any number of tasks wait for on their own: cancelling one wait leaves the future and the others alone.
+    """A future that many tasks can wait for: cancelling one wait affects neither the future nor the other waits.
 
-    The stdlib's `Future.__await__` would let a cancelled task cancel the future. And a callback a waiter, which the future
-    looks for among all others when the waiter gives up, would make many that give up together quadratic.
+    With the stdlib's `Future.__await__`, a cancelled task cancels the future. And with one done-callback per waiter,
+    cancelling many waiters takes quadratic time, because a future searches all its callbacks to remove one.
     """
 
     __slots__ = ("_waiters",)
@@ -87,7 +87,7 @@ class Awaited(asyncio.Future[T]):
         self._waiters: dict[asyncio.Future[None], None] | None = None
 
     def until_done(self) -> Generator[Any, None, None]:
-        """Wait on an inner future of one's own until this one is done, whatever its outcome.
+        """Wait on an inner future until this one is done, with any outcome.
 
         Raises:
             WrongState: The future belongs to another event loop.
@@ -96,7 +96,7 @@ class Awaited(asyncio.Future[T]):
             return
         loop = asyncio.get_running_loop()
         if loop is not self.get_loop():
-            raise WrongState(f"{self!r} belongs to another event loop: await it there, or attach to its ref here")
+            raise WrongState(f"{self!r} belongs to another event loop: await it there, or attach its ref here")
         waiter: asyncio.Future[None] = loop.create_future()
         if self._waiters is None:
             self._waiters = {}
@@ -112,12 +112,12 @@ class Awaited(asyncio.Future[T]):
                     self.remove_done_callback(_wake)
 
     async def wait_until_done(self) -> None:
-        """Wait until it is done, as `until_done` does."""
+        """Wait until the future is done, as a coroutine."""
         await _Wait(self)
 
 
 class _Wait:
-    """What a coroutine awaits to wait as a future's own `__await__` does."""
+    """Makes the generator `until_done` awaitable."""
 
     __slots__ = ("_future",)
 
@@ -129,22 +129,22 @@ class _Wait:
 
 
 def _wake(future: asyncio.Future[Any]) -> None:
-    """Wake all who wait for an `Awaited`, which is done."""
-    waiters, future._waiters = future._waiters, None  # type: ignore[attr-defined]  # noqa: SLF001 - it is one
+    """Wake all waiters of an `Awaited` that is done."""
+    waiters, future._waiters = future._waiters, None  # type: ignore[attr-defined]  # noqa: SLF001 - an `Awaited`
     for waiter in waiters or ():
         if not waiter.done():
             waiter.set_result(None)
 
 
 class CallHandle(Awaited[FunctionCall]):
-    """A call that has been asked for, as a future: it starts by itself and settles whether or not anyone waits.
+    """A call as an asyncio future: it starts without being awaited, and is done when the call has ended.
 
-    Handles come from `client.call` and `client.attach`; they are not built by hand. `await handle` gives the finished
-    `FunctionCall`, or raises what the errors' tree says. It works in `asyncio.gather`, `wait`, `wait_for`, `shield` and
-    `as_completed` as it is, and in a `TaskGroup` through its coroutine methods: `group.create_task(handle.wait())`.
+    `client.call` and `client.attach` return handles. `await handle` returns the ended `FunctionCall`, or raises a
+    `CallError` or another `AiocdfError`. Handles work in `asyncio.gather`, `wait`, `wait_for`, `shield` and
+    `as_completed`. For a `TaskGroup`, use a coroutine method: `group.create_task(handle.wait())`.
 
-    Awaiting tasks are independent of one another and of the call: cancelling one, or an `asyncio.timeout` around one,
-    harms neither the call nor the handle.
+    Tasks that await a handle are independent of each other and of the call. Cancelling such a task, or an
+    `asyncio.timeout` around the await, cancels neither the call nor the handle.
     """
 
     __slots__ = ("_call",)
@@ -165,17 +165,17 @@ class CallHandle(Awaited[FunctionCall]):
 
     @property
     def status(self) -> str:
-        """Where the call stands: `Queued`, `Submitting`, what the service last said, or `Unknown`; no I/O."""
+        """The state of the call: `Queued`, `Submitting`, the service's last status, or `Unknown`; no I/O."""
         return self._call.status
 
     @property
     def elapsed(self) -> float:
-        """Seconds the call has run so far or took in all; for one that does not run yet, how long it has waited."""
+        """Seconds that the call has run so far, or ran in total; for a call that has not started, how long it waits."""
         return self._call.elapsed
 
     @property
     def ref(self) -> CallRef:
-        """Where to find the call again, from here or from another process.
+        """The reference of the call, with which this or another process can attach to it.
 
         Raises:
             WrongState: The service has not accepted the call yet; `await handle.submitted()` first.
@@ -187,19 +187,19 @@ class CallHandle(Awaited[FunctionCall]):
 
     @property
     def attempts(self) -> tuple[FunctionCall, ...]:
-        """The earlier calls of the function that ended and were repeated, as `retry=Retry(...)` says; the first comes first."""
+        """The earlier calls that failed and were repeated because of `retry=Retry(...)`, in order."""
         return self._call.attempts
 
     def follow(self, call: Backend) -> None:
-        """Stand for another record of the same call from now on; for the engine."""
+        """Use another record of the same call from now on; for the engine."""
         self._call = call
 
     def __await__(self) -> Generator[Any, None, FunctionCall]:
-        """Wait for the end of the call and return it.
+        """Wait until the call has ended, and return it.
 
         Raises:
-            CallError: The call failed, timed out or was lost; or it is not known whether it started.
-            AiocdfError: It could not be started.
+            CallError: The call failed, timed out or was lost; or it is unknown whether it started.
+            AiocdfError: The call did not start.
         """
         yield from self.until_done()
         return self.result()
@@ -207,10 +207,10 @@ class CallHandle(Awaited[FunctionCall]):
     __iter__ = __await__
 
     async def wait(self) -> FunctionCall:
-        """Wait for the end of the call and return it whatever its status: a failure of the function is not raised.
+        """Wait until the call has ended, and return it with any status: a failure of the function is not raised.
 
         Raises:
-            AiocdfError: The call could not be started, or its end is not known.
+            AiocdfError: The call did not start, or its end is unknown.
         """
         await self.wait_until_done()
         error = None if self.cancelled() else self.exception()
@@ -219,15 +219,15 @@ class CallHandle(Awaited[FunctionCall]):
         return self.result()
 
     async def submitted(self) -> FunctionCall:
-        """Wait until the service has accepted the call, and return it as accepted: fire and forget ends here.
+        """Wait until the service has accepted the call, and return the accepted call.
 
         Raises:
-            AiocdfError: It could not be started.
+            AiocdfError: The call did not start.
         """
         try:
             return await self._call.accepted()
         except AiocdfError:
-            # Who hears of it here need not be told again by the loop's exception handler.
+            # The caller gets the error here: suppress asyncio's "exception was never retrieved" report.
             if self.done() and not self.cancelled():
                 self.exception()
             raise
@@ -242,53 +242,54 @@ class CallHandle(Awaited[FunctionCall]):
     async def response(self, Output: TypeForm[T]) -> T: ...
 
     async def response(self, Output: Any = None) -> Any:
-        """Wait for the end of the call and return what the function returned.
+        """Wait until the call has ended, and return what the function returned.
 
         Args:
-            Output: A type to build from it, such as an attrs class or `list[int]`; None for plain JSON values.
+            Output: The type to build, such as an attrs class or `list[int]`; None for plain JSON values.
 
         Raises:
             CallError: The call did not complete.
-            DecodeError: What it returned does not fit *Output*; the error has the JSON path and both types.
-            InvalidType: No value can be built as *Output*.
+            DecodeError: The response does not fit *Output*; the error has the JSON path and both types.
+            InvalidType: *Output* is not a type that aiocdf can build from JSON.
+            AiocdfError: The call did not start, or its response was not read.
         """
         check_type(Output, "Output")
         await self
         return await self._call.response(Output)
 
     def logs(self, *, follow: bool = False) -> AsyncIterator[LogEntry]:
-        """Give what the call has printed, a line at a time.
+        """Yield the lines that the call has printed.
 
         Args:
-            follow: Go on until the call ends, instead of stopping at what is there now.
+            follow: Whether to continue until the call ends. By default, it stops after the present lines.
 
         Raises:
-            AiocdfError: The call could not be started, or the logs not be read.
+            AiocdfError: The call did not start, or the logs were not read.
         """
         return self._call.logs(follow=follow)
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Give up on the call: still queued, it never starts; started, it runs on, for the service cannot stop one.
+        """Cancel the handle. A queued call never starts; a started call continues, because the service cannot stop it.
 
-        Other handles on the same call are not touched.
+        Other handles on the same call are not affected: while one is left, a queued call still starts.
 
         Args:
-            msg: For the `CancelledError`; by default it says what became of the call.
+            msg: The message of the `CancelledError`; by default, it describes what happens to the call.
         """
-        return self._let_go(msg, withdraw=True)
+        return self._detach(msg, cancel_queued=True)
 
     def detach(self) -> bool:
-        """Stop following the call, which goes on, also from the queue; this handle ends as cancelled."""
-        return self._let_go(None, withdraw=False)
+        """Stop tracking the call, and cancel the handle only: a queued call still starts, a running call continues."""
+        return self._detach(None, cancel_queued=False)
 
-    def _let_go(self, msg: Any | None, *, withdraw: bool) -> bool:
+    def _detach(self, msg: Any | None, *, cancel_queued: bool) -> bool:
         if self.done():
             return False
-        became = self._call.detach(self, withdraw=withdraw)
-        return super().cancel(msg=became if msg is None else msg)
+        message = self._call.detach(self, cancel_queued=cancel_queued)
+        return super().cancel(msg=message if msg is None else msg)
 
     def __repr__(self) -> str:
-        """Tell the function, the call, its status and its age."""
+        """Show the function, the call, its status and its age."""
         which = f"call {self.call_id} of " if self.call_id is not None else ""
         state = "cancelled, " if self.cancelled() else ""
         reason = f" ({self._call.reason})" if self._call.reason else ""
@@ -296,7 +297,7 @@ class CallHandle(Awaited[FunctionCall]):
 
     def _repr_html_(self) -> str:
         """Show the call as a small table in a notebook."""
-        from html import escape  # takes its time to import, for notebooks alone
+        from html import escape  # slow to import, and only notebooks need it
 
         rows = {
             "function": self._call.name,
@@ -310,10 +311,10 @@ class CallHandle(Awaited[FunctionCall]):
         return f"<table><caption>aiocdf call</caption>{cells}</table>"
 
     def _exception_shown(self) -> str:
-        """Return the error's text without counting it as taken: a glance in a notebook handles no error."""
+        """Return the error as text, without marking it as retrieved: showing it in a notebook does not handle it."""
         error = self._exception
         return "" if error is None else str(error)
 
     def __reduce__(self) -> tuple[Callable[[], CallRef], tuple[()]]:
-        """Pickle as the `CallRef`, which `client.attach` makes a handle of again."""
+        """Pickle the handle as its `CallRef`, which `client.attach` accepts."""
         return partial(CallRef, **attrs.asdict(self.ref)), ()

@@ -70,7 +70,7 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         """Refuse pickling."""
-        raise TypeError("a Secret cannot be pickled or copied out of the process")
+        raise TypeError("a Secret does not support pickling, so that it stays in this process")
 
     def __copy__(self) -> Secret:
         """Return itself: it cannot change."""

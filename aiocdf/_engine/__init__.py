@@ -1,4 +1,4 @@
-"""What makes calls happen: records, submitter, poller. Decisions are asked of `aiocdf._policy`."""
+"""Runs the calls: records, submitter, poller. The decisions are in `aiocdf._policy`."""
 
 from __future__ import annotations
 

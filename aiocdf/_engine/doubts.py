@@ -1,7 +1,7 @@
 """Calls in doubt: opens a case for each, and applies what recovery finds.
 
-`Doubts.find` answers the same question for submissions of another process, which ended before it knew: an `Interrupted` says
-what was written down of each, and the outcome is `NotStarted`, `Started` or `Uncertain`.
+`Doubts.find` does the same for submissions of another process, which ended before it knew. An `Interrupted` has what
+that process recorded, and the outcome is `NotStarted`, `Started` or `Uncertain`.
 """
 
 from __future__ import annotations
@@ -47,43 +47,43 @@ if TYPE_CHECKING:
 
 __all__ = ["Doubts", "Interrupted"]
 
-# Seconds without an answer after which the same is asked again, for a request may hang ("The tail at scale", Dean and Barroso,
-# 2013: hedged requests).
+# Seconds without an answer after which the same request is sent again, because one may hang ("The tail at scale", Dean
+# and Barroso, 2013: hedged requests).
 _HEDGE = 0.25
 
 
 @attrs.frozen(kw_only=True)
 class Interrupted:
-    """A submission of which it was written down that it began, and not how it ended."""
+    """A submission that was recorded when it began, without a record of how it ended."""
 
-    #: As it was called.
+    #: The id or external id, as the caller gave it.
     function: int | str
-    #: The session whose nonce it sent; None where that is not known.
+    #: The session whose nonce it sent; None if it is unknown.
     session_id: int | None
-    #: By this computer's clock: before its POST was sent, and after; None where only the first is known.
+    #: By this computer's clock: before its POST was sent, and after; None if only the first is known.
     sent_from: datetime
     sent_until: datetime | None = None
-    #: Seconds by which this computer's clock may have been set since then.
+    #: The largest possible adjustment of this computer's clock since then, in seconds.
     clock_error: float = 5.0
-    #: By the service's clock: the call cannot have started before; None where only *sent_from* says so.
+    #: The earliest possible start by the service's clock; None to derive it from *sent_from*.
     starts_after: datetime | None = None
 
 
 class Doubts:
-    """Finds out which calls started whose POST had no usable answer.
+    """Finds out which calls started after a POST without a usable answer.
 
     Args:
-        gate: Where their places count.
-        following: Takes over the calls that are found.
-        service: Asked about sessions and calls.
+        gate: Counts their places.
+        following: Tracks the calls that are found.
+        service: Reads sessions and calls.
         known: The calls of this client.
-        server_time: What is known of the service's clock.
-        attempts: POSTs that a call may cost where its end can have been the call's fault.
-        patience: Seconds for which the service is asked; None for ever.
+        server_time: The estimate of the service's clock.
+        attempts: The maximum number of POSTs for a call that may itself be the cause of their failures.
+        patience: Seconds until recovery gives up; None for no limit.
         request_timeout: Seconds after which a request has no answer.
-        emit: Told of what happens.
-        tasks: What the asking runs in.
-        changed: Called when places are free, or calls may start, or new ones run.
+        emit: Receives the events.
+        tasks: Runs the requests.
+        changed: Called after places became free, calls may start, or calls were found running.
     """
 
     def __init__(
@@ -119,16 +119,16 @@ class Doubts:
         )
         self._searches: set[asyncio.Future[Outcome]] = set()
         self._timers: dict[Need, asyncio.TimerHandle] = {}
-        #: What is being asked, each with what stops waiting for an answer before it is asked again.
+        #: The requests under way, each with the timer that sends the request again without an answer.
         self._asking: dict[Need, asyncio.TimerHandle] = {}
         self._closed = False
 
     def open(self, record: CallRecord, attempt: Attempt, outcome: InDoubt) -> None:
-        """Ask about a call from now on.
+        """Open a case for a call, or continue its case.
 
         Args:
             record: The call.
-            attempt: The attempt that left the doubt.
+            attempt: The attempt after which it is unknown whether the call started.
             outcome: How it ended.
         """
         case = record.case or self._case(attempt)
@@ -141,7 +141,7 @@ class Doubts:
         self.arm()
 
     def arm(self, not_before: float = 0.0) -> None:
-        """Set a timer for the sessions, and one for the lists of calls, that are to be asked for next."""
+        """Set a timer for the next request for sessions, and one for the next lists of calls."""
         for what in Need:
             if self._closed or what in self._asking:
                 continue
@@ -152,15 +152,15 @@ class Doubts:
                 self._timers[what] = self._tasks.at(when, partial(self._due, what))
 
     def _due(self, what: Need) -> None:
-        self._asking[what] = self._tasks.at(_clock.monotonic() + _HEDGE, partial(self._again, what))
+        self._asking[what] = self._tasks.at(_clock.monotonic() + _HEDGE, partial(self._hedge, what))
         self._tasks.spawn(self._recover(what))
 
-    def _again(self, what: Need) -> None:
+    def _hedge(self, what: Need) -> None:
         del self._asking[what]
         self.arm()
 
     async def _recover(self, what: Need) -> None:
-        """Ask about calls in doubt; what is found may free places, or put calls into the queue."""
+        """Read the signs for calls in doubt; the decisions may free places, or queue calls."""
         not_before = _clock.monotonic() + AFTER_CANCEL
         try:
             await self._ask(what)
@@ -174,22 +174,22 @@ class Doubts:
     async def _ask(self, what: Need) -> None:
         for found in await self._recovering.ask(what):
             if isinstance(found.owner, asyncio.Future):
-                self._tell(found.owner, found.decision)
+                self._resolve(found.owner, found.decision)
             elif isinstance(found.owner.state, lifecycle.Recovering):
                 self._apply(found.owner, found.owner.state, found.case, found.decision)
 
     def find(
         self, interrupted: Sequence[Interrupted], functions: Mapping[int | str, int], known: Collection[int]
     ) -> list[asyncio.Future[Outcome]]:
-        """Find out which submissions of another process started; to cancel a future gives its submission up.
+        """Find out which submissions of another process started; cancelling a future stops its search.
 
         Args:
-            interrupted: All of them, for they are told apart together.
+            interrupted: All of them, because one assignment of calls to submissions decides them together.
             functions: The ids of their functions.
-            known: Calls that belong to others.
+            known: Ids of calls that belong to others.
 
         Returns:
-            A future each; they raise `ClientClosed` if the client is closed first.
+            One future for each; they raise `ClientClosed` if the client is closed first.
         """
         loop = asyncio.get_running_loop()
         searches: list[asyncio.Future[Outcome]] = []
@@ -208,16 +208,16 @@ class Doubts:
         self._searches.discard(search)
 
     def close(self) -> None:
-        """Ask no more, and end what is looked for."""
+        """Stop all requests, and end the searches."""
         self._closed = True
         for timer in (*self._timers.values(), *self._asking.values()):
             timer.cancel()
         for search in self._searches:
-            search.set_exception(ClientClosed("the client was closed before it found out whether calls started"))
+            search.set_exception(ClientClosed("the client was closed before it found out whether the call started"))
             search.exception()
 
     def _looked(self, case: Case) -> None:
-        """Let POSTs of a function begin again; one at a time, if answers get lost of calls that start."""
+        """Allow POSTs of a function again: one at a time, if answers of started calls get lost."""
         self._gate.spacing.looked(case.function_id)
         if case.ready_at is None:
             self._gate.spacing.started()
@@ -241,12 +241,12 @@ class Doubts:
         )
 
     def _failed(self, case: Case, error: AiocdfError) -> None:
-        """Note how a POST ended, and keep the function's next ones apart from it."""
+        """Record how a POST ended, and space the function's next POSTs from it."""
         match judge(error, Step.POST):
             case Verdict.REFUSED:
                 case.refusal = error
             case Verdict.AGAIN:
-                case.nonce = None  # the service does not take it
+                case.nonce = None  # the service rejects it
             case _:
                 case.error = error
         case.failed_at = case.since = _clock.monotonic()
@@ -276,14 +276,14 @@ class Doubts:
             begun=max(sent_at + self._known.clock()[0], starts_after),
         )
 
-    def _tell(self, search: asyncio.Future[Outcome], decision: Decision) -> None:
+    def _resolve(self, search: asyncio.Future[Outcome], decision: Decision) -> None:
         if isinstance(decision, Started):
             self._known.add(decision.call)
         if not search.done() and not isinstance(decision, Resend):
             search.set_result(decision)
 
     def _apply(self, record: CallRecord, state: lifecycle.Recovering, case: Case, decision: Decision) -> None:
-        """Move a call on, by what was found out about it."""
+        """Apply the decision on a call."""
         match decision:
             case Started(call):
                 self._started(record, state, case, call)
@@ -297,7 +297,7 @@ class Doubts:
                 self._not_started(record, state, case)
 
     def _started(self, record: CallRecord, state: lifecycle.Recovering, case: Case, call: FunctionCall) -> None:
-        """Have a call followed that was found."""
+        """Track a call that was found."""
         now = _clock.monotonic()
         since = self._server_time.local(call.start_time.timestamp(), now)
         self._known.add(call)
@@ -310,7 +310,7 @@ class Doubts:
         self._following.accepted(record, running, call)
 
     def _not_started(self, record: CallRecord, state: lifecycle.Recovering, case: Case) -> None:
-        """Queue a call anew that did not start, unless it was refused, or has cost as many attempts as it may."""
+        """Queue a call that did not start again, unless it was refused or has no attempts left."""
         healthy = self._gate.breakers.breaker(state.function_id).since is None
         error = case.refusal
         if error is None and (record.nonce is not None or (state.attempts >= self._attempts and healthy)):

@@ -1,6 +1,6 @@
-"""One client's calls: decides what is done next, and applies what comes back.
+"""One client's calls: decides what to do next, and applies the results.
 
-Data goes down from here, to the submitter and the poller, and news comes back as return values.
+Data goes from here to the submitter and the poller; results come back as return values.
 """
 
 from __future__ import annotations
@@ -56,26 +56,26 @@ _log = logging.getLogger("aiocdf.engine")
 
 # Seconds ahead for which nonces are made.
 _AHEAD = 0.25
-# A loop may call a timer a clock tick too early, when what it waits for is still closed.
+# A loop may call a timer a clock tick too early, when the next call may not start yet.
 _TICK = 1e-6
 _RESOLVING = Resolving()
 _NO_TIMER: asyncio.TimerHandle | None = None
 
 
 class Engine:
-    """Starts calls, follows them, and ends their handles.
+    """Starts calls, tracks them, and ends their handles.
 
     Args:
-        service: Sends its requests.
+        service: Sends the engine's requests.
         reader: Reads responses and logs for handles.
-        session_requests: What sessions may be asked for with, the best first.
+        session_requests: The possible items of a request for a session, the preferred one first.
         settings: Limits and intervals.
         cluster: For the references of calls.
         project: For the references of calls.
-        emit: Told what happens.
+        emit: Receives the events.
     """
 
-    def __init__(  # one argument a collaborator
+    def __init__(  # one argument per collaborator
         self,
         *,
         service: Service,
@@ -150,11 +150,11 @@ class Engine:
         )
 
     async def start(self) -> None:
-        """Note the end of the loop from now on: calls that are open then end with it."""
+        """Start to watch for the end of the loop: open calls end with it."""
         await anext(self._loop_end)
 
     def call(self, spec: CallSpec) -> CallHandle:
-        """Queue a call and return its handle; nothing is sent before the loop comes round."""
+        """Queue a call and return its handle; nothing is sent before the loop's next iteration."""
         found = self._resolver.known(spec.function)
         record = CallRecord(self._shared, spec, _RESOLVING if found is None else self._starting.queued(found))
         handle = record.handle()
@@ -167,7 +167,7 @@ class Engine:
         return handle
 
     def attach(self, function: int | str, call_id: int) -> CallHandle:
-        """Return a handle on a call that was started before, here or elsewhere; no I/O."""
+        """Return a handle on a call that was started before, by this process or another; no I/O."""
         spec, found = CallSpec(function=function), self._resolver.known(function)
         attached = partial(CallAttached, function=function, call_id=call_id)
         if found is None:
@@ -187,7 +187,7 @@ class Engine:
         return handle
 
     def stats(self, **counts: int) -> Stats:
-        """Return what this engine counts, with *counts* from elsewhere."""
+        """Return this engine's counts, with *counts* from elsewhere."""
         admission = self._gate.admission
         return Stats(
             **self._ledger.counts(),
@@ -202,7 +202,7 @@ class Engine:
         )
 
     async def aclose(self) -> None:
-        """End everything here; calls that run go on at the service, and their handles end with `ClientClosed`."""
+        """Stop the engine; running calls continue on the service, and their handles end with `ClientClosed`."""
         self._closed = True
         self._doubts.close()
         for timer in (self._wake_timer, self._poll_timer):
@@ -221,7 +221,7 @@ class Engine:
     # Calls that wait for their function's id
 
     def _resolve(self, name: str, record: CallRecord) -> None:
-        """Have the call wait for its function's id, which is looked up once for all."""
+        """Queue the call until its function's id is known; one look-up serves all calls."""
         if name not in self._resolving:
             self._resolving[name] = deque()
             self._tasks.spawn(self._look_up(name))
@@ -242,7 +242,7 @@ class Engine:
             await self._waited_out(name, found)
 
     async def _waited_out(self, name: str, error: AiocdfError) -> None:
-        """End the calls that have waited for a look-up for as long as they may, and go on for those made since."""
+        """End the calls whose time to wait for a look-up is over, and look up again for newer calls."""
         now, patience = _clock.monotonic(), self._patience.seconds(error)
         over: deque[CallRecord] = deque()
         for record in self._resolving.pop(name):
@@ -257,7 +257,7 @@ class Engine:
         await in_slices(waiting, lambda record: self._found(record, found))
 
     def _found(self, record: CallRecord, found: int | AiocdfError) -> None:
-        """Queue or follow a call now that its function's id is known, if it is still wanted."""
+        """Queue or track a call now that its function's id is known, unless it has ended."""
         if not isinstance(record.state, Resolving):
             return
         if isinstance(found, AiocdfError):
@@ -280,13 +280,13 @@ class Engine:
     # Calls that start
 
     def _wake(self) -> None:
-        """Look for calls that may start, as soon as the loop comes round: many reasons at once make one look."""
+        """Look for calls that may start, in the loop's next iteration: one look serves many wake-ups."""
         if not self._waking and not self._closed:
             self._waking = True
             self._tasks.soon(self._look)
 
     def _look(self) -> None:
-        """Give work to idle workers, and have nonces made for them and for the calls that come soon."""
+        """Start workers for calls that may start, and make nonces for them and for the calls that start soon."""
         self._waking = False
         self._pauses.look()
         if self._closed or not self._gate.admission.queued:
@@ -303,7 +303,7 @@ class Engine:
         self._arm_wake(now)
 
     def _arm_wake(self, now: float) -> None:
-        """Look again when something opens by itself, a window that others share, a breaker, the rate; or patience ends."""
+        """Look again when a window, a breaker or the rate opens by itself, or when patience ends."""
         if self._wake_timer is not None:
             self._wake_timer.cancel()
         opens_at = self._gate.opens_at(now) if self._workers < self._settings.max_concurrent_submissions else None
@@ -320,7 +320,7 @@ class Engine:
             while following is not None:
                 await self._starting.submit(*following)
                 self._arm_polls()
-                self._wake()  # more may start now, in other workers
+                self._wake()  # more calls may start now, in other workers
                 following = None if self._closed else self._starting.next(_clock.monotonic())
         finally:
             self._workers -= 1
@@ -334,8 +334,8 @@ class Engine:
         """Find out which submissions of another process started, as `Doubts.find` does.
 
         Args:
-            interrupted: All of them, for they are told apart together.
-            known: Calls that belong to others.
+            interrupted: All of them, because one assignment of calls to submissions decides them together.
+            known: Ids of calls that belong to others.
 
         Raises:
             AiocdfError: A function's id could not be found.
@@ -371,7 +371,7 @@ class Engine:
         self._arm_polls()
 
     async def _poll(self, function_id: int) -> None:
-        """Poll a function's calls; places may be free after it, and more is known of when others will be."""
+        """Poll a function's calls; places may be free afterwards, and the runtimes are better known."""
         try:
             report = await self._following.poll(function_id)
             self._patience.answered |= report.answered
@@ -384,7 +384,7 @@ class Engine:
     # The end
 
     async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
-        """End what is open when the loop ends before the client was closed: `asyncio.run` closes async generators last."""
+        """End the open calls if the loop ends before the client: `asyncio.run` closes async generators last."""
         try:
             yield
         finally:
@@ -392,7 +392,7 @@ class Engine:
                 self._closed = True
                 self._doubts.close()
                 self._tasks.drop()
-                why = "the event loop ended before the client was closed; use `async with client` or `await client.aclose()`"
+                why = "the event loop ended before the client was closed: use `async with` or `await client.aclose()`"
                 for record in list(self._ledger.open.values()):
                     record.close(why)
                 self._shared.desk = None

@@ -1,4 +1,4 @@
-"""Running calls: which there are, and what the reports of polls mean for them."""
+"""Running calls: tracks them, and applies the reports of polls."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ __all__ = ["Following"]
 
 
 class Following:
-    """Follows running calls to their ends.
+    """Tracks running calls until they end.
 
     Args:
         poller: Polls them.
         schedule: When each function is polled.
-        gate: Where their places count.
-        ledger: Where their ends count.
+        gate: Counts their places.
+        ledger: Counts their ends.
         resolver: Forgets the ids of functions whose calls are lost.
-        server_time: What is known of the service's clock.
-        emit: Told of each poll and each end.
+        server_time: The estimate of the service's clock.
+        emit: Receives an event for each poll and each end.
     """
 
     def __init__(
@@ -63,21 +63,21 @@ class Following:
         self._records: defaultdict[int, dict[int, CallRecord]] = defaultdict(dict)
 
     def find(self, function_id: int, call_id: int) -> CallRecord | None:
-        """Return the record that follows a call already, if there is one."""
+        """Return the record that tracks a call already; None if there is none."""
         records = self._records.get(function_id)
         return records.get(call_id) if records else None
 
     def attached(self, record: CallRecord, running: Running) -> None:
-        """Follow a call that was started elsewhere; it takes a place like any other."""
+        """Track a call that was started elsewhere; it occupies a place like any other."""
         self._gate.admission.occupy(running.function_id)
         self._records[running.function_id][running.call_id] = record
         self._schedule.follow(running.function_id, running.call_id, running.since, running.since, None)
 
     def accepted(self, record: CallRecord, running: Running, call: FunctionCall) -> None:
-        """Follow a call that was just accepted."""
+        """Track a call that was just accepted."""
         other = self.find(running.function_id, running.call_id)
         if other is not None:
-            # It was attached to before its own POST was answered.
+            # A handle was attached to it before its own POST was answered.
             self._forget(running)
             other.merge_into(record)
             self._gate.admission.vacate(running.function_id)
@@ -91,7 +91,7 @@ class Following:
             self._schedule.follow(running.function_id, running.call_id, running.since, now, demand, start=start)
 
     async def poll(self, function_id: int) -> PollReport:
-        """Poll a function's calls; what cuts the poll short counts as one without an answer."""
+        """Poll a function's calls; an interrupted poll counts as a poll without an answer."""
         if self._emit.listening:
             self._emit(CallsPolled(function_id=function_id, call_ids=tuple(self._records.get(function_id, ()))))
         try:
@@ -106,7 +106,7 @@ class Following:
         return report
 
     def apply(self, report: PollReport) -> None:
-        """Take in what a poll reports, and plan the next."""
+        """Apply the report of a poll, and schedule the next poll."""
         for call, since in report.seen:
             record = self.find(report.function_id, call.id)
             if record is None or not isinstance(record.state, Running):
@@ -125,7 +125,7 @@ class Following:
         return Demand(max(1, len(self._ledger.open)), awaited, _clock.jitter(0.9, 1.1))
 
     def _ended(self, record: CallRecord, running: Running, call: FunctionCall) -> None:
-        """End the handles of a call whose end was seen, after its place is free for the next."""
+        """Free the place of a call whose end was seen, and end its handles."""
         now = _clock.monotonic()
         self._forget(running)
         self._gate.admission.leave(running.function_id, now)
@@ -134,13 +134,13 @@ class Following:
             lag = max(0.0, now - self._server_time.local(call.end_time.timestamp(), now))
             self._ledger.lagged(lag)
         if self._emit.listening:
-            self._tell_ended(record, call, lag)
+            self._report_end(record, call, lag)
         if record.repeats(call):
             record.repeat(running, call)
         else:
             record.finish(call)
 
-    def _tell_ended(self, record: CallRecord, call: FunctionCall, lag: float | None) -> None:
+    def _report_end(self, record: CallRecord, call: FunctionCall, lag: float | None) -> None:
         self._emit(
             CallEnded(
                 number=record.number,
@@ -153,7 +153,7 @@ class Following:
         )
 
     def _lost(self, record: CallRecord, running: Running, loss: Loss) -> None:
-        """End the handles of a call whose end will not be seen; its place counts as free."""
+        """End the handles of a lost call; its place counts as free."""
         self._forget(running)
         self._gate.admission.leave(running.function_id, _clock.monotonic())
         if isinstance(record.function, str):

@@ -1,4 +1,4 @@
-"""What is counted: the calls that have not ended, where they stand, and how the others ended; observers hear of each move."""
+"""Counts the calls by state, and the ended ones by outcome; observers get an event for each move."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
-# The words for states, as the counts of `Stats` are called.
+# The names of states, as the counts of `Stats` are named.
 _WORDS: dict[type[State], str] = {
     Resolving: "waiting",
     Queued: "waiting",
@@ -26,15 +26,15 @@ _WORDS: dict[type[State], str] = {
 
 
 class Ledger:
-    """Counts calls by state and by end.
+    """Counts calls by state and by outcome.
 
     Args:
-        emit: Told of each move.
+        emit: Receives an event for each move.
     """
 
     def __init__(self, emit: Observers) -> None:
         self._emit = emit
-        #: Calls that have not ended, in the order in which they were made.
+        #: Calls that have not ended, in the order of their creation.
         self.open: dict[int, CallRecord] = {}
         self._made = 0
         self._in: Counter[type[State]] = Counter()
@@ -61,10 +61,10 @@ class Ledger:
         else:
             self._in[type(now)] += 1
         if self._emit.listening:
-            self._tell(record, before, now)
+            self._report(record, before, now)
 
-    def _tell(self, record: CallRecord, before: State, now: State) -> None:
-        """Tell observers of a move, where it changes what is counted."""
+    def _report(self, record: CallRecord, before: State, now: State) -> None:
+        """Send observers an event for a move, if it changes a count."""
         error = now.error if isinstance(now, Ended) else None
         left, came = _word(before), _word(now)
         if left != came:
@@ -72,12 +72,12 @@ class Ledger:
             self._emit(moved)
 
     def lagged(self, seconds: float) -> None:
-        """Count how late an end was seen."""
+        """Record how late an end was seen."""
         self._lags, self._lag_sum = self._lags + 1, self._lag_sum + seconds
 
     @property
     def detection_lag(self) -> float | None:
-        """Seconds by which ends were seen late, on average; None until one was seen."""
+        """The average delay in seconds until an end was seen; None until one was seen."""
         return self._lag_sum / self._lags if self._lags else None
 
     def counts(self) -> dict[str, int]:
@@ -101,7 +101,7 @@ class Ledger:
 
 
 def _word(state: State) -> str:
-    """Return where a call stands, or how it ended."""
+    """Return the state of a call, or how it ended."""
     if not isinstance(state, Ended):
         return _WORDS[type(state)]
     return "cancelled" if state.event is Event.CLOSED else state.event.name.lower()

@@ -1,4 +1,4 @@
-"""Nonces for calls that are about to start: each lives about a minute, and is spent by the attempt that binds it."""
+"""Nonces for calls that are about to start. A nonce is valid for about a minute, and starts one call."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ __all__ = ["Nonce", "Nonces"]
 
 _log = logging.getLogger("aiocdf.engine")
 
-# Seconds: far less than the minute that the service gives them.
+# Seconds that a nonce stays in stock: far less than the minute for which the service accepts it.
 _GOOD_FOR = 10.0
 
 
 @attrs.frozen
 class Nonce:
-    """A nonce, and when it was asked for and was there, by our clock: it was made in between."""
+    """A nonce, and by this client's clock when it was requested and received: the service made it in between."""
 
     secret: Secret
     made_at: float
     made_by: float
-    #: Of its session; None for a nonce of the caller's own.
+    #: The id of its session; None for a nonce that the caller gave.
     session_id: int | None = None
 
 
 class Nonces:
-    """Makes sessions for their nonces, and keeps a few in stock.
+    """Creates sessions for their nonces, and keeps a few nonces in stock.
 
     Args:
         service: Creates the sessions.
-        session_requests: What a session may be asked for with, the best first; the first that works is kept to.
-        tasks: What the making ahead runs in.
-        answers: How long to wait for a session.
+        session_requests: The possible items of the request, the preferred one first; the first that works is kept.
+        tasks: Runs the requests for nonces in advance.
+        answers: Sets the time limit of a request.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Nonces:
         self._session_requests = list(session_requests)
         self._tasks = tasks
         self._answers = answers
-        #: The oldest first.
+        #: The oldest nonce first.
         self._stock: deque[Nonce] = deque()
-        #: Who waits for one, and how many are being made; never fewer than wait.
+        #: The callers that wait for a nonce, and how many nonces are being made: at least one for each waiter.
         self._waiting: deque[asyncio.Future[Nonce]] = deque()
         self._making = 0
         self._asked = False
 
     async def fresh(self) -> Nonce:
-        """Return a nonce made within the last seconds, or just now.
+        """Return a nonce that is at most some seconds old.
 
         Raises:
-            AiocdfError: No session could be made.
+            AiocdfError: The session was not created.
         """
         self._asked = True
         self._drop_old()
@@ -83,35 +83,35 @@ class Nonces:
         return await waiter
 
     def give_back(self, nonce: Nonce) -> None:
-        """Take back a nonce that an attempt did not spend."""
+        """Put a nonce that an attempt did not spend back into the stock."""
         if (waiter := self._next_waiter()) is not None:
             waiter.set_result(nonce)
         else:
             self._stock.appendleft(nonce)
 
     def prepare(self, count: int) -> None:
-        """Make so many that, beside those waited for, *count* are in stock or being made, for calls next in line."""
+        """Make nonces so that *count* are in stock or being made for the next calls, in addition to the waiters'."""
         if not self._asked:
-            return  # calls may all come with nonces of their caller's, who may have no right to make any
+            return  # the caller may give a nonce with each call, and may lack the right to create sessions
         self._drop_old()
         for _ in range(len(self._waiting) + count - len(self._stock) - self._making):
             self._making += 1
             self._tasks.spawn(self._make())
 
     async def _make(self) -> None:
-        """Make a nonce for the waiter who has waited longest, or to keep; a waiter also gets the error, if there is one."""
+        """Make a nonce for the first waiter, or for the stock; an error goes to the first waiter."""
         try:
             nonce = await self._create()
         except asyncio.CancelledError:
             if (waiter := self._next_waiter()) is not None:
                 waiter.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - a bug of ours, too, must not leave anyone waiting
+        except Exception as error:  # noqa: BLE001 - a bug in aiocdf must not leave a waiter without an outcome
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_exception(error)
             else:
-                self._asked = False  # none ahead of need before a call has asked again, and got the error
-                _log.debug("no session was made ahead of need: %s", error, extra={"event": "no_session_ahead"})
+                self._asked = False  # none in advance until a call requests a nonce again, and gets the error
+                _log.debug("no session was created in advance: %s", error, extra={"event": "no_session_ahead"})
         else:
             if (waiter := self._next_waiter()) is not None:
                 waiter.set_result(nonce)
@@ -121,7 +121,7 @@ class Nonces:
             self._making -= 1
 
     def _drop_old(self) -> None:
-        """Forget what was made too long ago; such a session dies by itself."""
+        """Drop nonces that are too old; their sessions expire."""
         now = _clock.monotonic()
         while self._stock and self._stock[0].made_at + _GOOD_FOR <= now:
             self._stock.popleft()
@@ -143,7 +143,7 @@ class Nonces:
         return await self._ask(last)
 
     async def _ask(self, request: Mapping[str, Any]) -> Nonce:
-        """Ask once: whoever waits for a nonce holds a place, so that back-off happens in the queue."""
+        """Send one request, without a retry: back-off happens in the queue, where a call has no place."""
         made_at = _clock.monotonic()
         try:
             session = await self._service.new_session(request, within=self._answers.limit())
@@ -153,6 +153,6 @@ class Nonces:
         made_by = _clock.monotonic()
         self._answers.answered(made_by - made_at)
         if session.nonce is None:
-            raise DecodeError("create a session: the answer holds no nonce", path="$.items[0].nonce")
+            raise DecodeError("create a session: the answer has no nonce", path="$.items[0].nonce")
         self._session_requests = [request]
         return Nonce(session.nonce, made_at, made_by, session.id)

@@ -1,4 +1,4 @@
-"""What trouble has paused, as users see it."""
+"""The pauses that trouble caused, for users."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Pauses"]
 
 
 class Pauses:
-    """Lists the pauses, and tells observers of those that began or ended since the last look.
+    """Lists the pauses, and sends observers an event for each that began or ended since the last look.
 
     Args:
         breakers: The breakers.
-        emit: Told of what changed.
+        emit: Receives the events.
     """
 
     def __init__(self, breakers: Breakers, emit: Observers) -> None:
@@ -30,7 +30,7 @@ class Pauses:
         self._since: dict[tuple[str, int | None], float] = {}
 
     def current(self) -> tuple[Pause, ...]:
-        """Return what is paused now."""
+        """Return the current pauses."""
         now = _clock.monotonic()
         return tuple(
             Pause(what, function, breaker.state, now - (breaker.since or now), str(breaker.error))
@@ -38,7 +38,7 @@ class Pauses:
         )
 
     def look(self) -> None:
-        """Compare with the last look; costs nothing where there are no observers."""
+        """Compare with the last look; without observers, it does nothing."""
         if not self._emit.listening:
             return
         now, troubled = _clock.monotonic(), set[tuple[str, int | None]]()

@@ -1,4 +1,4 @@
-"""Polls running calls, one request a function, and reports what the service says of them."""
+"""Polls running calls with one request per function, and reports their states."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ _CHUNK = 1000
 _USUAL_LIMIT = 15 * 60.0
 _ASK_LIMIT_AFTER = 60.0
 _WARN_AFTER = 10.0
-# Pages of a list of calls that are read while polls wait, and seconds until the answer to each must be there.
+# The maximum number of pages of a list of calls to read while polls wait, and the time limit of each in seconds.
 _PAGES, _LIST_TIMEOUT = 3, 4.0
-# Seconds that polls stay away at most at the service's request: calls end meanwhile.
+# The longest pause of polls that the service can request, in seconds: calls end during it.
 _LONGEST_PAUSE = 600.0
 
 
 @attrs.define
 class PollReport:
-    """What came of one poll."""
+    """The result of one poll."""
 
     function_id: int
-    #: Calls that ended, that were attached to, or whose start has moved; with their starts by our clock.
+    #: Calls that ended, were attached, or have another start time; with their starts by this client's clock.
     seen: list[tuple[FunctionCall, float]] = attrs.field(factory=list)
     lost: dict[int, Loss] = attrs.field(factory=dict)
-    #: The calls of which the service said something.
+    #: The ids of calls that the answer describes.
     described: set[int] = attrs.field(factory=set)
-    #: The service answered, and not only to refuse; and it had not answered any poll for a while.
+    #: Whether the service answered the poll, and whether it had not answered any poll for a while.
     answered: bool = False
     recovered: bool = False
 
 
 class Poller:
-    """Polls functions, and reads the answers.
+    """Polls functions and reads the answers.
 
     Args:
-        service: Asked for the state of calls, and for the time limit of functions when a call runs long.
-        schedule: What is followed, and what answers say of it.
-        settings: How patient it is.
-        server_time: What is known of the service's clock.
+        service: Reads the states of calls, and the time limit of functions if a call runs long.
+        schedule: The tracked calls, and the measurements from answers.
+        settings: The time limits.
+        server_time: The estimate of the service's clock.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Poller:
         self._time_limit = settings.time_limit
         self._ask_limit_at = -math.inf
         self._answers = AnswerTimes(settings.request_timeout)
-        #: Functions of whose silence the log has been told.
+        #: Functions whose silence is in the log already.
         self._warned: set[int] = set()
         #: Polls sent so far.
         self.polls = 0
 
     async def poll(self, function_id: int) -> PollReport:
-        """Ask for the state of all running calls of a function."""
+        """Read the states of all running calls of a function."""
         watch = self._schedule.watches[function_id]
         report = PollReport(function_id)
         watch.polled(_clock.monotonic())
@@ -100,12 +100,12 @@ class Poller:
         return report
 
     def cut_short(self, function_id: int, error: AiocdfError) -> PollReport:
-        """Report a poll that a bug or a stray cancellation cut short: it counts as one without an answer."""
+        """Report a poll that a bug or a stray cancellation interrupted: it counts as a poll without an answer."""
         report = PollReport(function_id)
         watch = self._schedule.watches.get(function_id)
         if watch is not None:
             self._schedule.budget.failed(_clock.monotonic())
-            self._on_silence(watch, error, report)
+            self._on_no_answer(watch, error, report)
         return report
 
     async def _ask(self, watch: Watch, ids: Sequence[int], report: PollReport) -> None:
@@ -124,19 +124,19 @@ class Poller:
         report.recovered |= self._schedule.answered(received_at - sent_at, _clock.monotonic())
         report.answered = True
         passed = watch.answered(_clock.monotonic())
-        unread = self._read(watch, items, report)
+        unread = self._apply_all(watch, items, report)
         described = {call_id for call_id in report.described if call_id not in unread}
         report.lost |= watch.missed([call_id for call_id in ids if call_id not in described], passed, unread)
 
-    def _read(self, watch: Watch, items: Iterable[Any], report: PollReport) -> dict[int, DecodeError]:
-        """Take in what an answer says of calls; return what was wrong with those that cannot be read."""
+    def _apply_all(self, watch: Watch, items: Iterable[Any], report: PollReport) -> dict[int, DecodeError]:
+        """Apply an answer to the calls, and return the errors of those that are not readable."""
         unread: dict[int, DecodeError] = {}
         for item in items:
             call_id = _id_of(item)
             if call_id is None or (call := watch.calls.get(call_id)) is None:
                 continue
             report.described.add(call_id)
-            # Most calls still run, and we knew that: nothing to build.
+            # Most calls still run, as before: there is nothing to build.
             if call.still_runs(item):
                 call.missing = None
                 continue
@@ -148,11 +148,11 @@ class Poller:
                 unread[call_id] = error
             else:
                 call.missing = None
-                self._take(watch, call, described, report)
+                self._apply(watch, call, described, report)
         return unread
 
-    def _take(self, watch: Watch, call: Followed, described: FunctionCall, report: PollReport) -> None:
-        """Take in what the service says of a call."""
+    def _apply(self, watch: Watch, call: Followed, described: FunctionCall, report: PollReport) -> None:
+        """Apply the service's description of a call."""
         start = milliseconds(described.start_time)
         if call.start != start:
             call.since = self._server_time.local(described.start_time.timestamp(), _clock.monotonic())
@@ -173,10 +173,10 @@ class Poller:
         if _refuses(error):
             report.lost |= watch.refuse(ids, error, now)
         else:
-            self._on_silence(watch, error, report)
+            self._on_no_answer(watch, error, report)
 
-    def _on_silence(self, watch: Watch, error: AiocdfError, report: PollReport) -> None:
-        """Take in a poll without an answer that can be used, with a warning in the log once it has been long."""
+    def _on_no_answer(self, watch: Watch, error: AiocdfError, report: PollReport) -> None:
+        """Apply a poll without a usable answer, and log a warning if there was none for long."""
         now, patience = _clock.monotonic(), self._settings.patience or math.inf
         report.lost |= watch.silence(error, now, patience)
         silence = now - (now if watch.silent_since is None else watch.silent_since)
@@ -185,7 +185,7 @@ class Poller:
         elif watch.function_id not in self._warned:
             self._warned.add(watch.function_id)
             _log.warning(
-                "function %s: no poll had an answer that could be used for %.0f s (%s). Its %d calls are polled on, %s.",
+                "function %s: no poll has had a usable answer for %.0f s (%s). aiocdf keeps polling its %d calls, %s.",
                 watch.function_id,
                 silence,
                 error,
@@ -195,7 +195,7 @@ class Poller:
             )
 
     async def _review(self, watch: Watch, report: PollReport) -> None:
-        """Verify a refusal before calls are given up for it, and give up calls that have outrun their time limit."""
+        """Verify a refusal before calls are lost because of it, and give up calls that exceeded their time limit."""
         if watch.refused is not None and report.lost:
             await self._verify(watch, report)
         now = _clock.monotonic()
@@ -211,17 +211,17 @@ class Poller:
             await self._search(watch, report)
 
     async def _search(self, watch: Watch, report: PollReport) -> None:
-        """Look for calls that no answer has described in the list of calls; without a whole list they are polled on."""
+        """Look up calls that no answer described in the list of calls; without the whole list, polling continues."""
         ids, watch.unheard = watch.unheard, []
         try:
             listed, _ = await self._service.started(watch.function_id, pages=_PAGES, within=_LIST_TIMEOUT)
         except AiocdfError as error:
-            _log.info("the calls of function %s could not all be listed: %s", watch.function_id, error)
+            _log.info("the calls of function %s were not all listed: %s", watch.function_id, error)
         else:
             report.lost |= watch.unlisted(ids, {call.id for call in listed})
 
     async def _verify(self, watch: Watch, report: PollReport) -> None:
-        """Ask for one of the calls by itself: where that works, the refusals say nothing of the calls."""
+        """Read one of the calls by itself: if that works, the refusals were not about the calls."""
         call_id = next(iter(report.lost))
         try:
             call = await self._service.call(watch.function_id, call_id)
@@ -235,12 +235,12 @@ class Poller:
         watch.refused = None
 
     async def _ask_limit(self) -> None:
-        """Learn how long functions may run; without an answer the usual limit stands."""
+        """Read how long functions may run; without an answer, the usual limit applies."""
         try:
             minutes = (await self._service.limits()).timeout_minutes
         except AiocdfError as error:
             _log.info(
-                "the functions' time limit could not be read, so %.0f s stand: %s",
+                "the time limit of functions was not read, so aiocdf assumes %.0f s: %s",
                 _USUAL_LIMIT,
                 error,
                 extra={"event": "time_limit_not_read"},
@@ -255,7 +255,7 @@ def _refuses(error: AiocdfError) -> TypeGuard[ApiError]:
 
 
 def _id_of(item: object) -> int | None:
-    """Return the id of a call in an answer, as it is read everywhere; None where there is none."""
+    """Return the id of a call in an answer, in any form that the service may use; None if it has none."""
     try:
         return read_id(item.get("id")) if isinstance(item, dict) else None
     except Misfit:

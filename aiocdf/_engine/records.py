@@ -1,4 +1,4 @@
-"""One call, as all handles on it share it."""
+"""One call, which all its handles share."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class CallRecord(CallView):
     """A call from `client.call` or `client.attach` to its end.
 
     Args:
-        shared: What it has in common with others.
-        spec: What the caller asked for.
-        state: Where it begins.
+        shared: What all calls of the client share.
+        spec: The caller's arguments.
+        state: The first state.
     """
 
-    # An object less for each of many queued calls: the spec is taken apart.
+    # Many calls may be queued, so each is one object: the spec's fields are copied.
     __slots__ = (
         "_acceptance",
         "_handle",
@@ -76,19 +76,19 @@ class CallRecord(CallView):
         self.nonce = spec.nonce
         self.timeout = spec.timeout
         self.retry = spec.retry
-        #: The calls before this one that ended otherwise than wanted.
+        #: The earlier calls that failed and were repeated.
         self.earlier: tuple[FunctionCall, ...] = ()
         self.before_post = spec.before_post
-        #: What is known of a POST that may have started the call; None without such a POST.
+        #: The facts about a POST that may have started the call; None without such a POST.
         self.case: Case | None = None
         self.state: State = state
         self.created_at = _clock.monotonic()
-        #: The last handle was cancelled, not detached: if the call has not started, it need not.
+        #: The last handle was cancelled, not detached: if the call has not started, it must not start.
         self.unwanted = False
-        #: The record that has taken over our handles, for it follows the same call.
+        #: The record that has this record's handles now, because it tracks the same call.
         self.merged_into: CallRecord | None = None
         self.timer: asyncio.TimerHandle | None = None
-        # Most calls have one handle, and the garbage collector feels each container of thousands of queued calls.
+        # Most calls have one handle; a container in each of thousands of calls would slow the garbage collector down.
         self._handle: CallHandle | None = None
         self._other_handles: dict[CallHandle, None] | None = None
         self._acceptance: Awaited[FunctionCall] | None = None
@@ -105,7 +105,7 @@ class CallRecord(CallView):
         return handle
 
     def move(self, event: Event, state: State) -> None:
-        """Go to *state* by *event*, as the table of the lifecycle has it."""
+        """Go to *state* by *event*, if the table of the lifecycle allows it."""
         if after(self.state, event) is not type(state):
             raise LookupError(f"{event.name} does not lead to {type(state).__name__}")
         before, self.state = self.state, state
@@ -113,7 +113,7 @@ class CallRecord(CallView):
             self.shared.desk.ledger.moved(self, before, state)
 
     def admit(self) -> Submitting:
-        """Go from the queue to a worker."""
+        """Move from the queue to a worker."""
         match self.state:
             case Queued() as queued:
                 submitting = Submitting(queued.function_id, queued.attempts, queued.doubt)
@@ -123,18 +123,18 @@ class CallRecord(CallView):
                 raise LookupError(f"{self.which} is {state}, not queued")
 
     def accept(self, before: Submitting | Recovering, call: FunctionCall, since: float) -> Running:
-        """Note that the service has the call, which started at *since* by our clock."""
+        """Record that the service has the call, which started at *since* by this client's clock."""
         running = Running(before.function_id, call.id, since, call, call)
         self.move(Event.ACCEPTED if isinstance(before, Submitting) else Event.FOUND, running)
-        self._tell_accepted(call)
+        self._on_accepted(call)
         return running
 
     def see(self, running: Running, call: FunctionCall, since: float) -> Running:
-        """Note what the service says of the call, which started at *since* by our clock."""
+        """Record the service's description of the call, which started at *since* by this client's clock."""
         seen = attrs.evolve(running, since=since, accepted=running.accepted or call, call=call)
         self.move(Event.SEEN, seen)
         if running.accepted is None:
-            self._tell_accepted(call)
+            self._on_accepted(call)
         elif since != running.since:
             self.expire_after(since)
         return seen
@@ -152,7 +152,7 @@ class CallRecord(CallView):
                 handle.set_exception(error)
 
     def repeats(self, call: FunctionCall) -> bool:
-        """Tell whether the function is to be called again after *call*, because its caller says so and still waits."""
+        """Return whether to call the function again after *call*: `retry` allows it, and a handle still waits."""
         retry = self.retry
         return (
             isinstance(retry, Retry)
@@ -177,11 +177,11 @@ class CallRecord(CallView):
             desk.wake()
 
     def fail(self, event: Event, error: AiocdfError, *, quietly: bool = False) -> None:
-        """End every handle with *error*: a copy each, for each waiter adds to its traceback.
+        """End every handle with a copy of *error*, because each waiter extends the traceback.
 
         Args:
             event: How the call ends.
-            error: Why it has no end that is known.
+            error: Why no end of the call is known.
             quietly: Suppress asyncio's report that an exception was never retrieved.
         """
         for handle in self._end(event, error):
@@ -195,13 +195,13 @@ class CallRecord(CallView):
     def uncertain(
         self, attempts: int, doubt: AiocdfError, candidates: Sequence[FunctionCall] = (), why: str = ""
     ) -> SubmissionUncertain:
-        """End every handle because it is not known whether the call started, and return the error.
+        """End every handle because it is unknown whether the call started, and return the error.
 
         Args:
-            attempts: POSTs that were sent.
-            doubt: How the one ended that may have started it.
+            attempts: The number of POSTs that were sent.
+            doubt: The error of the POST that may have started it.
             candidates: Calls that may be this one.
-            why: Why it could not be found out.
+            why: Why recovery did not decide.
         """
         error = endings.uncertain(
             self.which, attempts, doubt, repeatable=self.repeatable, candidates=candidates, why=why
@@ -217,7 +217,7 @@ class CallRecord(CallView):
             self._acceptance.cancel()
 
     def expire_after(self, began_at: float) -> None:
-        """End every handle once the caller's `timeout` has passed since then; the call itself is followed on."""
+        """End every handle once the caller's `timeout` has passed since *began_at*; the call itself stays tracked."""
         timeout = self.timeout
         if self.timer is not None:
             self.timer.cancel()
@@ -235,13 +235,13 @@ class CallRecord(CallView):
                 for handle in handles:
                     handle.exception()
             case _:
-                prospect = lifecycle.prospect(self.state) if not self.earlier else "It was to be called again."
+                prospect = lifecycle.prospect(self.state) if not self.earlier else "The function was not called again."
                 error = endings.closed(self.which, why, prospect)
                 self._leave()
                 self.fail(Event.CLOSED, error, quietly=True)
 
     def merge_into(self, other: CallRecord) -> None:
-        """Give our handles to *other*, which follows the same call."""
+        """Move this record's handles to *other*, which tracks the same call."""
         handles = self._end(Event.MERGED, None)
         self.merged_into = other
         for handle in handles:
@@ -249,29 +249,30 @@ class CallRecord(CallView):
             other._other_handles = other._other_handles or {}
             other._other_handles[handle] = None
         if self._acceptance is not None:
-            self._acceptance.cancel()  # wakes who waits there, to wait with the other
+            self._acceptance.cancel()  # wakes the waiters, which then wait for *other*
 
-    def detach(self, handle: CallHandle, *, withdraw: bool) -> str:
-        """Let go of *handle*; with *withdraw*, a call that still waits never starts. Say what became of the call."""
+    def detach(self, handle: CallHandle, *, cancel_queued: bool) -> str:
+        """Detach *handle*, and return a message on the call; with *cancel_queued*, a call in the queue never starts."""
         if self._handle is handle:
             self._handle = None
         elif self._other_handles:
             self._other_handles.pop(handle, None)
-        self.unwanted = withdraw and self._handle is None and not self._other_handles
+        self.unwanted = cancel_queued and self._handle is None and not self._other_handles
         match self.state:
             case Running() | Resolving(call_id=int()) | Ended():
-                return f"stopped following {self.which}, which goes on: client.attach finds it again"
+                return f"stopped tracking {self.which}, which continues on the service: client.attach tracks it again"
             case _ if not self.unwanted:
-                return f"stopped following {self.which}, which will start when its turn comes"
+                return f"stopped tracking {self.which}, which stays in the queue and will start"
             case Submitting():
-                return f"stopped following {self.which} while it was being submitted: it may start"
+                return f"stopped tracking {self.which} while it was being submitted: it may start"
             case Queued(attempts=attempts, doubt=AiocdfError() as doubt) | Recovering(attempts=attempts, doubt=doubt):
                 self.uncertain(attempts, doubt)
                 return f"{self.which} was cancelled, but an earlier attempt may have started it: {doubt}"
             case _:
                 self._leave()
                 self.drop(Event.WITHDRAWN)
-                return f"{self.which} was cancelled in the queue and {'not called again' if self.earlier else 'never started'}"
+                never = "not called again" if self.earlier else "never started"
+                return f"{self.which} was cancelled in the queue and {never}"
 
     async def accepted(self) -> FunctionCall:
         """Return the call as the service accepted it."""
@@ -296,16 +297,16 @@ class CallRecord(CallView):
         return await reader.response(ref.function_id, ref.call_id, Output, what=f"the response of {self.which}")
 
     async def logs(self, *, follow: bool) -> AsyncIterator[LogEntry]:
-        """Give what the call printed."""
+        """Yield what the call printed."""
         self._check_loop()
         accepted = await self.accepted()
         record = self.merged_into or self
         reader = self.shared.open_desk().reader
 
-        async def over() -> bool:
+        async def complete() -> bool:
             return not follow or record.ended
 
-        async for entry in reader.logs(accepted.function_id, accepted.id, over):
+        async for entry in reader.logs(accepted.function_id, accepted.id, complete):
             yield entry
 
     def _expire(self, timeout: float) -> None:
@@ -314,10 +315,10 @@ class CallRecord(CallView):
         for handle in self._take_handles():
             handle.set_exception(copied(error))
 
-    def _tell_accepted(self, call: FunctionCall) -> None:
+    def _on_accepted(self, call: FunctionCall) -> None:
         self._close_case()
         if not isinstance(self.retry, Retry):
-            self.data, self.nonce, self.before_post = b"", None, None  # megabytes, perhaps
+            self.data, self.nonce, self.before_post = b"", None, None  # the data may be megabytes
         if self._acceptance is not None and not self._acceptance.done():
             self._acceptance.set_result(call)
 
@@ -326,7 +327,7 @@ class CallRecord(CallView):
             self.case.closed, self.case = True, None
 
     def _leave(self) -> None:
-        """Leave the queue, or the place that a call in doubt keeps."""
+        """Leave the queue, or free the place that a call in doubt keeps."""
         self._close_case()
         desk = self.shared.desk
         match self.state:
@@ -338,7 +339,7 @@ class CallRecord(CallView):
                 pass
 
     def _end(self, event: Event, error: AiocdfError | None) -> list[CallHandle]:
-        """Close the books and return the handles that are to be told."""
+        """Move to the end, release everything, and return the handles that have no outcome yet."""
         self.move(event, Ended(self.live, event, self.shared.loop.time(), error))
         self._close_case()
         self.data, self.nonce, self.before_post = b"", None, None
@@ -348,7 +349,7 @@ class CallRecord(CallView):
         return self._take_handles()
 
     def _take_handles(self) -> list[CallHandle]:
-        """Forget the handles, so that one that is not kept elsewhere is freed, and its error reported, at once."""
+        """Remove and return the handles: one without another reference is freed, and its error reported, at once."""
         handles = self._handles()
         self._handle = self._other_handles = None
         return handles
@@ -360,11 +361,11 @@ class CallRecord(CallView):
 
     def _check_loop(self) -> None:
         if asyncio.get_running_loop() is not self.shared.loop:
-            raise WrongState(f"{self.which} belongs to another event loop: use it there, or attach to its ref here")
+            raise WrongState(f"{self.which} belongs to another event loop: use it there, or attach its ref here")
 
 
 def copied(error: AiocdfError) -> AiocdfError:
-    """Return a copy that has the cause, but not the traceback."""
+    """Return a copy with the cause, but without the traceback."""
     twin = copy.copy(error)
     twin.__cause__ = error.__cause__
     return twin

@@ -1,6 +1,6 @@
-"""Submissions in doubt: asks the service about many at once, and reports what became of each.
+"""Submissions in doubt: reads the service's signs for many at once, and returns the decided ones.
 
-Decisions are those of `_policy/recovery.py`. One request asks for the sessions of all cases that are due, one list for the
+The decisions are in `_policy/recovery.py`. One request reads the sessions of all cases that are due, and one list the
 calls of a function.
 """
 
@@ -34,13 +34,13 @@ T = TypeVar("T")
 
 _log = logging.getLogger("aiocdf.engine")
 
-# The service reads so many sessions at once.
+# The maximum number of sessions in one request.
 _CHUNK = 1000
-# Seconds between two looks at a list that others' POSTs may still explain.
+# Seconds between two looks at a list whose calls may belong to POSTs that have no outcome yet.
 _AGAIN = 0.25
-# Seconds that a POST takes where none was answered yet, and by which the two clocks of the service may differ.
+# Seconds that a POST takes if none was answered yet, and by which the two clocks of the service may differ.
 _POST, _SKEW = 1.0, 2.0
-# Seconds until an answer must be there: the longer a session is not read, the wider is the window of its call.
+# Time limits of requests in seconds: the later a session is read, the wider is the window of its call.
 _SESSION_TIMEOUT, _LIST_TIMEOUT = 2.0, 4.0
 # Failed requests for a session after which other POSTs of the function no longer wait for it.
 _TRIES = 3
@@ -51,11 +51,11 @@ _REMEMBERED = 3600.0
 
 
 class Known:
-    """The calls that this client has started, and what their answers say of the service's clock.
+    """The calls that this client has started, and the estimate of the service's clock from their answers.
 
     Args:
-        dates: What the `Date` headers of answers say of it: another clock, perhaps, than that of start times.
-        posts: How long the answers to POSTs take.
+        dates: The estimate from the `Date` headers, which may be of another clock than start times.
+        posts: The durations of POSTs.
     """
 
     def __init__(self, dates: ServerTime, posts: AnswerTimes) -> None:
@@ -65,14 +65,14 @@ class Known:
         self._calls: dict[int, dict[int, float]] = defaultdict(dict)
 
     def add(self, call: FunctionCall) -> None:
-        """Note a call of this client."""
+        """Record a call of this client."""
         calls, now = self._calls[call.function_id], _clock.monotonic()
         calls[call.id] = now
         while now - calls[first := next(iter(calls))] > _REMEMBERED:
             del calls[first]
 
     def accepted(self, call: FunctionCall, response: Response) -> None:
-        """Note the answer to a POST."""
+        """Record the answer to a POST."""
         self.add(call)
         sent_at, received_at = response.sent_at, response.received_at
         self._starts.observe(call.start_time.timestamp(), sent_at=sent_at, received_at=received_at, resolution=0.001)
@@ -83,11 +83,11 @@ class Known:
 
     @property
     def posts(self) -> float:
-        """Seconds that a POST takes at most."""
+        """The longest time in seconds that a POST takes."""
         return self._posts.longest or _POST
 
     def clock(self) -> tuple[float, float]:
-        """Return the bounds of the service's clock minus ours, for start times."""
+        """Return the bounds of the service's clock minus this client's, for start times."""
         now = _clock.monotonic()
         if (bounds := self._starts.bounds(now)) is not None:
             return bounds
@@ -96,13 +96,13 @@ class Known:
         return -math.inf, math.inf
 
     def dated(self, response: Response) -> None:
-        """Take in the date of an answer."""
+        """Record the date of an answer."""
         self._dates.observe_date(server_date(response), sent_at=response.sent_at, received_at=response.received_at)
 
 
 @attrs.frozen
 class Found(Generic[T]):
-    """What became of a submission in doubt."""
+    """A decided submission."""
 
     owner: T
     case: Case
@@ -110,14 +110,14 @@ class Found(Generic[T]):
 
 
 class Recovering(Generic[T]):
-    """Asks about submissions in doubt until each is decided.
+    """Reads the signs for submissions in doubt until each is decided.
 
     Args:
-        service: Asked about sessions and calls.
+        service: Reads sessions and calls.
         known: The calls of this client.
-        patience: Seconds for which the service is asked; None for ever.
-        under_way: Tells how many attempts of a function are under way.
-        looked: Called with a case once its session was read for the first time, or turned out to be unreadable.
+        patience: Seconds until recovery gives up; None for no limit.
+        under_way: Returns how many attempts of a function are under way.
+        looked: Called with a case after its session was read for the first time, or is not readable.
     """
 
     def __init__(
@@ -135,26 +135,26 @@ class Recovering(Generic[T]):
         self._under_way = under_way
         self._looked = looked
         self._cases: dict[Case, T] = {}
-        #: Cases whose session was not looked at yet.
+        #: Cases whose session was not read yet.
         self._new: set[Case] = set()
-        #: Cases whose nonce is to be sent again: asked about along with others, for narrower windows.
+        #: Cases whose nonce will be sent again. Their sessions are read along with others, for narrower windows.
         self._kept: set[Case] = set()
-        #: Calls of others, as the caller of a case knows.
+        #: Ids of calls of others, which the caller of `add` knows.
         self._others: dict[Case, Collection[int]] = {}
-        #: Lists that wait for POSTs under way, with the cases they are for, by function.
+        #: Lists that wait for POSTs under way, with their cases, by function.
         self._lists: dict[int, tuple[Listing, list[Case]]] = {}
         self._again_at = math.inf
-        #: The caller may read sessions, as far as is known.
+        #: False after the service refused to read sessions.
         self._readable = True
 
     def add(self, case: Case, owner: T, *, new: bool, others: Collection[int] = ()) -> None:
-        """Ask about a case from now on.
+        """Add a case.
 
         Args:
             case: The case.
-            owner: What it is about.
-            new: `looked` is to be told once the session was looked at.
-            others: Calls that are not this one.
+            owner: The submission, which the decision is returned with.
+            new: Whether to call `looked` after the session was read.
+            others: Ids of calls that are not this one.
         """
         self._cases[case] = owner
         self._kept.discard(case)
@@ -168,21 +168,21 @@ class Recovering(Generic[T]):
                 self._no_longer_new(case)
 
     def keep(self, case: Case) -> None:
-        """Ask about a case along with others, until it is closed or comes back."""
+        """Read the session of a case along with others, until it is closed or added again."""
         self._kept.add(case)
 
     def due_at(self, what: Need) -> float | None:
-        """Return when *what* is to be asked next; None where nothing is."""
+        """Return when *what* is due next; None if it is not."""
         waiting = {case for _, cases in self._lists.values() for case in cases}
         times = [
-            at for case in self._cases if case not in waiting and (asked := need(case))[0] is what for at in asked[1:]
+            at for case in self._cases if case not in waiting and (needed := need(case))[0] is what for at in needed[1:]
         ]
         if what is Need.CALLS and self._lists:
             times.append(self._again_at)
         return min(times, default=None)
 
     async def ask(self, what: Need) -> list[Found[T]]:
-        """Ask what is due, and return the cases that are decided by now."""
+        """Send the requests that are due, and return the cases that are decided."""
         self._drop_closed()
         found: list[Found[T]] = []
         if what is Need.SESSION:
@@ -193,12 +193,12 @@ class Recovering(Generic[T]):
         return found + self._decided(decisions)
 
     def _due(self, what: Need) -> dict[int, list[Case]]:
-        """Return the cases of which *what* is to be asked now, by function."""
+        """Return the cases for which *what* is due now, by function."""
         due: defaultdict[int, list[Case]] = defaultdict(list)
         now = _clock.monotonic()
         for case in self._cases:
-            asked, at = need(case)
-            if asked is what and at <= now + _TICK:
+            needed, at = need(case)
+            if needed is what and at <= now + _TICK:
                 due[case.function_id].append(case)
         return due
 
@@ -235,12 +235,12 @@ class Recovering(Generic[T]):
             case.looked(status.get(session_id), asked_at, response.received_at, clock)
 
     def _not_read(self, cases: Sequence[Case], error: AiocdfError) -> None:
-        """Note that sessions could not be read: for now, some of them, or none for ever."""
+        """Record that sessions were not read: this time, some of them, or all for lack of a permission."""
         clock, now = self._known.clock(), _clock.monotonic()
         if isinstance(error, PermissionDenied) and self._readable:
             self._readable = False
             _log.warning(
-                "sessions cannot be read (%s). Where an answer to a call gets lost, the list of calls has to tell "
+                "sessions are not readable (%s). If an answer to a call gets lost, only the list of calls shows "
                 "whether the call started, and SubmissionUncertain is more likely.",
                 error,
                 extra={"event": "sessions_not_read"},
@@ -265,7 +265,7 @@ class Recovering(Generic[T]):
             earliest = min(case.begun for case in cases)
             latest = max(min(case.by, asked_at + clock[1]) for case in cases)
             if math.isinf(earliest) or math.isinf(latest):
-                raise DecodeError("list calls: no answer has a date, so their start times cannot be compared")
+                raise DecodeError("list calls: no answer has a Date header, so start times are not comparable")
             calls, response = await self._service.started(function_id, earliest, latest, within=_LIST_TIMEOUT)
         except AiocdfError as error:
             if isinstance(error, PermissionDenied):
@@ -280,7 +280,7 @@ class Recovering(Generic[T]):
         return []
 
     def _assign(self, function_id: int) -> list[Found[T]]:
-        """Decide by a list; what others may explain waits with it, and other cases are asked about again."""
+        """Decide by a list; cases whose calls may belong to others wait with it, and the rest need a new list."""
         listing, cases = self._lists.pop(function_id)
         cases = [case for case in cases if case in self._cases and not case.closed]
         others = {call_id for case in cases for call_id in self._others.get(case, ())}
@@ -298,14 +298,14 @@ class Recovering(Generic[T]):
         return found
 
     def _others_open(self, function_id: int, cases: Sequence[Case]) -> bool:
-        """Tell whether there are other cases of the function that may have started, or may not have been looked at."""
+        """Return whether the function has other cases that started, or whose session was not read yet."""
         return any(
             case.function_id == function_id and case not in cases and (case.active_at is not None or case in self._new)
             for case in self._cases
         )
 
     def _decided(self, decisions: Mapping[Case, Decision | None]) -> list[Found[T]]:
-        """Take out the cases that are decided."""
+        """Remove and return the cases that are decided."""
         found = []
         for case, decision in decisions.items():
             if decision is not None:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Resolver"]
 
-# Ids of so many functions are remembered.
+# The maximum number of functions whose ids are remembered.
 _MOST = 10_000
 # Seconds between two looks at a breaker that is open.
 _LOOK_EVERY = 0.5
-# A loop may end a sleep a clock tick too early, when the breaker is still open.
+# A loop may end a sleep a clock tick too early, while the breaker is still open.
 _TICK = 1e-6
-# Seconds of trouble to the first warning, and between two.
+# Seconds of trouble until the first warning, and between two warnings.
 _WARN_AFTER, _WARN_EVERY = 1.0, 30.0
 
 _log = logging.getLogger("aiocdf.engine")
@@ -37,9 +37,9 @@ class Resolver:
     """Looks functions up.
 
     Args:
-        service: Looks functions up.
+        service: Sends the requests.
         breaker: Pauses look-ups in trouble.
-        patience: How long look-ups wait for trouble to pass.
+        patience: How long look-ups wait for trouble to end.
         changed: Called when the breaker may have opened or closed.
     """
 
@@ -52,7 +52,7 @@ class Resolver:
         self._warned_at = -math.inf
 
     def known(self, function: int | str) -> int | None:
-        """Return the function's id, if it need not be looked up."""
+        """Return the function's id; None if it has to be looked up."""
         return function if isinstance(function, int) else self._known.get(function)
 
     def learn(self, function: str, found: int) -> None:
@@ -62,22 +62,22 @@ class Resolver:
         self._known[function] = found
 
     def forget(self, function: str) -> None:
-        """Look *function* up again the next time."""
+        """Drop the id of *function*: the next call looks it up again."""
         self._known.pop(function, None)
 
-    async def resolve(self, function: int | str, *, anew: bool = False) -> int:
-        """Return the function's id for a single request, which is retried as other requests are.
+    async def resolve(self, function: int | str, *, refresh: bool = False) -> int:
+        """Return the function's id for a single request; the look-up is retried as other requests are.
 
         Args:
             function: The id or external id.
-            anew: Look it up also if it is known.
+            refresh: Look it up even if it is known.
 
         Raises:
-            AiocdfError: It could not be looked up.
+            AiocdfError: The look-up failed.
         """
         if isinstance(function, int):
             return function
-        if anew:
+        if refresh:
             self.forget(function)
         found = self.known(function)
         if found is None:
@@ -86,7 +86,7 @@ class Resolver:
         return found
 
     async def look_up(self, function: str, began_at: float) -> int | AiocdfError:
-        """Return the function's id, or why there is none; trouble is waited out for who has waited since *began_at*."""
+        """Return the function's id or an error; wait for trouble to end, with patience counted from *began_at*."""
         while True:
             trouble = await self._turn(function, began_at)
             if trouble is not None:
@@ -99,7 +99,7 @@ class Resolver:
                 return found
 
     async def _turn(self, function: str, began_at: float) -> AiocdfError | None:
-        """Wait until one more look-up may begin; return the trouble if that takes longer than there is patience."""
+        """Wait until one more look-up may begin; return the error if that takes longer than the patience."""
         breaker = self._breaker
         while True:
             now = _clock.monotonic()
@@ -114,7 +114,7 @@ class Resolver:
             await _clock.sleep(min(wait, _LOOK_EVERY))
 
     async def _ask(self, function: str) -> int | AiocdfError:
-        """Look the function up once, and tell the breaker."""
+        """Look the function up once, and report the outcome to the breaker."""
         began_at = _clock.monotonic()
         self._breaker.began()
         try:
@@ -135,7 +135,7 @@ class Resolver:
             self._changed()
 
     def _fail(self, error: AiocdfError, began_at: float) -> None:
-        """Tell the breaker of trouble, and the log now and then."""
+        """Report trouble to the breaker, and from time to time to the log."""
         now = _clock.monotonic()
         self._breaker.failed(error, now, began_at, in_doubt=False, jitter=_clock.jitter(0.9, 1.1))
         since = now if self._breaker.since is None else self._breaker.since
@@ -143,7 +143,7 @@ class Resolver:
             self._warned_at = now
             patience = span(self._patience.seconds(error))
             _log.warning(
-                "Functions cannot be looked up for %.0f s now; calls wait %s: %s",
+                "Function look-ups have failed for %.0f s; calls wait %s: %s",
                 now - since,
                 patience,
                 error,

@@ -1,4 +1,4 @@
-"""The engine's own requests. Each is sent once: what follows from an error is for the engine to decide."""
+"""The engine's own requests. Each is sent once: the engine decides what follows from an error."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PAGE = 1000
 
 
 class Service:
-    """Sends what the engine has to say to the service.
+    """Sends the engine's requests.
 
     Args:
-        sender: What sends the requests.
-        project_url: Address of the project, up to and without the last slash.
+        sender: Sends them over HTTP.
+        project_url: The address of the project, without a slash at the end.
     """
 
     def __init__(self, sender: Sender, project_url: str) -> None:
@@ -48,17 +48,17 @@ class Service:
         Args:
             function_id: The function's id.
             data: The call's data as JSON text.
-            nonce: Of a session made within the last minute.
-            within: Seconds until the answer must be there; None for the setting.
+            nonce: The nonce of a session that was created within the last minute.
+            within: The time limit for the answer in seconds; None for the setting.
 
         Raises:
-            AiocdfError: Any of the transport's, the service's or the token's.
+            AiocdfError: No token is available, the transport failed, or the service answered with an error.
         """
         request = json_request(
             f"call function {function_id}",
             "POST",
             f"{self._url}/functions/{function_id}/call",
-            # Put together by hand: the data is JSON already, and may be megabytes.
+            # Concatenated: the data is JSON already, and may be megabytes.
             encoded=b'{"data":%b,"nonce":%b}' % (data, json.dumps(nonce.reveal()).encode()),
             secrets=(nonce,),
             repeatable=False,
@@ -69,7 +69,7 @@ class Service:
         return read_value(request, response, FunctionCall), response
 
     async def call(self, function_id: int, call_id: int) -> FunctionCall:
-        """Return a call as the service describes it now."""
+        """Read the present state of a call."""
         name = f"read call {call_id} of function {function_id}"
         url = f"{self._url}/functions/{function_id}/calls/{call_id}"
         request = json_request(name, "GET", url, capability=_READ)
@@ -78,15 +78,15 @@ class Service:
     async def poll(
         self, function_id: int, call_ids: Collection[int], *, within: float | None = None
     ) -> tuple[list[dict[str, Any]], Response]:
-        """Read the state of many calls of a function; unknown calls are left out.
+        """Read the states of many calls of a function; the answer omits unknown calls.
 
         Args:
             function_id: The function's id.
-            call_ids: At most 1,000.
-            within: Seconds until the answer must be there; None for the setting.
+            call_ids: The ids, at most 1,000.
+            within: The time limit for the answer in seconds; None for the setting.
 
         Returns:
-            The calls as plain objects: most still run, and reading them as values would be work for nothing.
+            The calls as plain objects, because most still run and need no conversion.
         """
         request = json_request(
             f"poll {len(call_ids)} calls of function {function_id}",
@@ -112,13 +112,13 @@ class Service:
 
         Args:
             function_id: The function's id.
-            earliest: By the service's clock, in seconds since 1970.
-            latest: Likewise; None for no bound.
-            pages: Pages of 1,000 calls to read at most.
-            within: Seconds until the answer to a request must be there; None for the setting.
+            earliest: The earliest start, in seconds since 1970 by the service's clock.
+            latest: The latest start, likewise; None for no bound.
+            pages: The maximum number of pages of 1,000 calls to read.
+            within: The time limit for the answer to each request in seconds; None for the setting.
 
         Raises:
-            DecodeError: There are too many pages to read.
+            DecodeError: There are more pages.
         """
         span = {"min": max(0, int(earliest * 1000))}
         if latest is not None:
@@ -143,11 +143,11 @@ class Service:
         raise DecodeError(f"{request.name}: more than {pages} pages of calls", path="$.nextCursor")
 
     async def function(self, function: int | str, *, attempts: int | None = 1) -> Function:
-        """Return a function by its id or external id.
+        """Read a function by its id or external id.
 
         Args:
             function: The id or external id.
-            attempts: How often the request may be sent; None for the setting.
+            attempts: How many times the request may be sent; None for the setting.
 
         Raises:
             NotFound: The project has no such function.
@@ -162,17 +162,17 @@ class Service:
         return found[0]
 
     async def limits(self) -> FunctionLimits:
-        """Return what the project's cloud allows a function."""
+        """Read the limits of functions in the project's cloud."""
         url = f"{self._url}/functions/limits"
         request = json_request("read the limits of functions", "GET", url, capability=_READ)
         return read_value(request, await self._send(request), FunctionLimits)
 
     async def new_session(self, item: Mapping[str, Any], *, within: float | None = None) -> Session:
-        """Create a session, whose nonce has to be used within about a minute.
+        """Create a session; its nonce is valid for about a minute.
 
         Args:
-            item: What it is requested with, as `session_requests` returns it.
-            within: Seconds until the answer must be there; None for the setting.
+            item: The item of the request, as `session_requests` returns it.
+            within: The time limit for the answer in seconds; None for the setting.
 
         Raises:
             PermissionDenied: The caller lacks sessionsAcl:CREATE.
@@ -181,11 +181,11 @@ class Service:
         return read_new_session(request, await self._send(request))
 
     async def sessions(self, ids: Collection[int], *, within: float | None = None) -> tuple[list[Session], Response]:
-        """Return sessions as they stand now.
+        """Read the present states of sessions.
 
         Args:
-            ids: At most 1,000. If the service does not know one of them, it returns none.
-            within: Seconds until the answer must be there; None for the setting.
+            ids: The ids, at most 1,000. If one of them is unknown, the service returns no session.
+            within: The time limit for the answer in seconds; None for the setting.
 
         Raises:
             PermissionDenied: The caller lacks sessionsAcl:LIST.

@@ -27,26 +27,26 @@ class Desk:
     gate: Gate[CallRecord]
     ledger: Ledger
     reader: Reader
-    #: Looks at the queue.
+    #: Makes the engine look for calls that may start.
     wake: Callable[[], None]
 
 
 @attrs.define(eq=False)
 class Shared:
-    """What all records of a client share: a handle that is kept after the client closed holds no more of it."""
+    """What all records of a client share: all that a handle keeps alive of a closed client."""
 
     cluster: str
     project: str
-    #: Looked at also when it no longer runs: `repr` must work then.
+    #: Also used after it has ended: `repr` must work then.
     loop: asyncio.AbstractEventLoop
     desk: Desk | None
 
     def open_desk(self) -> Desk:
-        """Return the desk.
+        """Return the desk of the open client.
 
         Raises:
             ClientClosed: The client was closed.
         """
         if self.desk is None:
-            raise ClientClosed("the client of this handle is closed: attach to its ref with another client")
+            raise ClientClosed("the client of this handle is closed: attach its ref to another client")
         return self.desk

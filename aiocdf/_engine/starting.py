@@ -1,4 +1,4 @@
-"""Queued calls: which of them start, and what the outcomes of attempts mean for them."""
+"""Queued calls: starts them, and applies the outcomes of attempts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["Starting"]
 
 _log = logging.getLogger("aiocdf.engine")
 
-# Seconds between two warnings, and until the first that the service cannot be reached.
+# Seconds between two warnings, and until the first warning that the service is not reachable.
 _WARN_EVERY, _WARN_UNREACHED_AFTER = 30.0, 1.0
 
 
@@ -45,16 +45,16 @@ class Starting:
     """Starts queued calls, and ends those that cannot start.
 
     Args:
-        gate: Says which call may start.
+        gate: Decides which call may start.
         submitter: Makes attempts.
-        following: Takes over the calls that the service accepts.
-        service: Asked why calls are refused.
-        resolver: Learns a function's new id.
-        server_time: Learns the service's clock.
-        known: Learns which calls are ours.
-        doubts: Takes over the calls that may have started.
-        patience: How long calls wait for trouble to pass.
-        emit: Told of what happens.
+        following: Tracks the calls that the service accepts.
+        service: Reads the function of calls that the service refused.
+        resolver: Receives a function's new id.
+        server_time: The estimate of the service's clock.
+        known: Records the calls of this client.
+        doubts: Recovers the calls that may have started.
+        patience: How long calls wait for trouble to end.
+        emit: Receives the events.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class Starting:
         self._doubts = doubts
         self._patience = patience
         self._emit = emit
-        #: Calls that were refused, by function as they name it, while the service is asked why.
+        #: Calls that were refused, by function as they name it, while the cause is looked up.
         self._questioned: dict[int | str, list[tuple[CallRecord, Submitting, ApiError]]] = {}
-        # Most queued calls of a function stand alike.
+        # Most queued calls of a function have equal states.
         self.queued = lru_cache(maxsize=1000)(Queued)
         self._warned_at = -math.inf
-        #: Why calls were turned away last.
+        #: The cause of the latest rejection with 429.
         self.throttle_cause: str | None = None
 
     def next(self, now: float) -> tuple[CallRecord, Submitting] | None:
-        """Take the call that may start now from the queue, if there is one."""
+        """Take the next call that may start from the queue; None if there is none."""
         record = self._gate.admit(now)
         if record is None:
             return None
@@ -100,7 +100,7 @@ class Starting:
         return record, submitting
 
     async def submit(self, record: CallRecord, submitting: Submitting) -> None:
-        """Make one attempt, and apply what comes of it."""
+        """Make one attempt, and apply its outcome."""
         attempt = Attempt(
             number=record.number,
             function_id=submitting.function_id,
@@ -128,7 +128,7 @@ class Starting:
         await self.expire()
 
     def _apply(self, record: CallRecord, submitting: Submitting, attempt: Attempt, outcome: Outcome) -> None:
-        """Move a call on, by what came of an attempt; one that the client's closing has ended stays as it is."""
+        """Apply the outcome of an attempt, unless the call ended because the client was closed."""
         function = submitting.function_id
         if record.ended:
             return
@@ -149,7 +149,7 @@ class Starting:
                 record.fail(Event.REFUSED, error)
 
     def _accepted(self, record: CallRecord, submitting: Submitting, outcome: Accepted) -> None:
-        """Have a call followed that the service accepted."""
+        """Track a call that the service accepted."""
         call, response = outcome.call, outcome.response
         self._server_time.observe(
             call.start_time.timestamp(), sent_at=response.sent_at, received_at=response.received_at, resolution=0.001
@@ -164,24 +164,22 @@ class Starting:
         self._following.accepted(record, running, call)
 
     def _report(self, number: int, function: int, outcome: Again) -> None:
-        """Tell why a call went back into the queue: observers each time, the log now and then."""
+        """Report why a call went back into the queue: to observers each time, to the log from time to time."""
         error, now, breakers = outcome.error, _clock.monotonic(), self._gate.breakers
         self._patience.answered |= isinstance(error, ApiError)
         if isinstance(error, RateLimited) and outcome.cause is not None:
             self.throttle_cause = f"too many {outcome.cause.value}: {error.detail}"
             self._emit(CallsThrottled(number=number, function_id=function, cause=self.throttle_cause))
-            why = f"The service turned one away ({self.throttle_cause}). Schedules and other clients share the limits."
+            why = f"The service answered 429 ({self.throttle_cause}). Schedules and other clients share the limits."
         else:
             since = breakers.project.since or breakers.breaker(function).since or now
             if not self._patience.answered and now - since < _WARN_UNREACHED_AFTER:
                 return
-            why = (
-                f"They wait for trouble of {now - since:.0f} s to pass, {span(self._patience.seconds(error))}: {error}"
-            )
+            why = f"Requests have failed for {now - since:.0f} s; aiocdf retries {span(self._patience.seconds(error))}: {error}"
         if now - self._warned_at >= _WARN_EVERY:
             self._warned_at = now
             _log.warning(
-                "%d calls wait, of function %s among them. %s",
+                "%d calls wait, also of function %s. %s",
                 self._gate.admission.queued,
                 function,
                 why,
@@ -189,7 +187,7 @@ class Starting:
             )
 
     async def _question(self, record: CallRecord, submitting: Submitting, error: ApiError) -> None:
-        """Ask why the service refused a call, once for all calls of the function: its words for that are not documented."""
+        """Look up why the service refused a call, once per function: its messages are not documented."""
         self._patience.answered = True
         if record.ended:
             return
@@ -211,9 +209,9 @@ class Starting:
                 self._gate.release(function)
 
     async def _rule(self, name: int | str, function: int, found: Function | AiocdfError | None) -> None:
-        """End or move the calls of a function, by what the service says of it.
+        """End or move the calls of a function that refused calls.
 
-        A function that was deployed anew under the same external id has another id: its calls move there.
+        A function that was deployed again under the same external id has another id: its calls move there.
         """
         questioned = self._questioned.pop(name)
         queued = deque(record for record in self._gate.admission.waiting(function) if record.function == name)
@@ -231,7 +229,7 @@ class Starting:
             await in_slices(queued, partial(self._give_up, error=verdict))
 
     def _move(self, record: CallRecord, event: Event, state: Queued) -> None:
-        """Queue a call under another id, if it is still wanted."""
+        """Queue a call under another id, unless it was cancelled."""
         if record.ended:
             return
         if record.unwanted:
@@ -246,7 +244,7 @@ class Starting:
             self._move(record, Event.MOVED, Queued(to, record.state.attempts, record.state.doubt))
 
     def _give_up(self, record: CallRecord, error: AiocdfError) -> None:
-        """End a queued call: it never started, or an earlier attempt may have started it."""
+        """End a queued call, which never started, or may have been started by an earlier attempt."""
         match record.state:
             case Queued(function, attempts, doubt):
                 self._gate.admission.withdraw(function, record.number)
@@ -256,13 +254,13 @@ class Starting:
                     record.uncertain(attempts, doubt)
 
     async def _end_all(self, error: AiocdfError) -> None:
-        """End all queued calls: what befell one here, as a wrong secret, would befall each."""
+        """End all queued calls: a permanent error such as a wrong secret would be the same for each."""
         admission = self._gate.admission
         queued = deque(record for function in admission.functions for record in admission.waiting(function))
         await in_slices(queued, partial(self._give_up, error=error))
 
     async def expire(self) -> None:
-        """End the calls that have waited for as long as they may for trouble to pass."""
+        """End the calls whose patience with trouble is over."""
         expired = self._gate.expired(_clock.monotonic(), self._patience.seconds)
         if expired:
             await in_slices(deque(expired), lambda each: self._give_up(each[0], _waited_out(*each)))
@@ -273,7 +271,7 @@ def _waited_out(record: CallRecord, seconds: float, error: AiocdfError) -> Aiocd
 
 
 def _verdict(name: int | str, found: Function | AiocdfError | None, error: ApiError) -> AiocdfError | None:
-    """Return what ends all calls of a function; None where each was refused for reasons of its own, or that is not known."""
+    """Return the error for all calls of a function; None if the cause may be in a single call."""
     if isinstance(found, ApiError) and found.missing:
         return found
     if isinstance(found, Function) and found.status is not FunctionStatus.Ready:

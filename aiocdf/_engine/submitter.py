@@ -1,4 +1,4 @@
-"""One attempt to start a call: a nonce, a POST, and what follows from how it ended, as a return value."""
+"""One attempt to start a call: gets a nonce, sends a POST, and returns what follows."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ __all__ = ["Accepted", "Again", "Attempt", "GivenUp", "InDoubt", "Outcome", "Que
 
 @attrs.define(kw_only=True, eq=False)
 class Attempt:
-    """One attempt, and how far it has come."""
+    """One attempt, and its progress."""
 
     number: int
     function_id: int
     #: The call's data as JSON text.
     data: bytes
-    #: The caller's own nonce, for the call that came with one.
+    #: The nonce that the caller gave; None if it gave none.
     own_nonce: Secret | None
     #: The function may run twice without harm.
     repeatable: bool
-    #: POSTs before that spent a nonce.
+    #: The number of earlier POSTs that spent a nonce.
     attempts: int
     #: Why an earlier POST may have started the call.
     doubt: AiocdfError | None
-    #: What is known of an earlier POST that may have started the call, whose nonce is sent again.
+    #: The facts about an earlier POST that may have started the call, whose nonce is sent again.
     case: Case | None = None
     #: Awaited before the POST, with the id of its session.
     before_post: Callable[[int | None], Awaitable[None]] | None = None
-    #: Tells whether the call is still wanted.
+    #: Returns whether the call may still start: no handle cancelled it.
     wanted: Callable[[], bool]
-    #: What this attempt sends.
+    #: The nonce that this attempt sends.
     nonce: Nonce | None = None
     step: Step = Step.SESSION
     #: When this step began.
@@ -86,39 +86,39 @@ class Again:
 
     attempts: int
     doubt: AiocdfError | None
-    #: Why: trouble, or a refusal that passes.
+    #: The cause: trouble, or a temporary refusal.
     error: AiocdfError
-    #: For a 429, what there was too much of.
+    #: For a 429, which limit was exceeded.
     cause: Cause | None = None
 
 
 @attrs.frozen
 class Questioned:
-    """The service refused the call for a reason that may be its function's."""
+    """The service refused the call, and the cause may be the function."""
 
     error: BadRequest | NotFound
 
 
 @attrs.frozen
 class InDoubt:
-    """The POST may have started the call: whether it did has to be found out. The call keeps its place."""
+    """The POST may have started the call, so recovery has to decide. The call keeps its place."""
 
     attempts: int
-    #: How the POST ended; None where the nonce of an earlier one is too old to be sent again.
+    #: How the POST ended; None if the nonce of an earlier POST is too old to be sent again.
     error: AiocdfError | None
-    #: When it may be asked at the earliest.
+    #: The earliest time of the first request.
     not_before: float = -math.inf
 
 
 @attrs.frozen
 class GivenUp:
-    """The call ends here: in doubt after so many POSTs, refused, or not wanted any more."""
+    """The call ends here: in doubt after the maximum number of POSTs, refused, or cancelled."""
 
     attempts: int
     doubt: AiocdfError | None
-    #: Why; None for a call that is not wanted.
+    #: The cause; None for a call that was cancelled.
     error: AiocdfError | None
-    #: A POST was sent in this attempt.
+    #: Whether this attempt sent a POST.
     posted: bool
 
 
@@ -126,15 +126,15 @@ Outcome = Accepted | Again | InDoubt | Questioned | GivenUp
 
 
 class Submitter:
-    """Makes attempts, one after the other or many at once, and lets the gate learn from each.
+    """Makes attempts, of which many may run at once, and reports each outcome to the gate.
 
     Args:
         service: Starts the calls.
-        nonces: Where nonces come from.
-        gate: Learns what the service lets through.
-        posts: How long to wait for the answer to a POST.
-        attempts: POSTs that a call may cost where it cannot be told whose fault their ends were.
-        emit: Told of each POST.
+        nonces: Makes the nonces.
+        gate: Receives the outcomes.
+        posts: Sets the time limit of a POST.
+        attempts: The maximum number of POSTs for a call that may itself be the cause of their failures.
+        emit: Receives an event for each POST.
     """
 
     def __init__(
@@ -153,11 +153,11 @@ class Submitter:
         self._posts = posts
         self._attempts = attempts
         self._emit = emit
-        #: Functions of which a POST waits for the answer to another.
+        #: By function, the event for which a POST waits: the end of another POST.
         self._answered: dict[int, asyncio.Event] = {}
 
     async def submit(self, attempt: Attempt) -> Outcome:
-        """Get a nonce, send the POST once, and say what follows."""
+        """Get a nonce, send the POST once, and return what follows."""
         try:
             if attempt.case is not None and not attempt.case.resendable(_clock.monotonic()):
                 return InDoubt(attempt.attempts, None)
@@ -180,7 +180,7 @@ class Submitter:
                 waiting.set()
 
     def cut_short(self, attempt: Attempt, error: BaseException) -> Outcome:
-        """Say what follows from an attempt that a bug or a stray cancellation cut short."""
+        """Return what follows from an attempt that a bug or a stray cancellation interrupted."""
         now, not_before = _clock.monotonic(), -math.inf
         if isinstance(error, asyncio.CancelledError):
             cause: AiocdfError = ProtocolError("the task that submitted it was cancelled")
@@ -202,18 +202,18 @@ class Submitter:
         return await self._nonces.fresh()
 
     async def _prepare(self, attempt: Attempt, nonce: Nonce) -> AiocdfError | None:
-        """Let the caller prepare for the POST; what it raises ends the call."""
+        """Await the caller's `before_post`; return its error, which ends the call."""
         if attempt.before_post is not None and attempt.wanted():
             try:
                 await attempt.before_post(nonce.session_id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
+            except Exception as error:  # noqa: BLE001 - the caller's code may raise anything
                 failure = error if isinstance(error, AiocdfError) else AiocdfError(f"not sent: {error!r}")
                 failure.__cause__ = failure.__cause__ if failure is error else error
                 return failure
         return None
 
     async def _keep_apart(self, function: int) -> None:
-        """Wait until the POST of another call of the function has surely started that call."""
+        """Wait until the POST of another call of the function has certainly started that call."""
         while (wait := self._gate.spacing.wait(function, _clock.monotonic())) > 0.0:
             answered = self._answered.setdefault(function, asyncio.Event())
             with suppress(TimeoutError):
@@ -221,7 +221,7 @@ class Submitter:
                     await answered.wait()
 
     def _give_back(self, attempt: Attempt, nonce: Nonce) -> None:
-        """Keep a nonce that was not spent; one of the caller's, or one in doubt, stays with its call."""
+        """Put an unspent nonce back into the stock, unless the caller gave it or a case needs it."""
         if attempt.own_nonce is None and attempt.case is None:
             self._nonces.give_back(nonce)
 
@@ -242,7 +242,7 @@ class Submitter:
         return Accepted(call, response)
 
     def _failed(self, attempt: Attempt, error: AiocdfError, verdict: Verdict) -> Outcome:
-        """Let the gate learn from an attempt that did not succeed, and say what follows."""
+        """Report a failed attempt to the gate, and return what follows."""
         gate, function, now = self._gate, attempt.function_id, _clock.monotonic()
         if isinstance(error, RateLimited):
             if attempt.step is Step.POST:
@@ -263,13 +263,13 @@ class Submitter:
         return self._placed(attempt, self._next(attempt, error, verdict))
 
     def _placed(self, attempt: Attempt, outcome: Outcome) -> Outcome:
-        """Give the place of a call back that did not start; one that may have started keeps it."""
+        """Free the place of a call that did not start; a call that may have started keeps it."""
         if not isinstance(outcome, InDoubt):
             self._gate.admission.put_back(attempt.function_id)
         return outcome
 
     def _next(self, attempt: Attempt, error: AiocdfError, verdict: Verdict, cause: Cause | None = None) -> Outcome:
-        """Say what follows: doubt stays, whatever this attempt adds."""
+        """Return what follows; a doubt from an earlier attempt stays."""
         posted = attempt.step is Step.POST
         attempts = attempt.attempts + (posted and spends(verdict, error))
         doubt = error if verdict is Verdict.DOUBT else attempt.doubt

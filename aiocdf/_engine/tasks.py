@@ -18,15 +18,15 @@ __all__ = ["AFTER_CANCEL", "Tasks", "in_slices"]
 
 T = TypeVar("T")
 
-# So many items at a time; between two slices the loop comes round.
+# The number of items in a slice; the loop runs other work between two slices.
 _SLICE = 250
 
-#: Seconds to wait after a stray cancellation of our tasks: it may be the end of the loop.
+#: Seconds to wait after a stray cancellation of a background task: it may be the end of the loop.
 AFTER_CANCEL = 1.0
 
 
 class Tasks:
-    """Starts tasks and timers that know nothing of the caller's context, and ends them all.
+    """Starts tasks and timers in an empty context, and ends them all.
 
     Args:
         loop: The loop they run on.
@@ -35,12 +35,12 @@ class Tasks:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._running: set[asyncio.Task[None]] = set()
-        #: Work whose task was cancelled before its first step, and which is begun again.
+        #: Work whose task was cancelled before its first step, and which will start again.
         self._unbegun: set[Coroutine[Any, Any, None]] = set()
         self._closed = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* in the background; an exception of its own goes to the loop's handler."""
+        """Run *work* in the background; an exception goes to the loop's exception handler."""
         if self._closed:
             work.close()
             return
@@ -49,7 +49,7 @@ class Tasks:
         task.add_done_callback(partial(self._ended, work))
 
     def soon(self, act: Callable[[], None]) -> None:
-        """Call *act* when the loop comes round."""
+        """Call *act* in the loop's next iteration."""
         if not self._closed:
             self._loop.call_soon(act, context=Context())
 
@@ -58,7 +58,7 @@ class Tasks:
         return self._loop.call_at(when, act, context=Context())
 
     def drop(self) -> None:
-        """Begin nothing any more."""
+        """Start nothing from now on."""
         self._closed = True
         while self._unbegun:
             self._unbegun.pop().close()
@@ -66,7 +66,7 @@ class Tasks:
     def _ended(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-            # Cancelled before its first step, so its own code could not handle the cancellation.
+            # Cancelled before its first step, so its code did not handle the cancellation.
             if self._closed:
                 work.close()
             else:
@@ -83,7 +83,7 @@ class Tasks:
             self.spawn(work)
 
     async def aclose(self) -> None:
-        """Cancel what runs and wait until it has ended."""
+        """Cancel the tasks and wait for their ends."""
         self.drop()
         running = list(self._running)
         for task in running:
@@ -92,12 +92,12 @@ class Tasks:
 
 
 async def _do(work: Coroutine[Any, Any, None]) -> None:
-    """Do *work*: its own state then tells whether it has begun."""
+    """Await *work*, whose state then shows whether it has begun."""
     await work
 
 
 async def in_slices(items: deque[T], act: Callable[[T], object]) -> None:
-    """Act on each item, and let the loop come round in between; a cancellation in between leaves none out."""
+    """Call *act* with each item; the loop runs between slices. After a cancellation, the rest follows at once."""
     try:
         while items:
             for _ in range(min(_SLICE, len(items))):

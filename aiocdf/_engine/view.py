@@ -1,4 +1,4 @@
-"""What is known of one call, to look at: for its handles, and for messages."""
+"""The read-only state of one call, for its handles and for messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CallView"]
 
 
 class CallView:
-    """The part of a call's record that only reads."""
+    """The read-only part of a call's record."""
 
     __slots__ = ()
 
@@ -31,32 +31,32 @@ class CallView:
 
     @property
     def name(self) -> str:
-        """What the caller called the function."""
+        """The function as the caller named it."""
         return repr(self.function) if isinstance(self.function, str) else str(self.function)
 
     @property
     def which(self) -> str:
-        """The call in words, for messages."""
+        """The call as text, for messages."""
         return f"call {'' if self.call_id is None else f'{self.call_id} '}of function {self.name}"
 
     @property
     def repeatable(self) -> bool:
-        """The caller says that the function may run twice."""
+        """Whether the function may run twice, as the caller stated."""
         return self.retry is not False
 
     @property
     def attempts(self) -> tuple[FunctionCall, ...]:
-        """The calls of the function that were repeated."""
+        """The earlier calls that failed and were repeated."""
         return self.earlier
 
     @property
     def live(self) -> Live:
-        """The state; of a call that has ended, the one before."""
+        """The state; for a call that has ended, the state before."""
         return self.state.last if isinstance(self.state, Ended) else self.state
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing is done for the call any more."""
+        """Whether the engine has finished with the call."""
         return isinstance(self.state, Ended)
 
     @property
@@ -71,12 +71,12 @@ class CallView:
 
     @property
     def status(self) -> str:
-        """Where the call stands, as far as we know."""
+        """The last known state of the call."""
         return lifecycle.status(self.state)
 
     @property
     def reason(self) -> str | None:
-        """Why the call waits, if that is trouble."""
+        """The trouble that the call waits for; None if there is none."""
         desk, now = self.shared.desk, self.shared.loop.time()
         match self.state:
             case Resolving() if desk:
@@ -88,7 +88,7 @@ class CallView:
 
     @property
     def elapsed(self) -> float:
-        """Seconds the call has run, or has waited if it does not run yet."""
+        """Seconds since the call started, or since it was made if it has not started."""
         live = self.live
         if isinstance(live, Running) and live.call is not None and live.call.runtime is not None:
             return live.call.runtime
@@ -97,7 +97,7 @@ class CallView:
 
     @property
     def ref(self) -> CallRef | None:
-        """Where to find the call again, once it has ids."""
+        """The reference of the call; None until it has ids."""
         function_id, call_id = self.function_id, self.call_id
         if function_id is None or call_id is None:
             return None

@@ -84,7 +84,7 @@ def _unsent(error: Exception, where: str, by: str, advice: str) -> ConnectError:
         case OSError() | aiohttp.ClientError():
             return ConnectError(f"{where}: no connection{by}: {_reason(error)}. Nothing was sent. {advice}")
         case _:
-            return ConnectError(f"{where}: the request cannot be sent: {_reason(error)}.", passing=False)
+            return ConnectError(f"{where}: the request was not sent: {_reason(error)}.", passing=False)
 
 
 def _origin(error: Exception) -> Exception:

@@ -110,7 +110,7 @@ class AiohttpTransport:
             await self._loop_end.aclose()
 
     def abandon(self) -> None:
-        """Let go of the pool of a client that was not closed."""
+        """Release the pool of a client that was not closed."""
         if self._owned and self._session is not None and not self._session.closed:
             abandon(self._session)
 

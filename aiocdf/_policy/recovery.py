@@ -240,7 +240,7 @@ def decide(case: Case, now: float, *, patience: float) -> Decision | None:
         if case.resendable(now):
             return Resend()
     if now - case.since >= max(patience, DEAD + _MOST_SETTLING + _OTHERS):
-        return Uncertain((), f"the service did not tell within {now - case.since:.0f} s")
+        return Uncertain((), f"the service did not show it within {now - case.since:.0f} s")
     return None
 
 
@@ -273,7 +273,9 @@ def assign(
         if case in forced:
             decided[case] = Started(next(call for call in calls if call.id == forced[case]))
         elif not waits or now - (case.active_at or now) >= _OTHERS:
-            decided[case] = Uncertain(tuple(calls), f"{len(calls)} calls started at the time, and any may be this one")
+            decided[case] = Uncertain(
+                tuple(calls), f"{len(calls)} calls started at the same time, and any may be this one"
+            )
     return decided
 
 
@@ -284,7 +286,9 @@ def _by_absence(case: Case, listing: Listing, calls: Sequence[FunctionCall]) -> 
             return None
         return Uncertain((), "it has started, but the function's calls do not show it")
     if calls:
-        return Uncertain(tuple(calls), "the session cannot be read, and calls of others may have started at the time")
+        return Uncertain(
+            tuple(calls), "the session is not readable, and calls of others may have started at the same time"
+        )
     return NotStarted() if listing.asked_at >= case.dead_at + _VISIBLE else None
 
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LOST_AFTER", "Followed", "Loss", "Watch", "milliseconds"]
 
-#: Seconds of answers without a call after which it is given up.
+#: Seconds of answers without a call after which the client gives it up.
 LOST_AFTER = 30.0
-# The client searches the list of calls for a call that no answer has described for so many seconds.
+# Seconds without a description of a call after which the client looks for it in the list of calls.
 _SEARCH_AFTER = 0.5
 # At most this many seconds between two answers count: a longer gap may be an outage.
 _LONGEST_COUNTED = 10.0
@@ -70,11 +70,11 @@ class Followed:
 
     @property
     def seen(self) -> bool:
-        """Tell whether the service has described it as running."""
+        """Whether the service has described the call as running."""
         return self.start is not None
 
     def still_runs(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether an answer has nothing new: the call runs since the known start.
+        """Return whether an answer shows no change: the call runs since the known start.
 
         A start can move: a call that waited for a process starts when it begins to work.
         """
@@ -92,7 +92,7 @@ class Watch:
     calls: dict[int, Followed] = attrs.field(factory=dict)
     #: When the next poll is due.
     due: float = math.inf
-    #: A poll is under way; the next one is planned after it.
+    #: Whether a poll is under way; the next one is scheduled after it.
     polling: bool = False
     #: When the last poll was sent.
     sent_at: float = 0.0

@@ -1,1 +1,1 @@
-"""What goes over the wire and comes back: requests, responses, problems and the one converter. No I/O."""
+"""Requests, responses, their errors and the one converter. No I/O."""

@@ -1,4 +1,4 @@
-"""What users give to a client's methods: its checks, and a call as it was asked for."""
+"""Checks of the arguments of a client's methods."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class CallSpec:
-    """What the caller asked for, checked and encoded."""
+    """The arguments of a call, checked and encoded."""
 
     #: An id, or an external id that has to be looked up.
     function: int | str
-    #: The data as JSON text; nothing for a call that was started elsewhere.
+    #: The data as JSON text; empty for a call that was started elsewhere.
     data: bytes = b""
-    #: One of the caller's own, good for one attempt.
+    #: A nonce from the caller, which is valid for one attempt.
     nonce: Secret | None = None
-    #: Seconds from its start that the caller wants to follow the call.
+    #: Seconds from the call's start until its handles end with `WaitExpired`.
     timeout: float | None = None
-    #: The function may run twice without harm; a `Retry` says after which ends it is called again.
+    #: Whether the function may run twice without harm; a `Retry` has the statuses after which it is called again.
     retry: bool | Retry = False
     #: Awaited before each POST, with the id of its session.
     before_post: Callable[[int | None], Awaitable[None]] | None = None
 
 
 def check_timeout(timeout: object) -> float | None:
-    """Return *timeout* if it can be one.
+    """Return *timeout* if it is valid.
 
     Raises:
-        InvalidType: It is no number.
+        InvalidType: It is not a number.
         InvalidArgument: It is not above 0.
     """
     if timeout is None:
@@ -67,43 +67,43 @@ def check_timeout(timeout: object) -> float | None:
 
 
 def check_retry(retry: object, nonce: object) -> bool | Retry:
-    """Return *retry* if it is a truth or a `Retry`.
+    """Return *retry* if it is a bool or a `Retry`.
 
     Raises:
         InvalidType: It is something else, such as a number of attempts.
-        InvalidArgument: It is a `Retry`, and *nonce* is not None: a nonce is good for one call.
+        InvalidArgument: It is a `Retry`, and *nonce* is not None: a nonce is valid for one call.
     """
     if not isinstance(retry, bool | Retry):
         raise InvalidType(
             f"retry is {retry!r}; it must be True, False or Retry(...): whether the function may run twice"
         )
     if isinstance(retry, Retry) and nonce is not None:
-        raise InvalidArgument("give either nonce or retry=Retry(...): a nonce is good for one call")
+        raise InvalidArgument("give either nonce or retry=Retry(...): a nonce is valid for one call")
     return retry
 
 
 def secret_fault(secret: object, name: str) -> InvalidType | None:
-    """Return what is wrong with *secret*, the argument *name*, if anything.
+    """Return what is wrong with *secret*, the argument *name*; None if it is valid.
 
-    The caller raises it, without the secret among its locals: a secret in bytes must not stand in a traceback.
+    The caller raises it, without the secret among its locals: a secret in bytes must not be in a traceback.
     """
     if secret is None or isinstance(secret, str | Secret):
         return None
-    return InvalidType(f"{name} must be text, as the service gave it, not {type(secret).__name__}")
+    return InvalidType(f"{name} must be text, as the service returned it, not {type(secret).__name__}")
 
 
 def check_max_pending(max_pending: object) -> int | None:
-    """Return *max_pending* if it can be a number of calls.
+    """Return *max_pending* if it is a valid number of calls.
 
     Raises:
-        InvalidType: It is no whole number.
+        InvalidType: It is not a whole number.
         InvalidArgument: It is below 1.
     """
     return None if max_pending is None else check_count(max_pending, "max_pending")
 
 
 def check_limit(limit: object) -> int | None:
-    """Return *limit* if it can be a number of items.
+    """Return *limit* if it is a valid number of items.
 
     Raises:
         InvalidType: It is not a whole number.
@@ -141,11 +141,11 @@ def check_text(text: object, name: str, *, longest: int) -> str:
 
 
 def check_items(items: object) -> None:
-    """Check that *items* can be gone through, and are several.
+    """Check that *items* is an iterable of several items.
 
     Raises:
-        InvalidType: They are not an iterable or async iterable; or they are one mapping, one text or one handle, whose
-            parts are hardly meant.
+        InvalidType: It is not an iterable or async iterable. Or it is one mapping, one text or one handle, which are
+            iterable but not meant as several items.
     """
     single = isinstance(items, str | bytes | bytearray | Mapping | Awaitable)
     if single or not isinstance(items, Iterable | AsyncIterable):
@@ -155,16 +155,16 @@ def check_items(items: object) -> None:
 def check_call(
     function: int | str | Function | CallRef, call_id: int | None, *, cluster: str, project: str
 ) -> tuple[int | str, int]:
-    """Return function and id of the call that the arguments of `attach` name.
+    """Return the function and the id of the call that the arguments of `attach` name.
 
     Args:
         function: The call's function; or, without *call_id*, a `CallRef` or its `token`.
         call_id: The call's id.
-        cluster: The client's, which a reference must be to.
-        project: Likewise.
+        cluster: The client's cluster, which must be the reference's too.
+        project: The client's project, likewise.
 
     Raises:
-        UsageError: They name none, or one of another project.
+        UsageError: They do not name a call, or name a call of another project.
     """
     if call_id is not None:
         if isinstance(function, CallRef):

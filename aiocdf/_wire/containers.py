@@ -40,7 +40,7 @@ _Number = NewType("_Number", int)
 
 
 def read_containers_strictly(converter: Converter) -> None:
-    """Give *converter* hooks for containers that raise `Misfit` where the value is of another type."""
+    """Register hooks for containers that raise `Misfit` if the value is of another type."""
     converter.register_structure_hook(_Number, _read_number)
     converter.register_structure_hook_factory(is_class, _class)
     converter.register_structure_hook_factory(is_typed_dict, _typed_dict)
@@ -87,7 +87,7 @@ def _typed_dict(kind: Any, converter: Converter) -> Hook:
 
 
 def _evaluated(kind: Any) -> Any:
-    """Return a TypedDict with its annotations evaluated: Python does not see a `NotRequired` in those that are text."""
+    """Return a TypedDict with evaluated annotations: Python does not see a `NotRequired` in annotations as text."""
     hints = get_type_hints(kind, include_extras=True)
     marked = {
         name: hint if name in kind.__required_keys__ or get_origin(hint) is NotRequired else NotRequired[hint]
@@ -98,7 +98,7 @@ def _evaluated(kind: Any) -> Any:
 
 
 def _named_tuple(kind: Any, converter: Converter) -> Hook:
-    """Read both forms: an object, and the array that `json.dumps` makes of a named tuple."""
+    """Read both forms of a named tuple: an object, and the array that `json.dumps` writes."""
     parts = GenericAlias(tuple, tuple(get_type_hints(kind).values()))
     from_array = _fixed_tuple(parts, converter)
     from_object = namedtuple_dict_structure_factory(kind, converter)
@@ -140,7 +140,7 @@ def _fixed_tuple(kind: Any, converter: Converter) -> Hook:
         for index, (item, (part, read)) in enumerate(zip(value, parts, strict=True)):
             try:
                 items.append(read(item, part))
-            except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
+            except Exception as error:  # noqa: BLE001 - hooks of the caller's types may raise anything
                 error.add_note(IterableValidationNote("an item", index, part))
                 errors.append(error)
         if errors:

@@ -1,6 +1,6 @@
-"""The one cattrs converter: strict for the caller's types, and in camelCase with open ends for the service's.
+"""The one cattrs converter: strict for the caller's types, tolerant and in camelCase for the service's models.
 
-In the service's answers a null is an absent field, unknown fields end in a model's `extra`, times are epoch
+In the service's answers, null means an absent field, unknown fields go to a model's `extra`, times are epoch
 milliseconds, and an id may be text.
 """
 
@@ -38,7 +38,7 @@ __all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "stru
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Characters: more digits than Python reads are not an id.
+# The maximum number of characters of an id. Python does not read integers of any length.
 _LONGEST_ID = 20
 _MODELS = (
     Range,
@@ -60,30 +60,30 @@ read_unions_strictly(converter)
 
 
 def camel(name: str) -> str:
-    """Return *name* as the service spells it."""
+    """Return *name* in the service's spelling."""
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
 def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
-    """Read *value*, which came as JSON, as a *kind*.
+    """Build a *kind* from JSON values.
 
     Args:
-        value: What `json.loads` gave.
-        kind: A model, or any type that `check_type` takes.
-        what: What is being read, for the message: "call 12 of function 3".
-        path: Where in the answer *value* stands.
+        value: The JSON values.
+        kind: A model, or a type that `check_type` accepts.
+        what: The name of the object in messages, such as "call 12 of function 3".
+        path: The JSON path of *value* in the answer.
 
     Raises:
-        DecodeError: Naming the JSON paths that do not fit. The values are not quoted: they may be secret.
+        DecodeError: A value does not fit. The message has the JSON paths, but no values, because they may be secret.
     """
     try:
         return converter.structure(value, kind)
-    except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
+    except Exception as error:  # noqa: BLE001 - hooks of the caller's types may raise anything
         found = list(faults(error, kind, path, _spell))
-    del value  # tracebacks with locals must not show it either
+    del value  # tracebacks with locals must not show it
     first = found[0]
     raise DecodeError(
-        f"{what} cannot be read as {type_name(kind)}: {_listed(found)}",
+        f"{what} does not fit {type_name(kind)}: {_listed(found)}",
         path=first.path,
         found=first.found,
         wanted=first.wanted,
@@ -91,40 +91,40 @@ def structure(value: object, kind: type[T], *, what: str, path: str = "$") -> T:
 
 
 def check_type(kind: Any, name: str) -> None:
-    """Check that values can be built as *kind*; None stands for plain JSON values.
+    """Check that the converter can build *kind* from JSON; None means plain JSON values.
 
     Args:
         kind: The type.
-        name: The argument that it was given as.
+        name: The argument's name.
 
     Raises:
-        InvalidType: They cannot, or it is not a type.
+        InvalidType: It cannot, or *kind* is not a type.
     """
     if kind is None:
         return
     try:
         converter.get_structure_hook(kind)
-    except Exception as error:  # noqa: BLE001 - looking at a type runs code of its own
-        raise InvalidType(f"{name} is {type_name(kind)}, which cannot be built from JSON: {error}") from None
+    except Exception as error:  # noqa: BLE001 - to inspect a type runs its code
+        raise InvalidType(f"{name} is {type_name(kind)}, which aiocdf cannot build from JSON: {error}") from None
 
 
 def plain_input(data: object, kind: Any, *, what: str) -> Any:
-    """Return *data* as plain JSON values, after checking that it is a *kind* or has the members of one.
+    """Return *data* as plain JSON values, after checking that it is a *kind* or has the same members.
 
     Args:
-        data: What the caller gave.
+        data: The caller's data.
         kind: The type of the data.
-        what: Whose data it is, for the message.
+        what: The function as text, for the message.
 
     Raises:
-        InvalidType: It does not fit; the message names the JSON paths.
+        InvalidType: It does not fit; the message has the JSON paths.
         InvalidArgument: It is nested too deeply.
     """
     try:
         return _plain(_inputs().structure(data, kind), kind)
     except RecursionError:
         raise InvalidArgument("data is nested too deeply to be JSON: flatten it") from None
-    except Exception as error:  # noqa: BLE001 - hooks of the caller's own types may raise anything
+    except Exception as error:  # noqa: BLE001 - hooks of the caller's types may raise anything
         found = list(faults(error, kind, "$", lambda _, name: name))
     del data
     raise InvalidType(f"{what} takes {type_name(kind)} as its data: {_listed(found)}")
@@ -132,7 +132,7 @@ def plain_input(data: object, kind: Any, *, what: str) -> Any:
 
 @cache
 def _inputs() -> cattrs.Converter:
-    """Return the same converter for data: an answer may have members that we do not know, a misspelt input may not."""
+    """Return the converter for data: unknown members are allowed in answers, but in data they may be misspelled."""
     return converter.copy(forbid_extra_keys=True)
 
 
@@ -140,7 +140,7 @@ def plain_value(value: object) -> Any:
     """Return an attrs, dataclass or NamedTuple value as plain JSON values.
 
     Raises:
-        InvalidType: Something in it is not what its class declares.
+        InvalidType: A field's value is not of the declared type.
     """
     try:
         return _plain(value, None)
@@ -157,11 +157,11 @@ def _plain(value: object, kind: Any) -> Any:
     except RecursionError:
         raise
     except Exception:  # noqa: BLE001 - the methods of any value may raise anything
-        raise Misfit(value, "one whose values are of the types that it declares") from None
+        raise Misfit(value, "a value whose fields have the declared types") from None
 
 
 def read_id(value: Any, _: object = int) -> int:
-    """Read an id, which may come as text or as a number without a fraction: the documents differ, and so may answers.
+    """Read an id, which may be text or a number without a fraction: the API's documents differ, so answers may too.
 
     Raises:
         Misfit: It is neither a whole number nor the text of one.
@@ -180,7 +180,7 @@ def _listed(found: list[Fault]) -> str:
 
 
 def _spell(kind: type, name: str) -> str:
-    """Return the JSON name of a field: the service has a spelling of its own."""
+    """Return the JSON name of a field, in the service's spelling for models."""
     return camel(name) if kind in _MODELS else name
 
 
@@ -207,7 +207,7 @@ def _read_secret(value: object, _: object) -> Secret:
 
 
 def _read_error(value: object, _: object) -> FunctionError:
-    """Read both shapes of `error`, an object and a string, whatever they hold: the end of a call must not get lost."""
+    """Read both forms of `error`, an object and a string, with any content: the end of a call must not get lost."""
     if isinstance(value, Mapping):
         code = value.get("code")
         trace = value.get("trace")
@@ -220,7 +220,7 @@ def _read_error(value: object, _: object) -> FunctionError:
 
 
 def _read_capability(value: object, _: object) -> Capability:
-    """Read a capability, which stands under the name of its kind beside the projects that it is for."""
+    """Read a capability: an object with its ACL's name as one member and the projects as another."""
     if not isinstance(value, Mapping):
         raise Misfit(value, Capability)
     projects = converter.structure(value.get("projectScope", {}), dict[str, Any]).get("projects")
@@ -235,7 +235,7 @@ def _read_capability(value: object, _: object) -> Capability:
 
 
 def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
-    """Make the hook of a model: the service's names, nulls as absent, unknown fields kept."""
+    """Make the hook of a model: it reads the service's names and nulls as absent, and keeps unknown fields."""
     fields = [_without_null(field) for field in attrs.fields(attrs.resolve_types(kind))]
     names = {camel(field.name) for field in fields} - {"extra"}
     keeps_extra = len(names) < len(fields)
@@ -262,13 +262,13 @@ def _read_model(kind: type[Any]) -> Callable[[object, object], Any]:
 
 
 def _without_null(field: attrs.Attribute[Any]) -> attrs.Attribute[Any]:
-    """Return a model's field as its values are read: a null is absent, and never gets there."""
+    """Return a model's field without None in its type: a null is absent, and not read."""
     kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
     return field.evolve(type=kinds[0])
 
 
 def _field_hook(field: attrs.Attribute[Any]) -> Callable[[Any, Any], Any] | None:
-    """Return how a field is read where the service writes it in a way of its own."""
+    """Return the hook of a field that the service writes in a special form; None for the others."""
     if field.type is datetime:
         return _read_instant
     if field.type is int and field.name.endswith("id"):

@@ -1,4 +1,4 @@
-"""Cron expressions, checked before they are sent, and the times that they mean."""
+"""Cron expressions: checks them before they are sent, and computes their times."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FIELDS = "minute, hour, day of the month, month, day of the week"
 
 
 def check_cron(expression: object) -> str:
-    """Return *expression* if it can be a cron expression; without cronsim, only its fields are counted.
+    """Return *expression* if it is a valid cron expression; without cronsim, only the number of fields is checked.
 
     Raises:
         InvalidType: It is not text.
-        InvalidArgument: It is not valid; the message says why.
+        InvalidArgument: It is not valid; the message has the reason.
     """
     text = check_text(expression, "cron", longest=_LONGEST)
     if len(text.split()) != 5:
@@ -36,12 +36,12 @@ def check_cron(expression: object) -> str:
 
 
 def next_times(expression: str, after: datetime, count: int) -> list[datetime]:
-    """Return the next times that an expression means.
+    """Return the next times of an expression.
 
     Args:
         expression: A cron expression.
-        after: An aware time.
-        count: Times to return.
+        after: The time to begin after, with a time zone.
+        count: The number of times.
 
     Raises:
         ConfigError: cronsim is not installed.

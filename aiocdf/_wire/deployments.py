@@ -1,4 +1,4 @@
-"""What goes wrong with deployments, as the exceptions that are raised."""
+"""Makes the exceptions of deployments that failed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["failed", "late", "not_replaced", "which"]
 
 
 def failed(key: int | str, function: Function) -> FunctionNotReady:
-    """Return the error of a function whose deployment failed: its message ends with the end of the build log."""
+    """Return the error of a function whose deployment failed; the message ends with the last line of the build log."""
     message = function.error.message.rstrip(".") if function.error else f"it is {function.status}"
     log = (function.error and function.error.trace) or ""
     end = one_line((log.strip().splitlines() or [""])[-1])
     failure = FunctionNotReady(
-        f"{which(key, function)} cannot be called: {message}{f': {end}' if end else ''}", status=200, detail=log
+        f"{which(key, function)} was not deployed: {message}{f': {end}' if end else ''}", status=200, detail=log
     )
     note_trace(failure, f"the deployment of {which(key, function)}", function.error)
     return failure
@@ -40,11 +40,11 @@ def late(key: int | str, function: Function, seconds: float) -> WaitExpired:
 def not_replaced(
     old: Function, new: Function | None, schedules: Sequence[KeptSchedule], error: AiocdfError
 ) -> ReplacementFailed:
-    """Return the error of a function that was deleted or may have been, and not replaced with all its schedules."""
+    """Return the error of a function that was deleted, or may have been, without a complete replacement."""
     name = which(old.external_id or old.id, old)
     if new is None:
-        done = f"{name} was deleted, or may have been, and the function in its place was not created"
-        todo = "Look whether it is there, correct the cause, and create the function again"
+        done = f"{name} was deleted, or may have been, and the new function was not created"
+        todo = "Check whether the old function exists, correct the cause, and create the function again"
     else:
         done = f"{name} was replaced by function {new.id}, but not all its schedules were created again"
         todo = "Wait until the function is Ready"
@@ -54,5 +54,5 @@ def not_replaced(
 
 
 def which(key: int | str, function: Function) -> str:
-    """Name a function by what the caller called it, and its id."""
+    """Return a function's name for messages: as the caller named it, and its id."""
     return f"function {key!r} (id {function.id})" if isinstance(key, str) else f"function {key}"

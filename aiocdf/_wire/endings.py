@@ -77,7 +77,7 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
     """
     why = f": {_reason(function.error)}" if function.error else ""
     failure = FunctionNotReady(
-        f"function {name} cannot be called: the function is {function.status}{why}. Only a Ready function can be called.",
+        f"function {name} is {function.status}{why}. Only a Ready function can run calls.",
         status=error.status,
         code=error.code,
         detail=error.detail,
@@ -91,7 +91,8 @@ def not_ready(name: str, function: Function, error: ApiError) -> FunctionNotRead
 def _reason(error: FunctionError) -> str:
     """Return why a deployment failed, in one line: the message, and the ends of the traceback or build log below it.
 
-    The local server begins a trace with the file, the line and the end of the traceback. What pip says ends with the reason.
+    The local server begins a trace with the file, the line and the end of the traceback. What pip says ends with the
+    reason.
     """
     lines = [line.strip()[:_LINE_SHOWN] for line in (error.trace or "").splitlines() if line.strip()]
     said = [error.message.rstrip(".")]
@@ -123,7 +124,7 @@ def uncertain(
     reason = f" Recovery did not find out: {why.rstrip('.')}." if why else ""
     if candidates:
         shown = ", ".join(str(call.id) for call in candidates[:_SHOWN]) + (", ..." if len(candidates) > _SHOWN else "")
-        look = f"Check the calls that may be it ({shown}; all are in `candidates`) and attach to the right one"
+        look = f"Check the possible calls ({shown}; all are in `candidates`) and attach to the right one"
     else:
         look = "Check the list of the function's calls"
     advice = "" if repeatable else ", or pass retry=True if the function may run twice"

@@ -1,4 +1,4 @@
-"""What does not fit a type: at which JSON path, what was found there, and what was wanted."""
+"""Values that do not fit a type: the JSON path, the type that was found, and the type that was expected."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Fault", "Misfit", "faults", "member_path", "type_name"]
 
 
 class Misfit(Exception):
-    """A value that does not fit; it keeps the types only, because the value may be secret.
+    """A value that does not fit. It keeps only the types, because the value may be secret.
 
     Args:
-        value: What was found.
-        wanted: The type, or a text that describes what fits.
+        value: The value that was found.
+        wanted: The expected type, or a description of it.
     """
 
     def __init__(self, value: object, wanted: object) -> None:
@@ -42,27 +42,27 @@ class Fault:
     wanted: str
 
     def __str__(self) -> str:
-        """Say it in one phrase."""
+        """Return the fault as one phrase."""
         return f"{self.path}: found {self.found}, wanted {self.wanted}"
 
 
 def type_name(kind: object) -> str:
-    """Return a type as it is written in annotations."""
+    """Return a type as it is written in an annotation."""
     return str(kind) if get_args(kind) or kind is None else getattr(kind, "__name__", str(kind))
 
 
 def member_path(path: str, name: str) -> str:
-    """Return the JSON path of a member, quoted where its name is not a plain word."""
+    """Return the JSON path of a member; a name that is not an identifier is quoted."""
     return f"{path}.{name}" if name.isidentifier() else f"{path}[{json.dumps(name)}]"
 
 
 def faults(error: BaseException, kind: object, path: str, spell: Callable[[type, str], str]) -> Iterator[Fault]:
-    """Give what an error of cattrs says, one fault for each value.
+    """Yield the faults in an error of cattrs, one for each value.
 
     Args:
-        error: What cattrs raised.
-        kind: The type that was wanted at *path*.
-        path: Where the value stands.
+        error: The error that cattrs raised.
+        kind: The expected type at *path*.
+        path: The JSON path of the value.
         spell: Returns the JSON name of a class's field.
     """
     if not isinstance(error, BaseValidationError):
@@ -79,7 +79,7 @@ def faults(error: BaseException, kind: object, path: str, spell: Callable[[type,
 
 
 def _place(error: BaseException) -> Any:
-    """Return the note that says where in its parent a value stands, if there is one."""
+    """Return the note with the place of a value in its parent; None if there is none."""
     notes = getattr(error, "__notes__", ())
     return next((note for note in notes if isinstance(note, AttributeValidationNote | IterableValidationNote)), None)
 
@@ -96,6 +96,6 @@ def _fault(error: BaseException, kind: object, path: str) -> Fault:
             return Fault(path, "nothing", type_name(kind))
         case ForbiddenExtraKeysError():
             name = min(error.extra_fields)
-            return Fault(member_path(path, name), "a member", f"one that {type_name(kind)} has")
-    # The class's own validators and converters, whose messages may quote the value.
+            return Fault(member_path(path, name), "an unknown member", f"a member of {type_name(kind)}")
+    # Validators and converters of the class, whose messages may quote the value.
     return Fault(path, f"a value that raises {type(error).__name__}", type_name(kind))

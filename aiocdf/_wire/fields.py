@@ -31,18 +31,18 @@ def check_amount(value: object, field: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class TextMap:
-    """The constraints of a mapping from text to text, whose values no message shows."""
+    """The constraints of a mapping from text to text. Messages never show its values."""
 
     most: int
     key_length: int | None = None
     key_pattern: Pattern[str] | None = None
-    #: What the pattern allows, in words.
+    #: The pattern as text, for messages.
     key_rule: str = ""
-    #: Characters of a value.
+    #: The maximum number of characters of a value.
     value_length: int | None = None
-    #: Bytes of a key and its value.
+    #: The maximum number of bytes of a key and its value.
     pair_bytes: int | None = None
-    #: Bytes of all keys and values.
+    #: The maximum number of bytes of all keys and values.
     total_bytes: int | None = None
 
     def check(self, given: object, field: str) -> None:
@@ -50,7 +50,7 @@ class TextMap:
 
         Raises:
             InvalidType: It is not a mapping from text to text.
-            InvalidArgument: It is too large, or a key or value of it breaks a rule.
+            InvalidArgument: It is too large, or a key or value violates a constraint.
         """
         if not isinstance(given, Mapping):
             raise InvalidType(f"{field} must be a mapping of texts, not {type(given).__name__}")
@@ -61,7 +61,7 @@ class TextMap:
             raise InvalidArgument(f"{field} has {sum(sizes):,} bytes; at most {self.total_bytes:,} are allowed")
 
     def _check_pair(self, key: object, value: object, field: str) -> int:
-        """Check a key and its value, and return their bytes."""
+        """Check a key and its value, and return their size in bytes."""
         if not isinstance(key, str):
             raise InvalidType(f"{field} has a key of type {type(key).__name__}; keys must be text")
         if self.key_length is not None and len(key) > self.key_length:

@@ -1,4 +1,4 @@
-"""Files: their constraints, and the requests that carry contents."""
+"""Files: the constraints, and the requests that upload and download contents."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["FileSpec", "check_content", "storage_request"]
 
 METADATA = TextMap(most=256, key_length=128, value_length=10_240, total_bytes=10_240)
-#: Bytes that one upload takes.
+#: The maximum number of bytes of one upload.
 MAX_CONTENT = 5_000_000_000
-# Characters; shorter parts of an address are words.
+# The minimum number of characters of a key in an address; shorter parts are words.
 _SHORTEST_KEY = 12
-# Seconds that a transfer may take, and more for each byte: 100 kB/s is a slow line.
+# The time limit of a transfer: a base in seconds, and more for each byte at the speed of a slow line.
 _LEAST_SECONDS, _BYTES_A_SECOND = 60.0, 100_000
 
 
@@ -38,11 +38,11 @@ def _text(most: int) -> Any:
 
 @attrs.frozen(kw_only=True)
 class FileSpec:
-    """What a file is to be, without its content.
+    """The properties of a file to create, without its content.
 
     Raises:
         InvalidType: A field is of the wrong type.
-        InvalidArgument: A field breaks a constraint of the service.
+        InvalidArgument: A field violates a constraint of the service.
     """
 
     name: str = attrs.field(validator=lambda _, field, value: check_text(value, field.name, longest=256))
@@ -56,7 +56,7 @@ class FileSpec:
     )
 
     def body(self) -> dict[str, Any]:
-        """Return the file as a request has it."""
+        """Return the body of the request."""
         given = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
         return {camel(name): value for name, value in given.items() if value is not None}
 
@@ -66,12 +66,12 @@ def check_content(content: object) -> bytes:
 
     Raises:
         InvalidType: It is not bytes.
-        InvalidArgument: It is larger than one upload takes.
+        InvalidArgument: It is too large for one upload.
     """
     if not isinstance(content, bytes):
         raise InvalidType(f"content must be bytes, not {type(content).__name__}")
     if len(content) > MAX_CONTENT:
-        raise InvalidArgument(f"content has {len(content):,} bytes; one upload takes {MAX_CONTENT:,}")
+        raise InvalidArgument(f"content has {len(content):,} bytes; one upload takes at most {MAX_CONTENT:,}")
     return content
 
 
@@ -84,18 +84,18 @@ def storage_request(
     content: bytes | None = None,
     mime_type: str | None = None,
 ) -> StorageRequest:
-    """Build the request that uploads or downloads a content.
+    """Build the request that uploads or downloads a file's content.
 
     Args:
-        name: What it does, for messages.
+        name: The request's name in messages.
         method: PUT or GET.
-        url: As the service gave it; one without a host is of the service itself.
+        url: The address from the service; without a host, it is relative to *base_url*.
         base_url: The service's address.
-        content: What to upload.
-        mime_type: What the content is; None for any bytes.
+        content: The content to upload; None to download.
+        mime_type: The content's type; None for application/octet-stream.
 
     Raises:
-        DecodeError: The address is not https, and not of this computer.
+        DecodeError: The address is neither https nor on this computer.
     """
     headers = {"accept": "*/*"}
     if content is not None:
@@ -115,14 +115,14 @@ def storage_request(
 
 
 def _keys(address: str) -> tuple[Secret, ...]:
-    """Return the parts of an address that may give access: not the host, and not numbers, which are ids and times."""
+    """Return the parts of an address that may be keys: not the host, and not numbers, which are ids and times."""
     parts = urlsplit(address)
     words = re.split(r"[/?&=]", f"{parts.path}?{parts.query}")
     return tuple(Secret(word) for word in words if not word.isdigit() and len(word) >= _SHORTEST_KEY)
 
 
 def _usable(address: str) -> str | None:
-    """Return an address if what is sent there cannot be read on the way."""
+    """Return an address if the connection is encrypted or stays on this computer; None otherwise."""
     parts = urlsplit(address)
     on_this_computer = parts.scheme == "http" and is_loopback(parts.hostname or "")
     return address if parts.scheme == "https" or on_this_computer else None

@@ -41,11 +41,11 @@ def known_status(status: object, kind: type[S]) -> S | None:
 
 
 def time_range(span: object, name: str) -> dict[str, int] | None:
-    """Return a pair of times as the service reads it, both included; None for no condition.
+    """Return the condition for a pair of times, both included; None for no condition.
 
     Args:
         span: The earliest and the latest time, as `datetime` values with a time zone; None for no bound.
-        name: The argument, for messages.
+        name: The argument's name, for messages.
 
     Raises:
         InvalidType: It is not a pair of times.
@@ -54,7 +54,7 @@ def time_range(span: object, name: str) -> dict[str, int] | None:
     if span is None:
         return None
     if not isinstance(span, tuple | list) or len(span) != 2:
-        raise InvalidType(f"{name} must be a pair of times (from, to), of which one may be None")
+        raise InvalidType(f"{name} must be a pair of times (from, to); one may be None")
     bounds = {
         word: _milliseconds(time, name) for word, time in zip(("min", "max"), span, strict=True) if time is not None
     }

@@ -1,4 +1,4 @@
-"""A function to create: every constraint that the service documents, checked before anything is sent."""
+"""A function to create. The service's documented constraints are checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HANDLER", "FunctionSpec"]
 
-#: Where the service looks for `handle` unless it is given another path.
+#: The file in which the service looks for `handle` by default.
 HANDLER = "handler.py"
 
 METADATA = TextMap(most=16, key_length=32, value_length=512, total_bytes=4096)
@@ -36,12 +36,12 @@ SECRETS = TextMap(
     pair_bytes=25_000,
 )
 _RUNTIMES = re.compile(r"py3\d{1,2}")
-# What both a spec and the service's own description say, under one name.
+# The fields that a spec and a function of the service have under the same name.
 _COMPARED = ("name", "external_id", "description", "owner", "metadata", "env_vars")
 
 
 def _text(most: int) -> Any:
-    """Make the validator of a text with at least one character."""
+    """Make the validator of a text with 1 to *most* characters."""
     return lambda _, field, value: check_text(value, field.name, longest=most)
 
 
@@ -67,12 +67,12 @@ def _function_path(_: object, __: attrs.Attribute[str], value: object) -> None:
 
 
 def _none_for_empty(value: str | None) -> str | None:
-    """Turn an empty text into none, as the service does when it stores it."""
+    """Return None for an empty text, as the service stores it."""
     return None if value == "" else value
 
 
 def _copied(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Copy a mapping, which the caller may change; what is not one is left to the validator."""
+    """Copy a mapping, which the caller may change; the validator rejects another type."""
     return {} if given is None else dict(given) if isinstance(given, Mapping) else given
 
 
@@ -90,7 +90,7 @@ def _address(value: str | Secret, field: str = "index_url") -> Secret:
     if not isinstance(value, str | Secret):
         raise InvalidType(f"{field} must be text, not {type(value).__name__}")
     if not re.match("https?://.", Secret(value).reveal()):
-        raise InvalidArgument(f"{field} must be an address that begins with https://")
+        raise InvalidArgument(f"{field} must be an address that begins with https:// or http://")
     return Secret(value)
 
 
@@ -107,7 +107,7 @@ def _addresses(given: Iterable[str | Secret] | None) -> tuple[Secret, ...]:
 
 
 def _same_amount(wanted: float | None, allowed: Range | None, shown: float | None) -> bool:
-    """Return whether a function has the amount that is wanted; none is the usual one, and what is not known is the same."""
+    """Return whether a function has the wanted amount: None means the default, and an unknown amount is equal."""
     expected = allowed.default if wanted is None and allowed else wanted
     return expected is None or shown is None or math.isclose(expected, shown, rel_tol=1e-6)
 
@@ -115,11 +115,11 @@ def _same_amount(wanted: float | None, allowed: Range | None, shown: float | Non
 @safe_to_show
 @attrs.frozen(kw_only=True)
 class FunctionSpec:
-    """What a function is to be, without its code.
+    """The properties of a function to create, without its code.
 
     Raises:
         InvalidType: A field is of the wrong type.
-        InvalidArgument: A field breaks a constraint of the service.
+        InvalidArgument: A field violates a constraint of the service.
     """
 
     name: str = attrs.field(validator=_text(140))
@@ -139,10 +139,10 @@ class FunctionSpec:
     extra_index_urls: tuple[Secret, ...] = attrs.field(default=None, converter=_addresses)
 
     def check_limits(self, limits: FunctionLimits) -> None:
-        """Check what the project's cloud allows.
+        """Check the limits of the project's cloud.
 
         Raises:
-            InvalidArgument: It does not allow that much or little, or not that runtime.
+            InvalidArgument: An amount is outside of its limits, or the cloud does not have the runtime.
         """
         for field, value, allowed in (("cpu", self.cpu, limits.cpu_cores), ("memory", self.memory, limits.memory_gb)):
             if value is not None and allowed is not None and not allowed.min <= value <= allowed.max:
@@ -151,12 +151,12 @@ class FunctionSpec:
             raise InvalidArgument(f"runtime is {self.runtime!r}; this cloud has {', '.join(limits.runtimes)}")
 
     def item(self, file_id: int) -> dict[str, Any]:
-        """Return the function as a request has it, with the code in a file; secrets are `Secret` values."""
+        """Return the item of the request, with the id of the code's file; secrets are `Secret` values."""
         given = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
         return {"fileId": file_id} | {camel(name): value for name, value in given.items() if value}
 
     def matches(self, function: Function, limits: FunctionLimits) -> bool:
-        """Return whether a deployed function is as this says, as far as the service shows it.
+        """Return whether a deployed function has these properties, by the fields that the service shows.
 
         A function with secrets or package indexes never matches: the service does not show their values.
         """

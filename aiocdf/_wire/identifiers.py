@@ -1,4 +1,4 @@
-"""What functions and calls are known by, checked before it goes into a URL."""
+"""Checks the ids and external ids of functions, files and calls before they are put into a URL."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LONGEST_EXTERNAL_ID = 255
 
 
 def check_function(function: int | str | Function) -> int | str:
-    """Return the id or external id of *function*, if it can be one.
+    """Return the id or external id of *function*.
 
     Raises:
-        UsageError: It cannot.
+        UsageError: It is not valid.
     """
     if isinstance(function, Function):
         return function.id
@@ -68,12 +68,12 @@ def check_file(file: int | str | File) -> int | str:
 
 
 def identifier(key: int | str) -> dict[str, int | str]:
-    """Return how a request names what has an id or an external id."""
+    """Return an id or external id as a request has it."""
     return {"externalId": key} if isinstance(key, str) else {"id": key}
 
 
 def _several(given: Any, kind: type[Any], what: str) -> Iterable[Any]:
-    """Return one as a list of one."""
+    """Return *given* as an iterable; a single object becomes a list of one."""
     if isinstance(given, int | str | kind):
         return [given]
     if isinstance(given, bytes) or not isinstance(given, Iterable):
@@ -90,16 +90,16 @@ def _check_external_id(name: str) -> str:
 
 
 def check_id(number: object, what: str) -> int:
-    """Return *number* if it can be an id of *what*.
+    """Return *number* if it is a valid id of *what*.
 
     Raises:
-        InvalidType: It is no whole number.
-        InvalidArgument: It is out of the service's range, 1 to 9007199254740991.
+        InvalidType: It is not a whole number.
+        InvalidArgument: It is outside of the service's range, 1 to 9007199254740991.
     """
     if isinstance(number, bool) or not isinstance(number, int):
         raise InvalidType(f"a {what}'s id is a whole number, not {type(number).__name__}")
     if not 0 < number <= _LARGEST_ID:
-        raise InvalidArgument(f"{what} id {number} cannot be: ids are from 1 to {_LARGEST_ID}")
+        raise InvalidArgument(f"{what} id {number} is not valid: ids are from 1 to {_LARGEST_ID}")
     return number
 
 
@@ -108,7 +108,7 @@ def check_ids(numbers: object, what: str) -> list[int]:
 
     Raises:
         InvalidType: They are not whole numbers.
-        InvalidArgument: One is out of the service's range.
+        InvalidArgument: One is outside of the service's range.
     """
     if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
         return [check_id(numbers, what)]
@@ -116,20 +116,20 @@ def check_ids(numbers: object, what: str) -> list[int]:
 
 
 def parse_ref(token: str) -> CallRef:
-    """Read the `token` of a `CallRef` back.
+    """Return the `CallRef` of a `token`.
 
     Raises:
-        InvalidArgument: It is none.
-        InvalidType: It is no text.
+        InvalidArgument: It is not the token of a call.
+        InvalidType: It is not text.
     """
     if not isinstance(token, str):
         raise InvalidType(
-            f"a call's token is text, not {type(token).__name__}; it looks like cdf:westeurope-1:acme:12:345"
+            f"a call's token must be text such as cdf:westeurope-1:acme:12:345, not {type(token).__name__}"
         )
     scheme, _, rest = token.partition(":")
     parts = rest.rsplit(":", 3)
     if scheme != "cdf" or len(parts) != 4 or not all(parts) or not all(map(_is_id, parts[2:])):
-        raise InvalidArgument(f"{token!r} is no call's token; it looks like cdf:westeurope-1:acme:12:345")
+        raise InvalidArgument(f"{token!r} is not the token of a call, such as cdf:westeurope-1:acme:12:345")
     return CallRef(cluster=parts[0], project=parts[1], function_id=int(parts[2]), call_id=int(parts[3]))
 
 

@@ -23,11 +23,11 @@ _API_VERSION = "20230101"
 
 
 def api_headers(app: str, version: str) -> dict[str, str]:
-    """Return the headers that each request to the service carries, beside the token.
+    """Return the headers of each request to the service, without the token.
 
     Args:
-        app: How the program names itself.
-        version: Of aiocdf.
+        app: The program's name.
+        version: The version of aiocdf.
     """
     return {
         "accept": "application/json",
@@ -53,15 +53,15 @@ def json_request(
     """Build a request with a JSON body.
 
     Args:
-        name: What it is in the service's words, for messages.
+        name: The request's name in messages.
         method: GET or POST.
-        url: Absolute.
-        body: An object to encode, whose `Secret` values are revealed here; None for no body.
-        encoded: The body as JSON text already.
-        secrets: What *encoded* holds that no error may repeat.
-        repeatable: Whether sending it twice does no more than sending it once.
-        capability: The capability that the service asks for.
-        timeout: Seconds until the whole answer must be there; None for the transport's own limit.
+        url: The absolute address.
+        body: The object to encode; its `Secret` values are revealed. None for no body.
+        encoded: The body as JSON text, instead of *body*.
+        secrets: The secrets in *encoded*, which are removed from errors.
+        repeatable: Whether the request has the same effect if it is sent twice.
+        capability: The capability that the service requires.
+        timeout: The time limit for the whole answer in seconds; None for the transport's limit.
     """
     found = list(secrets)
 
@@ -84,10 +84,10 @@ def json_request(
 
 
 def read_json(request: Request, response: Response) -> Any:
-    """Return what an answer's body says.
+    """Return the JSON values of an answer's body.
 
     Raises:
-        DecodeError: It is no JSON; an HTML page is called one.
+        DecodeError: The body is not valid JSON. The message says whether it is an HTML page.
     """
     try:
         return json.loads(response.body)
@@ -95,13 +95,13 @@ def read_json(request: Request, response: Response) -> Any:
         kind = response.headers.get("content-type", "no content type")
         page = "an HTML page, so this is probably not the address of the API"
         fault = f"is {page if is_html(response) else f'not JSON ({kind})'}: check base_url or CDF_URL"
-    except ValueError:  # Python's only other reason
+    except ValueError:  # the only other cause
         fault = (
-            f"holds a whole number of more than {sys.get_int_max_str_digits()} digits, which Python does not read:"
+            f"has a whole number of more than {sys.get_int_max_str_digits()} digits, which Python does not read:"
             " return it as text, or raise the limit with sys.set_int_max_str_digits"
         )
     except RecursionError:
-        fault = "holds lists or objects that are nested too deeply to be read"
+        fault = "has lists or objects that are nested too deeply for Python"
     raise DecodeError(f"{request.name}: the answer of {len(response.body)} bytes {fault}.")
 
 
@@ -109,7 +109,7 @@ def member(request: Request, body: object, name: str, kind: type[Any]) -> Any:
     """Return a member of an answer's object.
 
     Raises:
-        DecodeError: The answer is no object, or the member is not there or not a *kind*.
+        DecodeError: The answer is not an object, or the member is missing or not a *kind*.
     """
     value = body.get(name) if isinstance(body, dict) else None
     if isinstance(value, kind):
@@ -118,7 +118,7 @@ def member(request: Request, body: object, name: str, kind: type[Any]) -> Any:
 
 
 def read_value(request: Request, response: Response, kind: type[T]) -> T:
-    """Return an answer that is one *kind*."""
+    """Return an answer as a *kind*."""
     return structure(read_json(request, response), kind, what=request.name)
 
 
@@ -134,6 +134,6 @@ def items_in(request: Request, body: object, kind: type[T]) -> list[T]:
 
 
 def server_date(response: Response) -> float | None:
-    """Return the answer's `Date` header in seconds since 1970, whole ones; None where there is none to read."""
+    """Return the answer's `Date` header in whole seconds since 1970; None if it is missing or not valid."""
     moment = http_date(response.headers.get("date"))
     return moment.timestamp() if moment else None

@@ -1,4 +1,4 @@
-"""Kinds of types, and what each is in JSON."""
+"""Kinds of types, and the JSON form of each."""
 
 from __future__ import annotations
 
@@ -42,37 +42,37 @@ ARRAYS: dict[object, Callable[[list[Any]], Any]] = {
     collections.abc.MutableSet: set,
 }
 OBJECTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-# JSON has the first only; the data of a call, which is checked as well, may have any of them.
+# JSON has only the first; the data of a call, which is checked too, may have any of them.
 LISTS = (list, tuple, set, frozenset)
 
 
 def origin_of(kind: Any) -> Any:
-    """Return the class or special form of a generic type, and another type as it is."""
+    """Return the class or special form of a generic type; another type is returned unchanged."""
     return get_origin(kind) or kind
 
 
 def is_class(kind: Any) -> bool:
-    """Tell whether *kind* is an attrs class or a dataclass."""
+    """Return whether *kind* is an attrs class or a dataclass."""
     return attrs.has(origin_of(kind)) or is_dataclass(origin_of(kind))
 
 
 def is_typed_dict(kind: Any) -> bool:
-    """Tell whether *kind* is a `TypedDict`."""
+    """Return whether *kind* is a `TypedDict`."""
     return is_typeddict(origin_of(kind))
 
 
 def is_literal(kind: Any) -> bool:
-    """Tell whether *kind* is a `Literal`."""
+    """Return whether *kind* is a `Literal`."""
     return origin_of(kind) is Literal
 
 
 def is_union(kind: Any) -> bool:
-    """Tell whether *kind* is a union, in either spelling."""
+    """Return whether *kind* is a union, in either spelling."""
     return origin_of(kind) in (Union, UnionType)
 
 
 def shape(kind: Any) -> str | None:
-    """Return what a type is in JSON; None where that depends on the value."""
+    """Return the JSON form of a type; None if it depends on the value."""
     origin = origin_of(kind)
     if origin is Literal:
         return "scalar"
@@ -86,7 +86,7 @@ def shape(kind: Any) -> str | None:
 
 
 def shape_of(value: object) -> str:
-    """Return what a value is in JSON."""
+    """Return the JSON form of a value."""
     if value is None:
         return "null"
     if isinstance(value, LISTS):

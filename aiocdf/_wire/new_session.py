@@ -20,9 +20,10 @@ def new_session_request(url: str, item: Mapping[str, Any], *, within: float | No
     """Build the request.
 
     Args:
-        url: Of the project's sessions.
-        item: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or `{"oneshotTokenExchange": True}`.
-        within: Seconds until the answer must be there; None for the setting.
+        url: The address of the project's sessions.
+        item: `{"clientId": ..., "clientSecret": Secret}`, `{"tokenExchange": True}` or `{"oneshotTokenExchange":
+            True}`.
+        within: The time limit for the answer in seconds; None for the setting.
     """
     return json_request(
         "create a session", "POST", url, {"items": [item]}, capability="sessionsAcl:CREATE", timeout=within
@@ -33,12 +34,12 @@ def read_new_session(request: Request, response: Response) -> Session:
     """Return the session that the answer describes.
 
     Raises:
-        DecodeError: The answer does not hold exactly one session.
+        DecodeError: The answer does not have exactly one session.
     """
     try:
         sessions = read_items(request, response, Session)
     except DecodeError as error:
-        # The frames below hold the answer, and with it the nonce.
+        # The frames of the traceback have the answer with the nonce among their locals.
         raise error.with_traceback(None) from None
     if len(sessions) != 1:
         raise DecodeError(f"{request.name}: the answer has {len(sessions)} sessions", path="$.items")

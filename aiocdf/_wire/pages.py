@@ -23,15 +23,15 @@ class Page(Generic[T]):
     """One page of a list."""
 
     items: Sequence[T]
-    #: What to send for the next page; None after the last one.
+    #: The cursor for the next page; None after the last page.
     cursor: str | None = None
 
 
 def read_page(request: Request, response: Response, kind: type[T]) -> Page[T]:
-    """Return an answer that is one page of a list, each item a *kind*.
+    """Return an answer as one page of a list, each item a *kind*.
 
     Raises:
-        DecodeError: It is not.
+        DecodeError: The answer is not a page, or an item does not fit.
     """
     body = read_json(request, response)
     items = items_in(request, body, kind)

@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["encode", "strings"]
 
-# One for all calls: to make it costs as much as a small object takes to encode.
+# One encoder for all calls: making one takes as long as encoding a small object.
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 _PLAIN = (str, bool, int, type(None))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
-    """Return *data* as JSON text, and as the plain object that text was made of.
+    """Return *data* as JSON text, and as the plain object that was encoded.
 
     Args:
-        data: A mapping, or an attrs, dataclass, TypedDict or NamedTuple value that becomes one; None stands for an empty object.
-        limit: Bytes that the service takes at most; None when it is not known.
+        data: A mapping, or an attrs, dataclass, TypedDict or NamedTuple value; None for an empty object.
+        limit: The maximum number of bytes that the service accepts; None if it is unknown.
 
     Raises:
-        InvalidType: Something in *data* is not JSON; the message names its path.
-        InvalidArgument: A number is not finite, the data holds itself, or the text is larger than *limit*.
+        InvalidType: A value in *data* is not JSON; the message has its path.
+        InvalidArgument: A number is not finite or too long, a text is not valid Unicode, the data contains itself or is
+            nested too deeply, or the JSON text is larger than *limit*.
     """
     try:
         plain = _object(data)
@@ -47,13 +48,13 @@ def encode(data: object, *, limit: int | None) -> tuple[bytes, Any]:
     if limit is not None and len(text) > limit:
         raise InvalidArgument(
             f"data is {len(text):,} bytes of JSON and this cloud takes at most {limit:,}: "
-            "put it into a file or a time series and send its id instead"
+            "store it in a file or a time series, and send the id"
         )
     return text, plain
 
 
 def strings(value: object, path: str = "$") -> list[tuple[str, str, str]]:
-    """Return each string below *value* with the path and key it stands under, for a look at what is sent."""
+    """Return each string in *value* with its path and its key, to inspect what is sent."""
     found: list[tuple[str, str, str]] = []
     waiting = [("", path, value)]
     while waiting:
@@ -81,7 +82,7 @@ def _text(plain: object) -> bytes:
 
 
 def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
-    """Give each text below *value*, names of members too, with its path."""
+    """Yield each text in *value*, including names of members, with its path."""
     match value:
         case str():
             yield path, value
@@ -95,7 +96,7 @@ def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _object(data: object) -> dict[str, Any]:
-    """Turn what the user gave into a dict, or say why that cannot be."""
+    """Return the caller's data as a dict; raise if it is not one object."""
     if data is None:
         return {}
     if _has_fields(type(data)):
@@ -113,18 +114,18 @@ def _has_fields(kind: type) -> bool:
 
 
 def _check(value: object, path: str, above: set[int]) -> None:
-    """Raise where *value* holds something that JSON has no word for.
+    """Check that all values in *value* are JSON.
 
-    `json.dumps` alone would turn number keys into strings without a word, and names no path.
+    `json.dumps` turns keys that are numbers into strings, and its errors have no path.
     """
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidArgument(f"data has {value!r} at {path}, and JSON has no such number: send null or a string")
+            raise InvalidArgument(f"data has {value!r} at {path}, which is not valid in JSON: send null or a string")
         return
     if not isinstance(value, dict | list | tuple):
         raise InvalidType(f"data has a {type(value).__name__} at {path}, which is not JSON: convert it first")
     if id(value) in above:
-        raise InvalidArgument(f"data holds itself at {path}, so its JSON would have no end")
+        raise InvalidArgument(f"data contains itself at {path}: remove the cycle")
     above.add(id(value))
     for child, where in _children(value, path):
         _check(child, where, above)
@@ -132,7 +133,7 @@ def _check(value: object, path: str, above: set[int]) -> None:
 
 
 def _children(value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str) -> Iterator[tuple[object, str]]:
-    """Give what a container holds that has to be looked at, with its paths; most of it is plain."""
+    """Yield the members of a container that need a check, with their paths; most values need none."""
     if not isinstance(value, dict):
         yield from ((child, f"{path}[{index}]") for index, child in enumerate(value) if not isinstance(child, _PLAIN))
         return

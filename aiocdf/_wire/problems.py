@@ -45,8 +45,8 @@ _ADVICE: dict[type[ApiError], str] = {
     Conflict: "The identifier already exists: use another one.",
     BadRequest: "Correct the request.",
 }
-#: The advice for a 401 on a loopback address. A restart ends access tokens, and the client does not replace a token that
-#: is less than 30 s old.
+#: The advice for a 401 on a loopback address. A restart ends access tokens, and the client does not replace a token
+#: that is less than 30 s old.
 RESTARTED = (
     "Was `aiocdf serve` started again? Then try again in half a minute; after --fresh, or for another folder, read its "
     "variables again."

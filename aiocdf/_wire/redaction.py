@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["redact", "redact_error"]
 
 _STARS = "***"
-#: Lengths in characters: a shorter value is not treated as a secret, and a part of this length is redacted like the whole.
+#: Lengths in characters: a shorter value is not treated as a secret, and a part of this length is redacted like the
+#: whole.
 _SHORTEST, _PART = 4, 12
 # RFC 7519 section 3: its header is a JSON object in base64, which begins with these characters.
 _JWT = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)+", re.ASCII)

@@ -1,6 +1,6 @@
-"""Hooks that read scalars strictly: nothing becomes another type on the way, except a whole number that becomes a float.
+"""Hooks that read scalars strictly: no value is converted to another type, except a whole number to a float.
 
-cattrs on its own calls the type: `list("abc")`, `int(2.7)`, `bool("false")`, `str(None)`.
+By default, cattrs calls the type: `list("abc")`, `int(2.7)`, `bool("false")`, `str(None)`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["read_scalars_strictly"]
 
 
 def read_scalars_strictly(converter: Converter) -> None:
-    """Give *converter* hooks for scalars that raise `Misfit` where the value is of another type."""
+    """Register hooks for scalars that raise `Misfit` if the value is of another type."""
     for kind in (str, bool, int):
         converter.register_structure_hook(kind, _read_exact)
     converter.register_structure_hook(float, _read_float)
@@ -76,7 +76,7 @@ def _read_enum(value: Any, kind: Any) -> Any:
         member = kind(value)
     except ValueError:
         raise Misfit(value, f"a value of {type_name(kind)}") from None
-    # `True == 1 == 1.0`, so an enumeration takes each for the other.
+    # `True == 1 == 1.0`, so an enumeration accepts each instead of the others.
     if type(value) is not type(member.value) and not (type(value) is int and isinstance(member.value, float | str)):
         raise Misfit(value, f"a value of {type_name(kind)}")
     return member
@@ -110,7 +110,7 @@ def _read_none(value: object, _: object) -> None:
 
 
 def _is_decimal(kind: Any) -> bool:
-    """Tell whether *kind* is `Decimal`, by its name: its module takes long to import, and few use it."""
+    """Return whether *kind* is `Decimal`, by its name: its module is slow to import, and few programs use it."""
     return (getattr(kind, "__module__", None), getattr(kind, "__name__", None)) == ("decimal", "Decimal")
 
 

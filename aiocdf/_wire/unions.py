@@ -1,4 +1,4 @@
-"""Hooks that read unions: the member that fits is found by the value's form in JSON, and a class by its fields."""
+"""Hooks that read unions: they find the member that fits by the value's JSON form, and a class by its fields."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["read_unions_strictly"]
 
 
 def read_unions_strictly(converter: Converter) -> None:
-    """Give *converter* a hook for unions that raises `Misfit` where no member fits."""
+    """Register a hook for unions that raises `Misfit` if no member fits."""
     converter.register_structure_hook_factory(is_union, _union)
 
 
@@ -40,7 +40,7 @@ def _union(kind: Any, converter: Converter) -> Hook:
         fitting = [(member, read) for member, read in readers if shape(member) in (None, shape_of(value))]
         if len(fitting) == 1:
             member, read = fitting[0]
-            return read(value, member)  # its error says more than ours
+            return read(value, member)  # its error has more detail
         for member, read in fitting:
             try:
                 return read(value, member)
@@ -56,7 +56,7 @@ def _optional(kind: Any, read: Hook) -> Hook:
 
 
 def _one_class_of(classes: list[Any], converter: Converter) -> Hook:
-    """Return a hook that builds the class that the value has the fields of."""
+    """Return a hook that builds the class whose fields the value has."""
     hooks = [(kind, converter.get_structure_hook(kind), _Members.of(kind, converter)) for kind in classes]
     if len(hooks) == 1:
         return hooks[0][1]
@@ -80,7 +80,7 @@ def _one_class_of(classes: list[Any], converter: Converter) -> Hook:
 
 @attrs.frozen
 class _Members:
-    """What tells a class from others: the names of its fields, those without a default, and its literals."""
+    """What distinguishes a class from others: the names of its fields, those without a default, and its literals."""
 
     names: frozenset[str]
     required: frozenset[str]
@@ -88,7 +88,7 @@ class _Members:
 
     @classmethod
     def of(cls, kind: Any, converter: Converter) -> _Members:
-        """Look at a class."""
+        """Inspect a class."""
         origin = origin_of(kind)
         if attrs.has(origin):
             defaults = {field.name: field.default is not attrs.NOTHING for field in attrs.fields(origin)}
@@ -105,7 +105,7 @@ class _Members:
         )
 
     def fit(self, value: Mapping[str, Any]) -> bool:
-        """Tell whether *value* has what the class must have."""
+        """Return whether *value* has the required members and the literals of the class."""
         try:
             for name in value.keys() & self.literals.keys():
                 hint, read = self.literals[name]

@@ -49,21 +49,21 @@ async def map_inputs(
     Args:
         client: An open client.
         function: An id, an external id, or a `Function`.
-        inputs: A file of JSON objects, one a line, or of CSV with a header.
-        out: The file of results, a line of JSON each. It is replaced as a whole, at the end of the run.
+        inputs: A file with one JSON object per line, or a CSV file with a header.
+        out: The file of results, one JSON object per line. It is replaced as a whole, at the end of the run.
         journal: The file of the journal; None for one next to the results.
         settings: Further settings.
-        stop: Once set, no more inputs are begun, and calls that run are waited for.
+        stop: After it is set, the run starts no more inputs, and waits for the running calls.
         on_progress: Called some times a second with the progress.
 
     Raises:
-        UsageError: The journal is of something else, the inputs have changed since it began, another process works on
-            it, or a file cannot be used. Nothing was sent.
-        AiocdfError: Something befell the run that would befall every input. Its results so far are written.
+        UsageError: The journal is of another run, the inputs have changed since it began, another process uses it, or a
+            file is not usable. Nothing was sent.
+        AiocdfError: An error that is the same for every input ended the run. The results so far are written.
     """
     if not isinstance(settings, MapSettings | None):
         raise InvalidType(f"settings must be MapSettings(...), not {settings!r}")
-    client.stats()  # says so if the client is not open
+    client.stats()  # raises if the client is not open
     name, settings, out, inputs = check_function(function), settings or MapSettings(), Path(out), Path(inputs)
     place = journal_beside(out) if journal is None else Path(journal)
     source = await Source.open(inputs, settings.format)

@@ -47,7 +47,7 @@ def call(
 async def find(
     client: Client, function: int | str, interrupted: Sequence[Entry], known: Collection[int]
 ) -> AsyncGenerator[tuple[Entry, Found]]:
-    """Yield the outcome of each interrupted submission once it is known; some take up to two minutes.
+    """Yield the outcome of each interrupted submission once it is known, after up to two minutes.
 
     Args:
         client: An open client.

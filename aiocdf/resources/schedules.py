@@ -100,7 +100,7 @@ class Schedules:
             description=description and check_text(description, "description", longest=_LONGEST_DESCRIPTION),
             data=None if data is None else self._encode(data)[1],
         )
-        item["functionId"] = await self._resolve(check_function(function), anew=True)
+        item["functionId"] = await self._resolve(check_function(function), refresh=True)
         item["nonce"] = (await self._new_session()).nonce if nonce is None else nonce
         return await self._create(item)
 
@@ -133,7 +133,7 @@ class Schedules:
         )
 
         async def read(size: int, cursor: str | None) -> Page[FunctionSchedule]:
-            found = {} if of is None else {"functionId": await self._resolve(of, anew=True)}
+            found = {} if of is None else {"functionId": await self._resolve(of, refresh=True)}
             return await self._page({"filter": wanted | found, "limit": size} | filter_body(cursor=cursor))
 
         return Listing(read, limit=limit, page_size=_PAGE)

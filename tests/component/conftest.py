@@ -31,8 +31,8 @@ class Service(FakeService):
     def run(self, function: int, data: Any) -> Run:
         """Return what the data says."""
         status = "Failed" if "error" in data else "Timeout" if "timeout" in data else "Completed"
-        told = {name: data[name] for name in ("seconds", "value", "error", "fields") if name in data}
-        return Run(status=status, **told)
+        reported = {name: data[name] for name in ("seconds", "value", "error", "fields") if name in data}
+        return Run(status=status, **reported)
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def quick_collections() -> Iterator[None]:
 
 @pytest.fixture
 async def reports(quick_collections: None) -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's exception handler was told; a test that expects something takes it out."""
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    yield told
+    """What the loop's exception handler received; a test that expects a report removes it."""
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    yield reported
     gc.collect()
     await asyncio.sleep(0)
-    assert told == []
+    assert reported == []
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,14 @@ def new_service() -> type[Service]:
 
 @pytest.fixture(scope="module")
 def virtual(quick_collections: None) -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Runs a coroutine on a loop of its own in virtual time, and fails on what its exception handler is told."""
+    """Runs a coroutine on a separate loop in virtual time, and fails if its exception handler is called."""
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
-        told: list[dict[str, Any]] = []
+        reported: list[dict[str, Any]] = []
         with asyncio.Runner(loop_factory=lambda: looptime.new_event_loop(noop_cycles=0)) as runner:
-            runner.get_loop().set_exception_handler(lambda _, context: told.append(context))
+            runner.get_loop().set_exception_handler(lambda _, context: reported.append(context))
             runner.run(scenario)
             gc.collect()
-        assert told == []
+        assert reported == []
 
     return run

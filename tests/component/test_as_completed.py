@@ -110,7 +110,7 @@ class TestAsCompleted:
 
     @pytest.mark.parametrize("bad", [5, None, "cdf:cdf.test:acme:1:2"])
     async def test_no_handles(self, client, bad):
-        """What is no handle is refused at once, in a list and added alone."""
+        """An object that is not a handle is rejected at once, in a list and with `add`."""
         with pytest.raises(InvalidType, match="waits for handles"):
             client.as_completed([bad])
         with pytest.raises(InvalidType, match="waits for handles"):

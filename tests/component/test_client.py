@@ -84,12 +84,12 @@ class TestLife:
         assert service.seen == []
 
     async def test_opened_twice(self, client):
-        """An open client cannot be opened again."""
+        """Opening an open client raises."""
         with pytest.raises(WrongState, match="open already"):
             await client.start()
 
     async def test_opened_again(self, service):
-        """A closed client cannot be opened again, and closing it once more does nothing."""
+        """Opening a closed client raises, and closing it once more does nothing."""
         client = service.client()
         await client.start()
         await client.aclose()
@@ -107,7 +107,7 @@ class TestLife:
         assert service.seen == []
 
     async def test_repr(self, service):
-        """The repr tells where the client points and whether it is open, and no secret."""
+        """The repr shows the project, the address and whether the client is open, and no secret."""
         client = service.client(credentials=BearerToken("s3cr3t"))
         assert repr(client) == "<Client of project acme at https://cdf.test: not started>"
         async with client:
@@ -130,7 +130,7 @@ class TestLife:
         ],
     )
     def test_no_address(self, address, problem):
-        """An address that cannot be one is refused by the name of its own argument, from the environment or without."""
+        """The error for an invalid address names its argument, with and without the environment."""
         for make in (Client, Client.from_env):
             with pytest.raises(ConfigError, match=problem):
                 make(project="acme", credentials=BearerToken("token"), **address)
@@ -177,13 +177,13 @@ class TestLife:
         ids=str,
     )
     def test_bare_secret(self, make, mistake):
-        """Statement 17: a secret in the place of any argument is not shown, be it in text or locals."""
+        """Statement 17: a secret given as any argument is not shown, neither in text nor in locals."""
         with pytest.raises((ConfigError, TypeError)) as caught:
             make(**{"project": "acme", "cluster": "api"} | mistake)
         assert "s3cr3t" not in shown(caught.value)
 
     def test_half_made(self):
-        """Statement 16: a client that is only half made has a repr, which error reports may ask for."""
+        """Statement 16: a client whose `__init__` raised has a repr, which error reports may use."""
         assert "not made" in repr(Client.__new__(Client))
 
     async def test_nonce_beside_what_cannot_be_sent(self, client, service):
@@ -209,7 +209,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("function", [True, 1.5, None, b"double", ["double"]])
     async def test_function_of_the_wrong_kind(self, client, function):
-        """What is no function is refused as a TypeError."""
+        """An object that is not a function is rejected with a TypeError."""
         for use in (client.call, client.function):
             with pytest.raises(InvalidType) as caught:
                 use(function)
@@ -254,7 +254,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("nonce", [5, b"n0nce", ["n0nce"]])
     async def test_nonce_of_the_wrong_kind(self, client, service, nonce):
-        """A nonce is text; what was given instead is not shown, be it in text or locals."""
+        """A nonce is text; another value is not shown, neither in text nor in locals."""
         with pytest.raises(InvalidType, match=f"^nonce must be text, .* not {type(nonce).__name__}$") as caught:
             client.call(1, nonce=nonce)
         assert "n0nce" not in shown(caught.value)
@@ -272,7 +272,7 @@ class TestArguments:
         ids=["NaN", "set", "number key", "no object"],
     )
     async def test_data_that_is_no_json(self, client, service, data, path):
-        """Data that is no JSON object is refused where the call is made, with the path, and nothing is sent."""
+        """Data that is not a JSON object raises in `client.call`, with the path, and nothing is sent."""
         with pytest.raises(UsageError, match=path):
             client.call(1, data)
         await asyncio.sleep(1)
@@ -393,7 +393,7 @@ class TestFromEnv:
         assert service.seen[0].url.startswith("https://cdf.test/api/v1/projects/acme/")
 
     def test_arguments_count_for_more(self, monkeypatch):
-        """What is given counts for more than the environment, a cluster more than an address from there."""
+        """Arguments take precedence over the environment, also a cluster over an address from there."""
         monkeypatch.setenv("CDF_PROJECT", "acme")
         monkeypatch.setenv("CDF_URL", "https://cdf.test")
         client = Client.from_env(project="other", cluster="api", credentials=BearerToken("token"))

@@ -38,7 +38,7 @@ async def started(client, **data):
 
 class TestAwaiting:
     async def test_await_gives_the_finished_call(self, client):
-        """Awaiting a handle gives the call as the service last told of it, as often as one likes."""
+        """Awaiting a handle returns the call as the service last described it, any number of times."""
         handle = client.call("double", data={"seconds": 3})
         call = await handle
         assert (call.status, call.runtime, call.id) == ("Completed", 3.0, handle.call_id)
@@ -249,7 +249,7 @@ class TestLooking:
         assert "Running" in shown[0]
 
     async def test_repr(self, client):
-        """The repr tells function, call, status and age; of a cancelled handle also that."""
+        """The repr shows function, call, status and age, and whether the handle is cancelled."""
         handle = client.call("double", data={"seconds": 3})
         assert repr(handle) == "<CallHandle function 'double': Queued, 0.0 s>"
         await handle
@@ -281,25 +281,25 @@ class TestCallbacks:
     async def test_callback_with_context(self, client):
         """A done callback gets the handle, in the context it was added with."""
         colour = contextvars.ContextVar("colour", default="none")
-        told = []
+        calls = []
         handle = client.call(1)
         context = contextvars.copy_context()
         context.run(colour.set, "blue")
-        handle.add_done_callback(lambda done: told.append((done, colour.get())), context=context)
+        handle.add_done_callback(lambda done: calls.append((done, colour.get())), context=context)
         colour.set("red")
-        handle.add_done_callback(lambda done: told.append((done, colour.get())))
+        handle.add_done_callback(lambda done: calls.append((done, colour.get())))
         await handle
         await asyncio.sleep(0)
-        assert told == [(handle, "blue"), (handle, "red")]
+        assert calls == [(handle, "blue"), (handle, "red")]
 
     async def test_callback_after_the_end(self, client):
         """A callback that is added late is called all the same, and one that was removed is not."""
         handle = client.call(1)
         await handle
-        told = []
-        handle.add_done_callback(told.append)
+        calls = []
+        handle.add_done_callback(calls.append)
         await asyncio.sleep(0)
-        assert told == [handle]
+        assert calls == [handle]
 
     async def test_failing_callback_is_its_own_fault(self, client, reports):
         """A callback that raises is reported and stops no other call."""
@@ -324,12 +324,12 @@ class TestWait:
             await client.call(1, data={"seconds": 60}, timeout=5).wait()
 
     async def test_of_a_detached_handle(self, client):
-        """`wait()` on a handle that was let go of is cancelled with it, and says what became of the call."""
+        """`wait()` on a detached handle is cancelled with it, with a message about the call."""
         handle = await started(client)
         task = asyncio.create_task(handle.wait())
         await asyncio.sleep(0)
         handle.detach()
-        with pytest.raises(asyncio.CancelledError, match="goes on"):
+        with pytest.raises(asyncio.CancelledError, match="continues"):
             await task
 
 
@@ -344,16 +344,16 @@ class TestSubmitted:
 
     async def test_raises_why_it_did_not_start(self, client):
         """`submitted()` raises what kept the call from starting, before and after it is known."""
-        handle = client.call("nobody")
+        handle = client.call("missing")
         task = asyncio.create_task(handle.submitted())
         for waiting in (task, handle.submitted(), handle):
-            with pytest.raises(NotFound, match="nobody"):
+            with pytest.raises(NotFound, match="missing"):
                 await waiting
 
     async def test_error_is_told_once(self, client):
-        """Who has had the error from `submitted()` gets no report of an error that nobody took."""
+        """After `submitted()` has raised an error, asyncio does not report it as never retrieved."""
         with pytest.raises(NotFound):
-            await client.call("nobody").submitted()
+            await client.call("missing").submitted()
 
     async def test_failed_in_the_answer(self, client, service):
         """A call that is Failed already in the answer to its POST is accepted, and then fails."""
@@ -408,7 +408,7 @@ class TestResponse:
         assert "secret" not in str(caught.value)
 
     async def test_of_a_failed_call(self, client, service):
-        """There is no response of a failed call, and none is asked for."""
+        """A failed call has no response, and none is requested."""
         with pytest.raises(CallFailed):
             await client.call(1, data={"error": "no"}).response()
         assert service.count("response") == 0
@@ -431,7 +431,7 @@ class TestErrors:
             await client.call(1, data={"fields": {"status": "Failed", "endTime": None}})
 
     async def test_unknown_status(self, client):
-        """A status nobody has heard of is an end once there is an end time, and its name is told."""
+        """An unknown status ends the call if there is an end time, and the error names it."""
         with pytest.raises(CallFailed, match="ended as Evicted"):
             await client.call(1, data={"fields": {"status": "Evicted"}})
 
@@ -486,8 +486,8 @@ class TestLogs:
 
     async def test_of_a_call_that_did_not_start(self, client):
         """There are no logs of a call that did not start: it says why."""
-        handle = client.call("nobody")
-        with pytest.raises(NotFound, match="nobody"):
+        handle = client.call("missing")
+        with pytest.raises(NotFound, match="missing"):
             await anext(handle.logs())
         assert isinstance(handle.exception(), NotFound)
 
@@ -545,10 +545,10 @@ class TestLettingGo:
         assert client.stats().places == 0
 
     async def test_cancel_running_detaches(self, client, service):
-        """A running call goes on when its handle is cancelled, and its place counts as taken until its end is seen."""
+        """A running call continues when its handle is cancelled, and its place counts as taken until its end is seen."""
         handle = await started(client, seconds=5)
         handle.cancel()
-        with pytest.raises(asyncio.CancelledError, match="goes on"):
+        with pytest.raises(asyncio.CancelledError, match="continues"):
             await handle
         assert client.stats().running == 1
         assert client.stats().places == 1
@@ -573,7 +573,7 @@ class TestLettingGo:
 
     @pytest.mark.parametrize("after", [0, 0.005, 0.015, 0.5])
     async def test_detach(self, client, service, after):
-        """A detached call goes on from wherever it was: queued, submitting, on its way or running."""
+        """A detached call continues from any state: queued, submitting, on its way or running."""
         handle = client.call(1, data={"seconds": 2})
         if after:
             await asyncio.sleep(after)
@@ -601,7 +601,7 @@ class TestAttach:
         assert all(len(seen.body["items"]) == 1 for seen in service.of("poll"))
 
     async def test_running(self, client, service):
-        """A call that somebody else started is followed to its end."""
+        """A call that another client started is tracked to its end."""
         call = service.start(seconds=5, value=8)
         await asyncio.sleep(1)
         handle = client.attach(1, call.id)
@@ -643,7 +643,7 @@ class TestAttach:
         return [entry async for entry in handle.logs(follow=True)]
 
     async def test_by_external_id_twice(self, client, service):
-        """Two handles by external id on a call that nobody follows yet become one."""
+        """Two handles by external id on a call without a record share one record."""
         call = service.start(seconds=3)
         one, two = client.attach("double", call.id), client.attach("double", call.id)
         first, second = await asyncio.gather(one.submitted(), two.submitted())
@@ -662,7 +662,7 @@ class TestAttach:
         assert client.stats().running == 0
 
     async def test_by_who_is_told_of_its_acceptance(self, service):
-        """An observer may attach to a call as soon as it is told of it."""
+        """An observer may attach to a call as soon as it gets its event."""
         others = []
 
         def attach(event):
@@ -674,12 +674,12 @@ class TestAttach:
             assert await client.call(1) is await others[0]
 
     async def test_unknown_function(self, client):
-        """Attaching by an external id that nobody has names it."""
-        with pytest.raises(NotFound, match="nobody"):
-            await client.attach("nobody", 5)
+        """The error of attaching by an unknown external id names it."""
+        with pytest.raises(NotFound, match="missing"):
+            await client.attach("missing", 5)
 
     async def test_bad_token(self, client):
-        """A text that is no token is refused, and shown what one looks like."""
+        """A text that is not a token is rejected, with an example of one."""
         with pytest.raises(InvalidArgument, match="westeurope-1"):
             client.attach("cdf:a:b:1")
 
@@ -692,7 +692,7 @@ class TestAttach:
 
 class TestNeverRetrieved:
     async def test_reported_with_ids_and_age(self, client, reports):
-        """An error that nobody took is reported the way asyncio does, with function, call and age."""
+        """An error that was never retrieved is reported by asyncio, with function, call and age."""
         handle = await started(client, error="no")
         call_id = handle.call_id
         await asyncio.sleep(20)
@@ -717,7 +717,7 @@ class TestNeverRetrieved:
 
     @pytest.mark.parametrize("take", ["await", "wait", "exception", "gather"])
     async def test_not_reported_once_taken(self, client, take):
-        """An error that was awaited, waited for or asked for is not reported."""
+        """An error that was awaited, waited for or retrieved is not reported."""
         handle = client.call(1, data={"error": "no"})
         if take == "wait":
             await handle.wait()
@@ -731,7 +731,7 @@ class TestNeverRetrieved:
                 await handle
 
     async def test_detached_is_not_reported(self, client):
-        """Nobody hears of the failure of a call that was let go of."""
+        """The failure of a call whose handle was detached is not reported."""
         handle = await started(client, error="no")
         handle.detach()
         await asyncio.sleep(20)
@@ -764,7 +764,7 @@ class TestPickling:
         await handle
 
     async def test_detached(self, client):
-        """A handle that was let go of pickles as well: that is how to find the call again."""
+        """A detached handle can be pickled too, to find the call again."""
         handle = await started(client)
         handle.detach()
         assert (await client.attach(pickle.loads(pickle.dumps(handle)))).status == "Completed"

@@ -48,7 +48,7 @@ class Endless:
 
 
 def tasks_of_ours():
-    """The tasks that are not the engine's, which go on while calls run that were let go of."""
+    """The tasks that are not the engine's, which continue while detached calls run."""
     return {task for task in asyncio.all_tasks() if "_engine" not in task.get_coro().cr_code.co_filename}
 
 
@@ -71,7 +71,7 @@ async def collect(seen, source):
 
 
 async def stream(items, *, every=0.0):
-    """Give items to whoever waits for them."""
+    """Yield items to the consumer."""
     for item in items:
         await asyncio.sleep(every)
         yield item
@@ -106,7 +106,7 @@ class TestMap:
         assert service.seen == []
 
     async def test_nothing_before_the_first_step(self, client, service):
-        """Nothing is taken and nothing sent before the first result is asked for."""
+        """No input is read and nothing is sent before the first result is requested."""
         items = Endless()
         results = client.map(1, items)
         await asyncio.sleep(5)
@@ -144,7 +144,7 @@ class TestMap:
         assert isinstance(error, DecodeError)
 
     async def test_usage(self, client):
-        """What cannot be is refused at once, not at the first step."""
+        """An invalid argument is rejected at once, not at the first step."""
         with pytest.raises(InvalidArgument, match="max_pending is 0; it must be at least 1"):
             client.map(1, [], max_pending=0)
         with pytest.raises(InvalidArgument):
@@ -207,14 +207,14 @@ class TestMapErrors:
         assert service.count("start") == started < 110
 
     async def test_errors_returned(self, client):
-        """With `return_exceptions`, errors of calls come in the place of their values."""
+        """With `return_exceptions`, errors of calls are yielded as results."""
         items = [*inputs(1, 2), {"seconds": 3, "error": "no"}, {"seconds": 4, "timeout": True}, *inputs(5)]
         seen = await values(client.map(1, items, return_exceptions=True, ordered=True))
         assert [type(value).__name__ for value in seen] == ["int", "int", "CallFailed", "CallTimedOut", "int"]
 
     @pytest.mark.parametrize("bad", [7, {"x": object()}, None])
     async def test_bad_item(self, client, service, bad):
-        """An item that cannot be data ends the map, and is not sent; with `return_exceptions` it is one error of many."""
+        """An item that is not valid data ends the map unsent; with `return_exceptions`, it is one error of many."""
         items = [*inputs(1), bad, *inputs(1)]
         good = 3 if bad is None else 2  # nothing is data, too: an empty object
         seen = await values(client.map(1, items, return_exceptions=True, ordered=True))
@@ -226,9 +226,9 @@ class TestMapErrors:
 
     async def test_unknown_function(self, client, service):
         """A function that does not exist fails each call; the first is raised."""
-        with pytest.raises(Exception, match="nobody"):
-            await values(client.map("nobody", inputs(1, 1)))
-        errors = await values(client.map("nobody", inputs(1, 1), return_exceptions=True))
+        with pytest.raises(Exception, match="missing"):
+            await values(client.map("missing", inputs(1, 1)))
+        errors = await values(client.map("missing", inputs(1, 1), return_exceptions=True))
         assert len(errors) == 2
         assert service.count("start") == 0
 
@@ -291,7 +291,7 @@ class TestMapErrors:
         assert str(error).startswith(f"item 1 of the map, {shown}: data ")
 
     async def test_bad_output(self, client):
-        """A type that cannot be built is refused when the map is made."""
+        """A type that aiocdf cannot build is rejected when the map is made."""
         with pytest.raises(InvalidType, match=r"^Output is complex"):
             client.map(1, [], Output=complex)
 
@@ -304,8 +304,8 @@ class TestMapErrors:
 
 class TestMapLeft:
     async def test_left_early(self, client, service, reports):
-        """Who leaves lets go of the calls under way: those in the queue never start, and nobody is told of errors."""
-        items = itertools.chain(inputs(1), inputs(*[5] * 400, error="nobody reads this"))
+        """Leaving the loop detaches the calls under way: queued ones never start, and no error is reported."""
+        items = itertools.chain(inputs(1), inputs(*[5] * 400, error="not shown"))
         async with aclosing(client.map(1, items)) as results:
             async for _, value in results:
                 assert value == 0
@@ -332,7 +332,7 @@ class TestMapLeft:
         assert service.count("start") == 1
 
     async def test_left_by_break(self, client, service):
-        """The same when the loop is just left: Python closes the iterator when nobody has it any more."""
+        """The same after a plain `break`: Python closes the iterator when its last reference is gone."""
         async for _ in client.map(1, inputs(1, *[5] * 400)):
             break
         gc.collect()
@@ -438,7 +438,7 @@ class TestMapPressure:
         assert items.taken == 4
 
     async def test_default(self, client):
-        """Unless told otherwise, twice as many calls are under way as the project may run."""
+        """By default, twice as many calls are under way as the project may run."""
         items = Endless()
         async with aclosing(client.map(1, items)) as results:
             await anext(results)

@@ -43,7 +43,7 @@ async def test_values(client, screen):
 
 
 async def test_errors_are_counted_and_returned(client, screen):
-    """With `return_exceptions`, errors stand in the place of results, and the bar says how many there are."""
+    """With `return_exceptions`, errors are returned as results, and the bar shows their number."""
     handles = [client.call(1, data={"error": {"message": "no"}}), client.call(1)]
     failed, call = await aiocdf.progress(handles, return_exceptions=True, console=screen)
 
@@ -74,7 +74,7 @@ async def test_cancelled(client, screen):
 
 
 async def test_nothing_to_wait_for(screen):
-    """No handles are no results."""
+    """An empty list of handles returns an empty list."""
     assert await aiocdf.progress([], console=screen) == []
 
 

@@ -39,7 +39,7 @@ async def test_order() -> None:
 
 
 async def test_part_that_fails() -> None:
-    """Where one cannot be closed, the others are."""
+    """If closing one part fails, the others are closed."""
     closed = []
     with pytest.raises(ZeroDivisionError):
         await (await opened(closed, fails=True)).aclose()

@@ -107,7 +107,7 @@ async def test_other_input(kind, data, path) -> None:
 
 
 def test_repr() -> None:
-    """It tells the function and its types, not the client."""
+    """The repr shows the function and its types, not the client."""
     function, _ = bind(Query, Reply)
 
     assert "double" in repr(function)

@@ -33,7 +33,7 @@ def test_cluster_of_other_addresses() -> None:
     ["", "https://api", "api.cognitedata.com/x", "API", "-api", "api-", "a b", "a@b", "a:1", "a\n", "ä", 5, b"api"],
 )
 def test_no_cluster(cluster) -> None:
-    """What cannot be a cluster's name is refused before it is part of an address."""
+    """An invalid cluster name is rejected before it is part of an address."""
     with pytest.raises(ConfigError, match="is not a valid cluster name"):
         base_url_of(cluster)
 
@@ -48,7 +48,7 @@ def test_project(project) -> None:
     "project", ["", "a/b", "../x", "a b", "-a", "a-", "a?b", "a#b", "a%2fb", "ä", "a\n", "a" * 65, None, 7]
 )
 def test_no_project(project) -> None:
-    """What would change the path of an address is no project's name."""
+    """A project name that would change the path of an address is rejected."""
     with pytest.raises(ConfigError, match="is not a project name"):
         check_project(project)
 
@@ -69,7 +69,7 @@ def test_no_project(project) -> None:
     ],
 )
 def test_payload_limit(cluster, limit) -> None:
-    """A cluster's name tells its cloud, and the cloud how much data a call may carry; unknown ones set no limit."""
+    """A cluster's name shows its cloud, and the cloud sets how much data a call may have; unknown ones set no limit."""
     assert payload_limit(cluster) == limit
 
 
@@ -85,7 +85,7 @@ def test_payload_limit(cluster, limit) -> None:
 )
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "5", True, [1]])
 def test_what_must_be_above_zero(kind, name, value) -> None:
-    """A setting that cannot be is refused by its name, with what it must be."""
+    """An invalid setting is rejected with its name and what it must be."""
     with pytest.raises(ConfigError, match=f"^setting {name} must be a number above 0, not "):
         kind(**{name: value})
 

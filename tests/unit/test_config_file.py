@@ -27,7 +27,7 @@ def path(tmp_path):
 
 
 def test_no_file(tmp_path) -> None:
-    """A file that may be missing sets nothing; one that cannot be reached is an error."""
+    """A missing optional file sets nothing; a file that is not reachable is an error."""
     assert read(tmp_path / "none") == {}
 
     (tmp_path / "file").touch()
@@ -50,7 +50,7 @@ def test_secrets_in_an_open_file(name, mode, path) -> None:
     assert read(path) == {"NAME": "n"}
 
     path.write_text(f'{name} = "s3cr3t"\n')
-    with pytest.raises(ConfigError, match=f"holds {name} and is open to other users: chmod 600"):
+    with pytest.raises(ConfigError, match=f"{name} .*chmod 600"):
         read(path)
 
 
@@ -82,14 +82,14 @@ def test_file_of_root(path, monkeypatch) -> None:
 
 @pytest.mark.timeout(10)
 def test_named_pipe(tmp_path) -> None:
-    """A pipe in place of the file is refused, and not waited for."""
+    """A pipe instead of the file is rejected, and not waited for."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigError, match="is not a regular file"):
         read(tmp_path / "pipe")
 
 
 def test_directory(tmp_path) -> None:
-    """A directory in place of the file is refused."""
+    """A directory instead of the file is rejected."""
     with pytest.raises(ConfigError, match=r"cannot read x\.toml"):
         read(tmp_path)
 
@@ -97,17 +97,17 @@ def test_directory(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('nane = "s3cr3t"', "sets nane, and can set key, name, token, url"),
-        ('[cdf]\nproject = "s3cr3t"', "sets cdf, and can set"),
-        ('"\\u001b[31m\\n" = "s3cr3t"', r"sets \\x1b\[31m\\n, and can set"),
-        ("name = 7", "sets name to what is neither a text nor a list of texts"),
-        ("name = 1979-05-27", "sets name to what is neither"),
-        ("name = inf", "sets name to what is neither"),
-        ("name = true", "sets name to what is neither"),
-        ("name = {a = 1}", "sets name to what is neither"),
-        ('name = [["s3cr3t"]]', "sets name to what is neither"),
-        ('token = ["s3cr3t", 7]', "sets token to what is neither"),
-        ('url = "https://me:s3cr3t@x.test"\nname = 7', "sets name to what is neither"),
+        ('nane = "s3cr3t"', "sets nane, .* key, name, token, url"),
+        ('[cdf]\nproject = "s3cr3t"', "sets cdf,"),
+        ('"\\u001b[31m\\n" = "s3cr3t"', r"sets \\x1b\[31m\\n,"),
+        ("name = 7", "sets name to a value that is neither text nor a list of texts"),
+        ("name = 1979-05-27", "sets name to"),
+        ("name = inf", "sets name to"),
+        ("name = true", "sets name to"),
+        ("name = {a = 1}", "sets name to"),
+        ('name = [["s3cr3t"]]', "sets name to"),
+        ('token = ["s3cr3t", 7]', "sets token to"),
+        ('url = "https://me:s3cr3t@x.test"\nname = 7', "sets name to"),
         ('token = "s3cr3t\n', r"^x\.toml is not a TOML file \(at line 1, column \d+\)\.$"),
         ("s3cr3t", r"is not a TOML file \(at end of document\)\.$"),
         ("s3cr3t = 1\ns3cr3t = 2\n", r"is not a TOML file \(at line 2, column \d+\)\.$"),

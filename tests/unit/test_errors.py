@@ -126,7 +126,7 @@ def test_drawn_tree() -> None:
 
 @pytest.mark.parametrize("kind", [*TREE, errors.SecretInDataWarning])
 def test_public(kind) -> None:
-    """Every error is told of in one sentence, and is there for users under its name."""
+    """Every error has a description of one sentence, and is exported under its name."""
     assert kind.__name__ in errors.__all__
     assert getattr(aiocdf, kind.__name__) is kind
     assert kind.__doc__

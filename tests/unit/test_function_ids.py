@@ -1,4 +1,4 @@
-"""Functions by their external ids, which may be deployed anew at any time."""
+"""Functions by their external ids, which may be deployed again at any time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Service:
         self.current = current
         self.asked: list[int] = []
 
-    async def resolve(self, function: int | str, *, anew: bool = False) -> int:
+    async def resolve(self, function: int | str, *, refresh: bool = False) -> int:
         if isinstance(function, int):
             return function
-        if anew:
+        if refresh:
             self.remembered = self.current
         return self.remembered
 
@@ -39,7 +39,7 @@ async def test_a_known_id() -> None:
 
 
 async def test_an_old_id() -> None:
-    """A function that was deployed anew is looked up, and the request is sent again."""
+    """A function that was deployed again is looked up, and the request is sent again."""
     service = Service(remembered=1, current=2)
 
     assert await with_function_id(service.resolve, "f", service.ask) == "answer"
@@ -61,7 +61,7 @@ async def test_something_else_is_not_found() -> None:
 
 @pytest.mark.parametrize(("function", "error"), [(1, NotFound), ("f", BadRequest)])
 async def test_errors_that_say_nothing_of_the_id(function, error) -> None:
-    """A number cannot be looked up, and other errors are no reason to."""
+    """A numeric id is not looked up, and other errors cause no look-up."""
     service = Service(remembered=1, current=2)
 
     async def ask(function_id: int) -> None:

@@ -46,7 +46,7 @@ async def test_pages_are_read_as_they_are_needed() -> None:
 
 @pytest.mark.parametrize(("limit", "sizes"), [(2, [2]), (3, [3]), (5, [3, 2]), (9, [3, 3, 3])])
 async def test_a_limit_bounds_items_and_requests(limit: int, sizes: list[int]) -> None:
-    """No more is asked for than the limit leaves."""
+    """A request has at most as many items as the limit leaves."""
     numbers = Numbers(7)
 
     assert await Listing(numbers.read, limit=limit, page_size=3) == list(range(min(limit, 7)))

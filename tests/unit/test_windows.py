@@ -39,7 +39,7 @@ print(aiocdf.Client.__name__, *(number.name for number in _asking_to_end()))
 
 @pytest.mark.parametrize("package", ["aiocdf.local", "aiocdf.batch"])
 def test_what_cannot_run_says_so(package: str) -> None:
-    """Importing what needs fork or its file locks raises ConfigError, in place of an ImportError of some module."""
+    """Importing what needs fork or its file locks raises ConfigError, instead of an ImportError of some module."""
     program = f"""
 import aiocdf
 try:

@@ -27,7 +27,7 @@ TokenFunction = Callable[[], Given | Awaitable[Given]]
 _REUSE = 60.0
 #: Seconds that a function may take.
 _PATIENCE = 60.0
-#: Seconds above which a life must be a point in time that was mistaken for one.
+#: A larger lifetime in seconds is probably a point in time.
 _LONGEST_LIFE = 1e9
 
 
@@ -36,13 +36,13 @@ _LONGEST_LIFE = 1e9
 class BearerToken:
     """An access token obtained elsewhere, or a function that obtains one.
 
-    A token given as text is used as long as the service takes it. A function is asked when the first request is
-    made, and again ahead of expiry or when the service refuses a token; never twice at the same time. If it returns
-    `(token, expires_in)`, that is kept until shortly before its end; a token alone is used for at most one minute.
+    A token as text is used as long as the service accepts it. A function is called for the first request, and again
+    before the token expires or if the service rejects it, never twice at the same time. If it returns
+    `(token, expires_in)`, the token is kept until shortly before its expiry; a token alone is used for at most a minute.
 
     Args:
         token: The token, without "Bearer" in front; or a function without arguments, which returns the token or the
-            token and the seconds that it is good for. An `async def` runs on the event loop, any other function in a
+            token and its lifetime in seconds. An `async def` runs on the event loop, any other function in a
             thread. It may take a minute.
 
     Raises:

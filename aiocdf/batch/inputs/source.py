@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fingerprint", "Source"]
 
-# So much is read at a time: records, or bytes of them.
+# The limits of one read: records, and bytes.
 _RECORDS, _BYTES = 500, 1 << 20
 
 _FORMATS: dict[str, InputFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}

@@ -29,7 +29,7 @@ def engine_parts():
 
 @pytest.mark.looptime
 class TestStrayCancel:
-    """Somebody cancels all tasks of the loop, and not in order to close the client."""
+    """A program cancels all tasks of the loop, and not in order to close the client."""
 
     @pytest.mark.parametrize(
         ("after", "doing"), [(0.005, "lookup"), (0.015, "session"), (1.0, None)], ids=["look-up", "session", "between"]
@@ -152,15 +152,15 @@ class TestEndOfTheLoop:
 
     def test_every_state(self, service):
         """All open handles end with ClientClosed: looked up, queued, submitting, running; without a word of noise."""
-        told = []
+        reported = []
 
         async def leave_open():
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
             client = service.client(function_limit=2)
             await client.start()
             running = [client.call(1, data={"seconds": 50}) for _ in range(2)]
             await asyncio.gather(*(handle.submitted() for handle in running))
-            others = [client.call(1), client.call("nobody"), client.call(2), client.attach(2, 5)]
+            others = [client.call(1), client.call("missing"), client.call(2), client.attach(2, 5)]
             await asyncio.sleep(0.003)
             return [*running, *others]
 
@@ -168,7 +168,7 @@ class TestEndOfTheLoop:
         assert {type(handle.exception()) for handle in handles} == {ClientClosed}
         assert "continues" in str(handles[0].exception())
         gc.collect()
-        assert told == []
+        assert reported == []
 
     def test_doubt_is_not_denied(self, service):
         """A call in doubt does not say that it never started."""
@@ -234,7 +234,7 @@ class TestClosing:
         assert {type(handle.exception()) for handle in handles} == {ClientClosed}
 
     async def test_cancelled_meanwhile(self, service):
-        """When closing is cancelled, every handle ends nevertheless."""
+        """When closing is cancelled, every handle ends all the same."""
         client = service.client()
         await client.start()
         handles = [client.call(1) for _ in range(5000)]

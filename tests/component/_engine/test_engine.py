@@ -46,11 +46,11 @@ class TestLookUp:
     async def test_unknown(self, client, service):
         """An unknown function fails its calls with an error that names it, and is looked up again the next time."""
         for _ in range(2):
-            with pytest.raises(NotFound, match="nobody") as caught:
-                await client.call("nobody")
-            assert caught.value.missing == ({"externalId": "nobody"},)
-        service.functions["nobody"] = 9
-        assert (await client.call("nobody")).function_id == 9
+            with pytest.raises(NotFound, match="missing") as caught:
+                await client.call("missing")
+            assert caught.value.missing == ({"externalId": "missing"},)
+        service.functions["missing"] = 9
+        assert (await client.call("missing")).function_id == 9
 
     async def test_unreachable(self, client, service):
         """A look-up is tried again after faults that may pass."""
@@ -90,7 +90,7 @@ class TestRefused:
         assert service.count("lookup") == 0
 
     async def test_whole_queue_moves(self, client, service):
-        """The first refusal tells of the new id for all: those that still queue are not posted to the old one."""
+        """The first refusal shows the new id for all calls: queued ones are not posted to the old one."""
         await client.call("double")
         handles = [client.call("double") for _ in range(1000)]
         await asyncio.sleep(0.5)
@@ -101,7 +101,7 @@ class TestRefused:
         assert sum(seen.function == 1 for seen in service.of("start")) <= 40
 
     async def test_cancelled_while_it_moves(self, service):
-        """A call that nobody wants any more is not queued under the new id."""
+        """A cancelled call is not queued under the new id."""
         async with service.client(function_limit=1) as client:
             await client.call("double")
             service.functions["double"] = 11
@@ -140,7 +140,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("trace", "shown"),
         [
-            ("handler.py is no Python\n", ["handler.py is no Python"]),
+            ("handler.py is not Python\n", ["handler.py is not Python"]),
             ("f.py, line 2: KeyError: 1\nTraceback (...):\n  ...\nKeyError: 1", ["f.py, line 2: KeyError: 1."]),
             ("Collecting x\n\nERROR: there is no x", ["Collecting x", "ERROR: there is no x"]),
         ],
@@ -148,7 +148,7 @@ class TestRefused:
     async def test_failed_deployment(self, client, service, trace, shown):
         """A function whose deployment failed says why, and shows the end of the build's log under the error."""
         error = {"message": "Function deployment failed.", "trace": trace}
-        service.fault("start", service.error(400, "cannot be called"))
+        service.fault("start", service.error(400, "not callable"))
         service.always(
             "lookup", service.answer(200, {"items": [{"id": 1, "name": "f", "status": "Failed", "error": error}]})
         )
@@ -165,7 +165,7 @@ class TestRefused:
             await client.call(1)
 
     async def test_reason_not_to_be_had(self, client, service):
-        """Where the function cannot be read, the service's first words stand."""
+        """If the function is not readable, the service's first refusal is raised."""
         service.fault("start", service.error(400, "data is too odd"))
         service.always("lookup", service.error(403, "forbidden"))
         with pytest.raises(BadRequest, match="data is too odd"):
@@ -203,14 +203,14 @@ class TestClosing:
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
 
     async def test_unretrieved_handles_make_no_noise(self, service, reports):
-        """Nobody is told of handles that were thrown away before the client closed."""
+        """Handles that were deleted before the client closed are not reported."""
         async with service.client() as client:
             for _ in range(300):
                 client.call("double", data={"seconds": 50})
             await asyncio.sleep(2)
 
     async def test_after_the_end(self, service):
-        """After closing, a finished handle still has its call, and its response is not to be had."""
+        """After closing, an ended handle still has its call, and its response is not available."""
         async with service.client() as client:
             handle = client.call(1, data={"value": 1})
             await handle
@@ -242,7 +242,7 @@ class TestClosing:
         error = asyncio.run(leave_open()).exception()
         assert type(error) is ClientClosed
         assert "'double'" in str(error)
-        assert "async with client" in str(error)
+        assert "async with" in str(error)
         gc.collect()  # what the client has to say is for this test
 
     async def test_timers_of_closed_windows(self, service):
@@ -279,7 +279,7 @@ class TestClosing:
         gc.collect()  # what the client has to say is for this test
 
     async def test_while_logs_are_followed(self, service):
-        """Who follows logs is told that the client was closed."""
+        """Following logs raises an error if the client is closed."""
         async with service.client() as client:
             handle = client.call(1, data={"seconds": 50})
 
@@ -295,43 +295,43 @@ class TestClosing:
 class TestCompany:
     async def test_observers_are_told_in_order(self, service):
         """An observer hears of a call's queueing, acceptance and end, with times."""
-        told = []
-        async with service.client(observers=[told.append]) as client:
+        events = []
+        async with service.client(observers=[events.append]) as client:
             call = await client.call("double", data={"seconds": 3})
         kinds = (CallQueued, CallAccepted, CallEnded)
-        queued, accepted, ended = (event for event in told if isinstance(event, kinds))
+        queued, accepted, ended = (event for event in events if isinstance(event, kinds))
         assert queued == CallQueued(number=1, function="double")
         assert accepted == CallAccepted(number=1, function_id=1, call_id=call.id, waited=pytest.approx(0.03))
         assert (ended.status, ended.runtime) == ("Completed", 3.0)
         assert 0 <= ended.lag < 0.5
-        requests = [event.name for event in told if isinstance(event, RequestDone)]
+        requests = [event.name for event in events if isinstance(event, RequestDone)]
         assert requests[:3] == ["look up function double", "create a session", "call function 1"]
 
     async def test_failing_observer(self, service, caplog):
         """An observer that raises is logged, and neither calls nor other observers suffer."""
-        told = []
+        events = []
 
         def bad(_):
             raise ZeroDivisionError
 
-        async with service.client(observers=[bad, told.append]) as client:
+        async with service.client(observers=[bad, events.append]) as client:
             assert (await client.call(1)).status == "Completed"
-        assert any(isinstance(event, CallEnded) for event in told)
+        assert any(isinstance(event, CallEnded) for event in events)
         assert "failed on CallEnded" in caplog.text
 
     async def test_context_does_not_leak(self, service):
         """What runs in the background knows nothing of the first caller's context variables."""
-        whose = contextvars.ContextVar("whose", default="nobody's")
-        told = set()
+        whose = contextvars.ContextVar("whose", default="default")
+        seen = set()
 
         def token():
-            told.add(whose.get())
+            seen.add(whose.get())
             return "token"
 
         real = service.send
 
         async def send(request):
-            told.add(whose.get())
+            seen.add(whose.get())
             return await real(request)
 
         service.send = send
@@ -340,10 +340,10 @@ class TestCompany:
             handle = client.call("double", data={"seconds": 100})
             await handle
             await client.call("other", timeout=5)
-        assert told == {"nobody's"}
+        assert seen == {"default"}
 
     async def test_stats(self, client, service):
-        """The numbers tell where calls stand and what they cost."""
+        """The counts show the states of calls and what they cost."""
         handles = [client.call(1, data={"seconds": 5}) for _ in range(120)]
         await asyncio.sleep(0.015)
         assert client.stats().submitting == client.stats().places == 2
@@ -396,11 +396,11 @@ PASSING = ["none", "none", "connect", "reset before", "500", "503 retryable", "4
 CALLS = st.lists(
     st.fixed_dictionaries(
         {
-            "function": st.sampled_from([1, 2, "double", "other", "nobody"]),
+            "function": st.sampled_from([1, 2, "double", "other", "missing"]),
             "seconds": st.sampled_from([0, 0.1, 1, 2.5, 40, 200]),
             "end": st.sampled_from(["value", "value", "error", "timeout"]),
             "retry": st.booleans(),
-            "let go": st.sampled_from([None, None, None, "cancel", "detach"]),
+            "leaves": st.sampled_from([None, None, None, "cancel", "detach"]),
         }
     ),
     min_size=1,
@@ -447,10 +447,10 @@ async def check(service, n, call, handle, faults):
     if not call["retry"]:
         assert len(ran) <= 1
     if handle.cancelled():
-        assert call["let go"]
+        assert call["leaves"]
         return
     error = handle.exception()
-    if call["function"] == "nobody":
+    if call["function"] == "missing":
         assert isinstance(error, NotFound)
     elif isinstance(error, SubmissionUncertain | BadRequest):
         assert faults["start"]  # only faults lead here
@@ -507,8 +507,8 @@ def test_every_call_ends_well_or_by_name(new_service, virtual, calls, faults, ot
             ]
             await asyncio.sleep(moment)
             for call, handle in zip(calls, handles, strict=True):
-                if call["let go"]:
-                    getattr(handle, call["let go"])()
+                if call["leaves"]:
+                    getattr(handle, call["leaves"])()
             async with asyncio.timeout(100_000):
                 await asyncio.wait(handles)
                 while client.stats().waiting or client.stats().places:

@@ -27,7 +27,7 @@ def refusal(kind=BadRequest):
 
 @attrs.define
 class Sessions:
-    """The resource: makes sessions after a while, or fails as told."""
+    """The resource: makes sessions after a while, or fails as set."""
 
     seconds: float = 0.1
     faults: list[Exception | None] = attrs.field(factory=list)
@@ -67,7 +67,7 @@ async def tasks():
 
 @pytest.fixture
 async def nonces(sessions, tasks, reports):
-    """Nonces of which one has been asked for, and taken."""
+    """Nonces of which one was requested and received."""
     nonces = Nonces(Sessions(seconds=0), [BEST], tasks, AnswerTimes(60.0))
     await nonces.fresh()
     nonces._service = sessions
@@ -93,7 +93,7 @@ class TestWaiting:
         assert now() == pytest.approx(0.1)
 
     async def test_first_come_first_served(self, nonces, sessions):
-        """Who has waited longest gets the first, whoever it was made for."""
+        """The first waiter gets the first nonce, for whichever waiter it was made."""
         first = asyncio.create_task(take(nonces))
         await asyncio.sleep(0.05)
         sessions.seconds = 0.01
@@ -109,7 +109,7 @@ class TestWaiting:
         assert len(sessions.asked) == 5
 
     async def test_each_its_own_error(self, nonces, sessions):
-        """Where all are refused, nobody waits for ever."""
+        """If all are refused, no waiter waits for ever."""
         sessions.faults = [refusal() for _ in range(3)]
         faults = list(sessions.faults)
         taken = await asyncio.gather(*(take(nonces) for _ in range(3)), return_exceptions=True)
@@ -132,7 +132,7 @@ class TestWaiting:
         assert len(sessions.asked) == 3
 
     async def test_all_cancelled(self, nonces, sessions):
-        """When all have given up, an error harms nobody and a nonce is kept."""
+        """After all waiters have given up, an error is ignored and a nonce is kept."""
         sessions.faults = [refusal()]
         waiting = [asyncio.create_task(take(nonces)) for _ in range(2)]
         await asyncio.sleep(0.05)
@@ -161,7 +161,7 @@ class TestStock:
         assert len(sessions.asked) == 3
 
     async def test_never_more_than_needed(self, nonces, sessions):
-        """However often it is asked for, as many are in hand or being made as are needed."""
+        """Repeated requests do not make more nonces than are needed."""
         for count in (3, 3, 1, 0, 3):
             nonces.prepare(count)
             await asyncio.sleep(0.06)
@@ -228,20 +228,20 @@ class TestStock:
         assert len(sessions.asked) == 2
 
     async def test_given_back_too_late(self, nonces, sessions):
-        """A nonce that is given back ten seconds after it was asked for is not used."""
+        """A nonce that is given back ten seconds after its request is not used."""
         old = await nonces.fresh()
         await asyncio.sleep(10.5)
         nonces.give_back(old)
         assert await take(nonces) == "nonce-2"
 
     async def test_how_old_it_is(self, nonces):
-        """A nonce tells between which times it was made."""
+        """A nonce has the times between which it was made."""
         nonce = await nonces.fresh()
         assert nonce.made_at == 0.0
         assert nonce.made_by == now()
 
     async def test_nothing_before_the_first(self, sessions, tasks):
-        """Until somebody has asked, nothing is made ahead: calls may all have nonces of their caller's."""
+        """Before the first request, no nonce is made in advance: callers may give a nonce with each call."""
         nonces = Nonces(sessions, [BEST], tasks, AnswerTimes(60.0))
         nonces.prepare(5)
         await asyncio.sleep(1)
@@ -258,12 +258,12 @@ class TestStock:
         assert await take(nonces) == "nonce-3"
 
     async def test_refused(self, nonces, sessions, caplog):
-        """A refusal of what nobody waits for is no error; who asks then finds out."""
+        """A refusal without a waiter is not an error; the next waiter gets it."""
         caplog.set_level(logging.DEBUG, "aiocdf.engine")
         sessions.faults = [refusal(), refusal()]
         nonces.prepare(1)
         await asyncio.sleep(1)
-        assert "no session was made ahead of need: refused" in caplog.text
+        assert "no session was created in advance: refused" in caplog.text
         with pytest.raises(BadRequest):
             await nonces.fresh()
 

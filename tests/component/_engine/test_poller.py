@@ -54,7 +54,7 @@ class TestSharing:
         assert now() - service.calls[call.id].ends < 1.1 * Polling().cap + 1
 
     async def test_new_call_of_a_known_function(self, client, service):
-        """A call is first asked after at the floor where nothing is known, and later where none ever ended so soon."""
+        """A call is first polled at the floor if nothing is known, and later if no call ever ended that soon."""
         waited = []
         for _ in range(2):
             started = now()
@@ -80,7 +80,7 @@ class TestSharing:
         assert polls[0] < polls[1] <= 2 * polls[0]
 
     async def test_last_one_is_wanted(self, service):
-        """A call by itself is asked after more often than beside many others, of other functions too."""
+        """A single call is polled more often than one of many, also of many of other functions."""
         async with service.client(polling=Polling(cap=100.0)) as client:
             await asyncio.gather(*(client.call(1, data={"seconds": 60}) for _ in range(100)))
             polls = []
@@ -111,7 +111,7 @@ class TestSharing:
         assert service.count("poll") / now() < 21
 
     async def test_wait_for_the_budget_loses_nothing(self, service):
-        """A poll that waits for its turn asks after the calls that were accepted in the meantime, too."""
+        """A poll that waits for its turn includes the calls that were accepted meanwhile."""
         running = [service.start(function, seconds=60) for function in (1, 2)]
         async with service.client(polling=Polling(budget=0.5)) as client:
             for call in running:
@@ -212,7 +212,7 @@ class TestFaults:
         assert (await handle).runtime == 120
         warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
         assert len(warnings) == 1
-        assert "no poll had an answer that could be used for 1" in warnings[0]
+        assert "no poll has had a usable answer for 1" in warnings[0]
 
     async def test_long_outage(self, client, service):
         """A service that is not reached for ten minutes loses the calls, with the references to find them again."""
@@ -251,7 +251,7 @@ class TestFaults:
         assert (await handle).runtime == 200
 
     async def test_end_seen_otherwise(self, client, service):
-        """An end that shows while it is verified that calls are told of is an end."""
+        """An end that is seen while a refusal is verified is an end."""
         handle = client.call(1, data={"seconds": 10})
         await handle.submitted()
         service.always("poll", service.error(403, "forbidden"))
@@ -290,7 +290,7 @@ class TestFaults:
         assert client.stats().places == 0
 
     async def test_no_token_for_a_while(self, client, service):
-        """A token that is not to be had for a passing reason is an outage like any other."""
+        """A token that is temporarily unavailable is an outage like any other."""
         handle = client.call(1, data={"seconds": 30})
         await handle.submitted()
         service.always("poll", AuthError("down", passing=True))
@@ -362,7 +362,7 @@ class TestFaults:
         assert 600 <= now() < 620
 
     async def test_silence_by_429(self, client, service):
-        """Polls that are turned away without a word on when to come again are no answers."""
+        """Polls that are rejected with 429 without a `Retry-After` do not count as answers."""
         service.always("poll", service.error(429, "too many requests"))
         with pytest.raises(CallLost) as caught:
             await client.call(1, data={"seconds": 30})
@@ -382,7 +382,7 @@ class TestFaults:
 
 class TestUnknown:
     async def test_lost_after_grace(self, client, service):
-        """A call that polls no longer tell of is lost after 30 s of such answers."""
+        """A call that answers no longer describe is lost after 30 s of such answers."""
         handle = client.call(1, data={"seconds": 60})
         service.forgotten.add((await handle.submitted()).id)
         with pytest.raises(CallLost, match="no longer knows it"):
@@ -408,7 +408,7 @@ class TestUnknown:
         assert service.count("list") == 1
 
     async def test_without_a_whole_list(self, client, service):
-        """Where the calls cannot be listed, or there are too many, an unknown call is lost after half a minute."""
+        """If listing the calls fails, or there are too many, an unknown call is lost after half a minute."""
         service.always("list", service.error(503, "try later"))
         service.fault("list", service.answer(200, {"items": [], "nextCursor": "more"}))
         with pytest.raises(CallLost):
@@ -445,7 +445,7 @@ class TestUnknown:
         await asyncio.gather(*first)
 
     async def test_in_a_later_chunk(self, service):
-        """Of more than a thousand calls, one that is not told of is lost after 30 s, whichever request asks after it."""
+        """Of more than a thousand calls, one without a description is lost after 30 s, in whichever request it is."""
         calls = [service.start(seconds=100) for _ in range(1100)]
         async with service.client() as client:
             handles = [client.attach(1, call.id) for call in calls]
@@ -468,7 +468,7 @@ class TestUnknown:
 
 class TestUnreadable:
     async def test_call_that_cannot_be_read(self, client):
-        """A call whose end cannot be read for 30 s is lost for what is wrong with it, and gives its place back."""
+        """A call whose end is not readable for 30 s is lost with that error, and its place is free."""
         with pytest.raises(CallLost, match="startTime") as caught:
             await client.call(1, data={"fields": {"startTime": "yesterday"}})
         assert isinstance(caught.value.__cause__, DecodeError)
@@ -491,7 +491,7 @@ class TestUnreadable:
         assert (await client.call(1, data={"fields": {"endTime": None}})).runtime is None
 
     async def test_unknown_status_runs_on(self, client, service):
-        """A status nobody has heard of is no end without an end time, and shows as the call's status."""
+        """An unknown status without an end time does not end the call, and is shown as its status."""
         handle = client.call(1, data={"seconds": 1, "fields": {"status": "Paused", "endTime": None}})
         await asyncio.sleep(5)
         assert handle.status == "Paused"
@@ -516,7 +516,7 @@ class TestClocks:
 
 class TestTimeLimit:
     async def test_past_every_limit(self, client, service):
-        """A call that counts as running past the functions' limit, which is asked for once, is lost."""
+        """A call that runs past the functions' time limit, which is read once, is lost."""
         handles = [client.call(1, data={"seconds": 5000}) for _ in range(3)]
         await asyncio.wait(handles)
         assert 660 <= now() < 670
@@ -532,14 +532,14 @@ class TestTimeLimit:
             await client.call(1, data={"seconds": 5000})
 
     async def test_limit_given(self, service):
-        """A limit among the settings is not asked for."""
+        """A limit in the settings is not read from the service."""
         async with service.client(time_limit=100.0, grace=10.0) as client:
             with pytest.raises(CallLost, match="110 s"):
                 await client.call(1, data={"seconds": 5000})
         assert service.count("limits") == 0
 
     async def test_start_at_the_beginning_of_time(self, service):
-        """A call that starts at time 0 of the loop is no exception."""
+        """A call that starts at time 0 of the loop is polled like others."""
         service.latency = 0.0
         async with service.client(time_limit=100.0, grace=10.0) as client:
             with pytest.raises(CallLost, match="110 s"):

@@ -62,25 +62,24 @@ class TestFound:
         """Many calls in doubt cost no more than three requests each, and fewer where they share them."""
         await asyncio.gather(*(client.call(n % 2 + 1) for n in range(4)))
         service.fault("start", *[service.late(RESET), RESET, None] * 10)
-        told = []
         handles = [client.call(n % 2 + 1, data={"value": n, "seconds": 3}) for n in range(60)]
         values = await asyncio.gather(*(handle.response() for handle in handles), return_exceptions=True)
-        told = [n for n, value in enumerate(values) if isinstance(value, SubmissionUncertain)]
-        assert all(value == n for n, value in enumerate(values) if n not in told)
+        uncertain = [n for n, value in enumerate(values) if isinstance(value, SubmissionUncertain)]
+        assert all(value == n for n, value in enumerate(values) if n not in uncertain)
         assert len(service.calls) == 64
         assert service.count("sessions") + service.count("list") <= 3 * 20
 
     async def test_told_to_observers(self, service):
-        """The requests of recovery, and a call that it finds, are told to observers as others are."""
-        told = []
-        async with service.client(observers=[told.append]) as client:
+        """Observers get events for the requests of recovery and for a call that it finds."""
+        events = []
+        async with service.client(observers=[events.append]) as client:
             service.fault("start", service.late(RESET))
             handle = client.call(1)
             await handle
-            names = [event.name for event in told if isinstance(event, RequestDone)]
+            names = [event.name for event in events if isinstance(event, RequestDone)]
             assert {"read 1 sessions", "list calls of function 1"} <= set(names)
             assert client.stats().requests == len(names)
-        assert [event.call_id for event in told if isinstance(event, CallAccepted)] == [handle.call_id]
+        assert [event.call_id for event in events if isinstance(event, CallAccepted)] == [handle.call_id]
 
     async def test_ended_meanwhile(self, client, service):
         """A call that has ended when it is found ends its handle at once."""
@@ -90,7 +89,7 @@ class TestFound:
         assert client.stats().places == 0
 
     async def test_attached_to_meanwhile(self, client, service):
-        """A call that somebody attached to before it was found is one call, with two handles."""
+        """A call that was attached before recovery found it is one call with two handles."""
         service.fault("start", service.late(RESET))
         handle = client.call(1, data={"seconds": 5})
         await until(lambda: service.calls)
@@ -172,7 +171,7 @@ class TestNotStarted:
 
 class TestUncertain:
     async def test_somebody_elses_call(self, client, service):
-        """Beside another client's call at the same time the candidates are told, and what to do."""
+        """If another client's call started at the same time, the error has the candidates, and what to do."""
         await client.call(1)
         service.fault("start", service.late(RESET))
         handle = client.call(1, data={"seconds": 5})
@@ -201,7 +200,7 @@ class TestUncertain:
         assert {call.status for call in calls} == {"Completed"}
         assert len(service.calls) == 3
         assert service.count("sessions") == 1
-        warnings = [record for record in caplog.records if "sessions cannot be read" in record.getMessage()]
+        warnings = [record for record in caplog.records if getattr(record, "event", "") == "sessions_not_read"]
         assert len(warnings) == 1
         assert warnings[0].levelno == logging.WARNING
 
@@ -223,7 +222,7 @@ class TestUncertain:
 
     @pytest.mark.parametrize("done", [True, False])
     async def test_patience(self, client, service, done):
-        """A service that can be asked nothing is asked for as long as calls wait for trouble to pass."""
+        """If no request for the signs succeeds, recovery tries for as long as calls wait for trouble to end."""
         await client.call(1)
         service.always("sessions", service.error(503, "busy"))
         service.fault("start", service.late(RESET) if done else RESET)
@@ -345,7 +344,7 @@ class TestInterrupted:
         assert 120 < now() < 200
 
     async def test_each_by_itself(self, service):
-        """What is known of one is told before the others are known; one that is given up is asked about no more."""
+        """One outcome is available before the others are known; after a search is cancelled, no request is sent for it."""
         first = await self.submit(service, done=True)
         second = await self.submit(service, done=False)
         async with service.client() as client:
@@ -369,7 +368,7 @@ class TestInterrupted:
             assert isinstance(found, Started)
 
     async def test_starts_after(self, service):
-        """A later bound of the start tells two apart."""
+        """A later bound of the start distinguishes two."""
         service.start(1)
         await asyncio.sleep(1)
         at = now()
@@ -394,16 +393,16 @@ class TestInterrupted:
 class TestBeforePost:
     async def test_each_post(self, client, service):
         """The hook is awaited before each POST, with the session's id, and the POST comes after it."""
-        told = []
+        posts = []
 
         async def before_post(session):
             await asyncio.sleep(0.5)
-            told.append((session, service.count("start")))
+            posts.append((session, service.count("start")))
 
         service.fault("start", RESET)
         await client._call(1, before_post=before_post)
         session = next(iter(service.sessions))
-        assert told == [(session, 0), (session, 1)]
+        assert posts == [(session, 0), (session, 1)]
 
     @pytest.mark.parametrize("error", [OSError("disk full"), AiocdfError("no")], ids=str)
     async def test_failure(self, client, service, error):

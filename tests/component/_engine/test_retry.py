@@ -72,7 +72,7 @@ async def test_on(client, service, on, calls):
 
 
 async def test_wait(client, service):
-    """Between two calls so many seconds pass."""
+    """The wait in seconds passes between two calls."""
     fails(service, 1, error="oops", seconds=1)
     await client.call(1, retry=Retry(wait=30))
     first, second = service.of("start")
@@ -118,7 +118,7 @@ async def test_in_doubt(client, service):
 
 
 async def test_through_a_bound_function(client, service):
-    """`fn(data, retry=...)` takes it as well."""
+    """`fn(data, retry=...)` accepts a `Retry` as well."""
     fails(service, 1, error="oops")
     assert await client.function(1)({"value": "well"}, retry=Retry()) == "well"
 
@@ -133,7 +133,7 @@ async def test_through_a_bound_function(client, service):
     ids=str,
 )
 async def test_bad_arguments(client, service, arguments, error):
-    """What cannot be a `retry`, or not with a nonce, is refused before anything is sent."""
+    """A value that is not a valid `retry`, or not with a nonce, is rejected before anything is sent."""
     with pytest.raises(error):
         client.call(1, **arguments)
     assert not service.seen
@@ -143,7 +143,7 @@ async def test_bad_arguments(client, service, arguments, error):
     "settings", [{"attempts": 0}, {"on": ()}, {"on": "Completed"}, {"wait": -1}, {"attempts": "3"}, {"on": 5}], ids=str
 )
 def test_bad_settings(settings):
-    """Counts, ends and waits that cannot be are refused."""
+    """Invalid counts, statuses and waits are rejected."""
     with pytest.raises(ConfigError):
         Retry(**settings)
 

@@ -25,7 +25,7 @@ class Answering:
 
 @pytest.mark.parametrize("count", [0, 2])
 async def test_other_than_one_function(count) -> None:
-    """An answer that has not just the function that was asked for cannot be read; it says for which."""
+    """An answer without exactly the requested function is an error that names the function."""
     service = Service(Answering({"items": [{"id": 1, "name": "f", "status": "Ready"}] * count}), "https://cdf.test")
 
     with pytest.raises(DecodeError, match=f"look up function double: the answer has {count} functions"):
@@ -42,7 +42,7 @@ async def test_other_than_one_function(count) -> None:
     ],
 )
 async def test_odd_session(item) -> None:
-    """Statement 18: a session that cannot be read leaves its nonce in no message and no traceback's locals."""
+    """Statement 18: if a session is not readable, its nonce is in no message and in no traceback's locals."""
     with pytest.raises(DecodeError) as caught:
         await Service(Answering({"items": [item]}), "https://cdf.test").new_session({"tokenExchange": True})
     stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
@@ -55,7 +55,7 @@ async def test_odd_session(item) -> None:
 
 @pytest.mark.parametrize("count", [0, 2])
 async def test_other_than_one_session(count) -> None:
-    """An answer that has not just the session that was asked for cannot be read; it says how many it has."""
+    """An answer without exactly one session is an error with the number of sessions."""
     items = [{"id": 1, "status": "READY", "nonce": "n"}] * count
     with pytest.raises(DecodeError, match=f"create a session: the answer has {count} sessions"):
         await Service(Answering({"items": items}), "https://cdf.test").new_session({"tokenExchange": True})

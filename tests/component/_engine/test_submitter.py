@@ -111,7 +111,7 @@ class TestConcurrencyLimit:
         assert client.stats().places == 0
 
     async def test_project_limit(self, client, service):
-        """A full project is no full function: its cause is told, and all calls complete."""
+        """A full project does not count as a full function: its cause is reported, and all calls complete."""
         service.others[7] = 245
         calls = await asyncio.gather(*(client.call(n % 2 + 1) for n in range(20)))
         assert {call.status for call in calls} == {"Completed"}
@@ -177,19 +177,19 @@ class TestConcurrencyLimit:
     async def test_warns_with_the_cause_and_not_too_often(self, service, caplog):
         """A 429 is logged one to three times a minute, and observers get each one."""
         service.others[1] = 100
-        told = []
-        async with service.client(observers=[told.append]) as client:
+        events = []
+        async with service.client(observers=[events.append]) as client:
             handle = client.call(1)
             await asyncio.sleep(100)
             handle.cancel()
         warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert 100 / 60 <= len(warnings) <= 3 * 100 / 60
         assert "running calls of the function" in warnings[0].getMessage()
-        told_of = sum(isinstance(event, CallsThrottled) for event in told)
-        assert told_of in (service.count("start"), service.count("start") - 1)  # the last may be on its way
+        throttled = sum(isinstance(event, CallsThrottled) for event in events)
+        assert throttled in (service.count("start"), service.count("start") - 1)  # the last may be on its way
 
     async def test_cancelled_on_its_way(self, client, service):
-        """A call that is cancelled while its POST is turned away is not queued again, and nobody is told of a 429."""
+        """A call that is cancelled while its POST is rejected is not queued again, and observers get no event for a 429."""
         service.others[1] = 100
         handle = client.call(1)
         task = asyncio.create_task(handle.submitted())
@@ -244,7 +244,7 @@ class TestRateLimit:
                 handle.cancel()
 
     async def test_rate_is_learned(self, client, service):
-        """Where the service takes so many calls a second, the client soon sends about that many, and few in vain."""
+        """If the service accepts a limited rate of calls, the client soon sends at about that rate, and few in vain."""
         tokens, filled_at, real = 10.0, 0.0, service._start
 
         def start(seen):
@@ -289,7 +289,7 @@ class TestRateLimit:
 
 class TestNonce:
     async def test_fresh_for_each_call(self, client, service):
-        """Each call has a nonce of its own, ten seconds old at the most, however long the queue is."""
+        """Each call has its own nonce, at most ten seconds old, with any length of the queue."""
         await asyncio.gather(*(client.call(1, data={"seconds": 30}) for _ in range(1000)))
         used = [seen.body["nonce"] for seen in service.of("start")]
         assert len(set(used)) == len(used) == 1000
@@ -332,7 +332,7 @@ class TestNonce:
         assert service.count("start") == 2
 
     async def test_capability(self, client, service):
-        """Who may not make sessions is told which capability that takes."""
+        """The error for a missing permission to create sessions names the capability."""
         service.always("session", service.error(403, "forbidden"))
         with pytest.raises(PermissionDenied, match="sessionsAcl:CREATE"):
             await client.call(1)
@@ -410,7 +410,7 @@ class TestFaultsOfThePost:
         assert service.count("start") == Retrying().attempts
 
     async def test_repeated_no_sooner_than_asked(self, client, service):
-        """With `retry=True`, a service that asks for patience gets it."""
+        """With `retry=True`, the client obeys the service's `Retry-After`."""
         service.fault("start", service.error(503, "busy", headers={"retry-after": "30"}))
         await client.call(1, retry=True)
         first, second = service.of("start")
@@ -423,7 +423,7 @@ class TestFaultsOfThePost:
         assert service.count("start") == 2
 
     async def test_missing_capability(self, client, service):
-        """Who may not call functions is told which capability that takes."""
+        """The error for a missing permission to call functions names the capability."""
         service.always("start", service.error(403, "forbidden"))
         with pytest.raises(PermissionDenied, match="functionsAcl:RUN"):
             await client.call(1)

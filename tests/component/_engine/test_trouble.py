@@ -49,7 +49,7 @@ def made(service, fault):
 
 @attrs.define
 class Provider:
-    """Credentials that get a token, or fail as told."""
+    """Credentials that get a token, or fail as set."""
 
     error: Exception | None = None
     asked: int = 0
@@ -88,7 +88,7 @@ passing = pytest.mark.parametrize(("kind", "fault"), PASSING, ids=lambda value: 
 class TestWaiting:
     @passing
     async def test_passes(self, client, service, kind, fault):
-        """A call waits while no session is to be had, or no connection, and runs once when the trouble has passed."""
+        """A call waits while no session or no connection is available, and runs once after the trouble has ended."""
         await client.call("other")
         service.always(kind, made(service, fault))
         handles = [client.call("double", data={"seconds": 1}) for _ in range(50)]
@@ -170,7 +170,7 @@ class TestWaiting:
         assert (await last).status == "Completed"
 
     async def test_attached_in_vain(self, client, service):
-        """A call that was started elsewhere, and whose function cannot be looked up, was not "not started"."""
+        """The error of an attached call whose function is not found does not say that the call was not started."""
         await client.call("other")
         service.always("lookup", NO_ROUTE)
         with pytest.raises(ConnectError) as caught:
@@ -353,7 +353,7 @@ class TestWhatDoesNotHeal:
 
 class TestPauses:
     async def test_what_is_told(self, client, service):
-        """The client tells what is paused and why, and so does each handle that waits for it."""
+        """The client shows what is paused and why, and so does each handle that waits."""
         await client.call("other")
         service.always("session", service.error(503, "busy"))
         handle = client.call(1)
@@ -371,7 +371,7 @@ class TestPauses:
         assert client.stats().pauses == ()
 
     async def test_look_up(self, client, service):
-        """A pause of look-ups is told, too."""
+        """A pause of look-ups is shown too."""
         await client.call(1)
         service.always("lookup", service.error(503, "busy"))
         handle = client.call("double")
@@ -464,7 +464,7 @@ class TestDoubt:
         assert (client.stats().uncertain, client.stats().refused) == (1, 0)
 
     async def test_session_refused_later(self, client, service):
-        """The same when no session is to be had for the next POST."""
+        """The same if no session is available for the next POST."""
         service.fault("start", ProtocolError("reset"))
         service.fault("session", None)
         service.always("session", service.error(403, "forbidden"))
@@ -472,7 +472,7 @@ class TestDoubt:
             await client.call(1, retry=True)
 
     async def test_cancelled_later(self, client, service):
-        """A call in doubt that is cancelled in the queue counts as uncertain, and who waits for its start is told so."""
+        """A call in doubt that is cancelled in the queue is uncertain, and so is the error of `submitted()`."""
         service.always("start", service.error(503, "busy", headers={"retry-after": "60"}))
         handle = client.call(1, retry=True)
         waiting = asyncio.create_task(handle.submitted())

@@ -69,7 +69,7 @@ async def test_call_that_is_refused_is_refused_alone(run, service):
 
 
 async def test_call_that_times_out_has_that_status(run):
-    """What the service stopped is told apart from what failed."""
+    """Calls that the service stopped are counted apart from calls that failed."""
     summary, (stopped, failed) = await run({"timeout": True}, {"error": {"message": "no", "trace": "line 1"}})
 
     assert summary.counts == {InputStatus.Timeout: 1, InputStatus.Failed: 1}

@@ -79,7 +79,7 @@ async def test_the_loop_goes_round_while_many_calls_are_closed() -> None:
 
 @pytest.mark.looptime
 @pytest.mark.parametrize(
-    ("end", "part"), [("detach", 0), ("detach", 1), ("completion", 1)], ids=["made", "let go", "told"]
+    ("end", "part"), [("detach", 0), ("detach", 1), ("completion", 1)], ids=["made", "detached", "completed"]
 )
 async def test_handles_on_one_call_cost_the_same_each(end: str, part: int) -> None:
     """Handles on one call take a time in proportion to their number, from attach to their end."""
@@ -109,7 +109,7 @@ async def test_waiters_that_time_out_together_cost_the_same_each(
 
 @pytest.mark.looptime
 async def test_the_measure_of_waiters_finds_plain_asyncio_in_proportion() -> None:
-    """Tasks that wait on a future each and time out together cost the same each: what the measure adds is no growth."""
+    """Tasks that each wait for a future and time out together cost the same each: the measure itself does not grow."""
     future = asyncio.get_running_loop().create_future
     few, many = [await quickest(lambda n=n: time_out(n, future)) for n in (1_500, 6_000)]
 
@@ -119,7 +119,7 @@ async def test_the_measure_of_waiters_finds_plain_asyncio_in_proportion() -> Non
 @pytest.mark.looptime
 async def test_functions_cost_the_same_each() -> None:
     """To start a call of each of many functions takes as many steps a call as with few functions."""
-    await accept(50)  # what the first calls take is nobody's growth
+    await accept(50)  # the first calls take longer, which is not growth
     few, many = await calls_to_accept(50), await calls_to_accept(500)
 
     assert many <= LINEAR * few
@@ -147,7 +147,7 @@ async def test_short_calls_one_after_the_other_take_little_more_than_their_reque
 
 
 async def test_the_stand_in_answers_as_it_was_told() -> None:
-    """The transport that answers lets calls run until it is told that they have ended."""
+    """The answering transport lets calls run until the test ends them."""
     service = Answering()
     async with opened(service) as client:
         handle = client.call(1, {"key": 1})

@@ -86,7 +86,7 @@ async def test_the_span_of_a_call(service, collector):
     [
         ("double", {"error": {"message": "no"}}, ("failed", "failed")),
         ("double", {"timeout": 1}, ("timed_out", "timed_out")),
-        ("nobody", {}, ("refused", "NotFound")),
+        ("missing", {}, ("refused", "NotFound")),
     ],
 )
 async def test_the_span_of_a_call_that_goes_wrong(service, collector, function, data, ends):

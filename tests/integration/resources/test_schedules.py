@@ -132,7 +132,7 @@ async def test_invalid_arguments(client, schedules, changes, error, field):
 
 
 async def test_secrets_in_data(schedules):
-    """Data that looks as if it held a secret is warned of, as that of calls is."""
+    """Data that seems to contain a secret causes a warning, as the data of calls does."""
     with pytest.warns(SecretInDataWarning):
         await schedules.create("yearly", NEVER, function="double", data={"password": "correct horse battery"})
 

@@ -183,7 +183,7 @@ async def test_own_kind_of_request(listen):
 
 
 async def test_session_that_is_a_fake():
-    """A session that raises without having asked for a connection proves nothing."""
+    """A session that raises before it requests a connection proves nothing."""
 
     class Fake:
         closed = False

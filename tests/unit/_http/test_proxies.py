@@ -27,7 +27,7 @@ from aiocdf.errors import ConfigError
     ],
 )
 def test_which_variable(variables, url, name):
-    """HTTPS_PROXY counts for more than ALL_PROXY, NO_PROXY for more than both; plain http has none."""
+    """HTTPS_PROXY takes precedence over ALL_PROXY, and NO_PROXY over both; plain http has none."""
     assert Proxies(variables).variable(url) == name
 
 
@@ -54,7 +54,7 @@ def test_address(value, url, user):
 
 @pytest.mark.parametrize("value", ["socks5://h:1", "http://", "http://h:0", "http://h:x", "http://u:s3#cr3t@h:1", "//"])
 def test_unusable(value, monkeypatch):
-    """What is no address of a proxy is refused without being quoted."""
+    """A value that is not a proxy's address is rejected without being quoted."""
     with pytest.raises(ConfigError, match="ALL_PROXY") as caught:
         Proxies({"all": value}).proxy()
 

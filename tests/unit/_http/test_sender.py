@@ -135,7 +135,7 @@ async def test_answer_that_repeats_what_was_sent(rig) -> None:
 
 
 async def test_retries(rig) -> None:
-    """What passes by itself is tried again after waits that double, each attempt told of."""
+    """Temporary failures are tried again after waits that double, with an event for each attempt."""
     it = rig(503, ProtocolError("broken"), TransportTimeout("late"), 200)
     await it.sender.send(READ)
 
@@ -156,7 +156,7 @@ async def test_no_token_for_the_moment(rig) -> None:
 
 
 async def test_garbled_answers(rig) -> None:
-    """An answer of success that is not JSON is asked for again, and returned when it stays so; never for a call."""
+    """After an answer that is not JSON the request is sent again, but never a call; the last answer is returned."""
     healed = rig(b"<html>", b'{"items": [', b' {"items": []} ')
     assert (await healed.sender.send(READ)).body == b' {"items": []} '
 
@@ -221,7 +221,7 @@ async def test_the_service_knows_best(rig, said, attempts, request_) -> None:
 
 
 async def test_retry_after(rig) -> None:
-    """A wait that the service asks for is kept, with a little on top."""
+    """A wait that the service requests is obeyed, with a little added."""
     it = rig((429, {"retry-after": "7"}), 200)
     await it.sender.send(READ)
 
@@ -229,7 +229,7 @@ async def test_retry_after(rig) -> None:
 
 
 async def test_retry_after_beyond_patience(rig) -> None:
-    """A service that asks for more than the cap is given up on at once."""
+    """If the service requests more than the cap, the request fails at once."""
     it = rig((503, {"retry-after": "61"}))
     with pytest.raises(ServerError):
         await it.sender.send(READ)
@@ -238,7 +238,7 @@ async def test_retry_after_beyond_patience(rig) -> None:
 
 
 async def test_one_attempt(rig) -> None:
-    """Who asks for one attempt gets one, whatever the setting."""
+    """A request with one attempt is sent once, with any setting."""
     it = rig(503)
     with pytest.raises(ServerError):
         await it.sender.send(READ, attempts=1)
@@ -258,7 +258,7 @@ async def test_renewed_token(rig, request_) -> None:
 
 
 async def test_token_refused_twice(rig) -> None:
-    """A new token that is refused as well ends it: an API that takes none is not asked for ever."""
+    """A new token that is rejected as well is the last: the request is not repeated for ever."""
     it = rig(401, tokens=("s3cr3t-1", "s3cr3t-2", "s3cr3t-3"))
     with pytest.raises(Unauthorized):
         await it.sender.send(READ)
@@ -287,7 +287,7 @@ async def test_no_token(rig) -> None:
 
 @pytest.mark.parametrize("after", [0.5, 1.5, 2.5])
 async def test_cancelled(rig, after) -> None:
-    """Whoever stops waiting, while an attempt is out or between two, leaves no task behind and no event unsaid."""
+    """A cancellation during an attempt or between two leaves no task behind, and no event is missing."""
     it = rig(503, HUNG)
     before = asyncio.all_tasks()
     with pytest.raises(TimeoutError):

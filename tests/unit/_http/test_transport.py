@@ -115,10 +115,10 @@ async def test_compressed_answer_on_a_session_that_unpacks_none(listen) -> None:
 
 
 async def test_connection_refused(leaks) -> None:
-    """Where nobody listens nothing was sent; the message has the address and what to check."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/call?key=hidden"
+    """Without a listener nothing was sent; the message has the address and what to check."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/call?key=hidden"
         async with opened() as transport:
             error = await fail(post(url), transport, leaks)
 
@@ -128,7 +128,7 @@ async def test_connection_refused(leaks) -> None:
 
 
 async def test_no_such_host(leaks, monkeypatch) -> None:
-    """A name that nobody knows is a connection that was never made."""
+    """An unknown host name is a connection that was never made."""
 
     async def resolve(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -140,7 +140,7 @@ async def test_no_such_host(leaks, monkeypatch) -> None:
 
 @pytest.mark.parametrize("url", ["http://", "no url", "http://127.0.0.1:99999/"])
 async def test_no_url(leaks, url) -> None:
-    """What is no address is a connection that was never made."""
+    """An invalid address is a connection that was never made."""
     async with opened() as transport:
         assert isinstance(await fail(post(url), transport, leaks), ConnectError)
 
@@ -176,7 +176,7 @@ async def speak_no_http(wire, reader, writer) -> None:
 
 async def send_bad_gzip(wire, reader, writer) -> None:
     await wire.read(reader)
-    writer.write(http(b"this is no gzip", "200 OK", "Content-Encoding: gzip"))
+    writer.write(http(b"this is not gzip", "200 OK", "Content-Encoding: gzip"))
 
 
 async def send_bad_chunks(wire, reader, writer) -> None:
@@ -204,7 +204,7 @@ async def send_endless_headers(wire, reader, writer) -> None:
     ],
 )
 async def test_broken_answer(listen, leaks, handler) -> None:
-    """When the connection breaks, or what comes is no HTTP, the service may have seen the request, and saw it once."""
+    """When the connection breaks, or the answer is not HTTP, the service may have seen the request, and saw it once."""
     wire = await listen(handler)
     async with opened() as transport:
         error = await fail(post(wire.url), transport, leaks)
@@ -351,7 +351,7 @@ async def test_redirects_are_not_followed(listen, status) -> None:
 
 
 def certificate(folder) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that nobody signed."""
+    """A server's side of TLS, with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     today = dt.datetime.now(dt.UTC)

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 PAGE, PICTURE = DOCS / "explanation" / "lifecycle.md", DOCS / "pictures" / "lifecycle.svg"
 COMMAND = "python tests/unit/_policy/draw_lifecycle.py"
 
-#: Where a call begins is no move, so the table does not have it.
+#: The first states, which the table does not have because they are not moves.
 STARTS = {
     "Resolving": ("id of the function not known",),
     "Queued": ("id known",),

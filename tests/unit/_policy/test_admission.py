@@ -25,7 +25,7 @@ class Gauge:
     #: When one call may try, and how long after it the next.
     trial_at: float = math.inf
     patience: float = 0.0
-    #: When the window was tried by a call of which nothing has been told since.
+    #: When a call without an outcome so far tried the window.
     tried_at: float | None = None
     refusals: int = 0
     refused_at: float = -math.inf
@@ -115,7 +115,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         for other in [f for f, waiting in self.waiting.items() if waiting and f != function]:
             self.passed[other] = self.passed[other] + Counter([function]) if other in servable else Counter()
             first = max(self.passed[other].values(), default=0)
-            assert first <= 2 * FUNCTION_LIMIT, "each other function goes first with two turns at the most"
+            assert first <= 2 * FUNCTION_LIMIT, "each other function goes first with at most two turns"
 
     def take(self, data):
         return self.posted.pop(data.draw(st.integers(0, len(self.posted) - 1)))
@@ -411,7 +411,7 @@ def test_one_slow_giant_does_not_starve_the_small() -> None:
 
 
 def test_functions_take_turns_of_as_many_calls_as_they_may_run() -> None:
-    """Few functions run at a time, so that few polls ask after them: each starts a window full before the next does."""
+    """Few functions run at a time, to need few polls: each starts a window full before the next does."""
     queue = admission(function_limit=4, project_limit=8)
     for number in range(60):
         queue.enqueue(number % 3, number, number)
@@ -573,7 +573,7 @@ def test_one_tries_each_time_a_window_reopens() -> None:
 
 @pytest.mark.parametrize("whole_project", [False, True])
 def test_call_that_fails_otherwise_lets_another_try(whole_project) -> None:
-    """A call that tries a closed window and is refused for its own sake tells nothing of the window: the next may try."""
+    """A call that tries a closed window and is refused for another reason proves nothing: the next may try."""
     queue = admission()
     fill(queue, 1, 3)
     admit(queue)
@@ -642,7 +642,7 @@ def test_a_few_refusals_among_acceptances_say_nothing() -> None:
 
 
 def test_a_late_acceptance_is_no_news() -> None:
-    """A call that was sent before the last refusal, and is told accepted after it, ends no row of refusals."""
+    """A call that was sent before the last refusal, and accepted after it, does not end a row of refusals."""
     queue = admission()
     fill(queue, 1, 100)
     admit_all(queue)
@@ -668,7 +668,7 @@ def test_window_shrinks_to_one_at_the_least() -> None:
 
 
 def squeezed(window: Window, held: int, now: float = 0.0) -> Window:
-    """Let a window start all it may, of which the service accepts so many and refuses the others."""
+    """Let a window start all it may; the service accepts the given number and refuses the others."""
     count = 0
     while window.is_open(now):
         window.take(now)
@@ -771,7 +771,7 @@ def test_unused_window_does_not_grow() -> None:
 @pytest.mark.parametrize(("retry_after", "wait"), [(None, 1.8), (0.5, 0.5), (30.0, 30.0), (1e9, 3600.0)])
 @pytest.mark.parametrize("jitter", [1.0, 1.2])
 def test_closed_as_long_as_asked(retry_after, wait, jitter) -> None:
-    """A closed window waits for what the service asks for, up to an hour, or else for a little under two seconds."""
+    """A closed window waits as long as the service requests, up to an hour, or else a little under two seconds."""
     window = Window(limit=10)
     for _ in range(10):
         window.take(0.0)

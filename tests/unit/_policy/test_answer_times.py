@@ -12,7 +12,7 @@ def test_before_the_first_answer():
 
 @pytest.mark.parametrize(("seconds", "limit"), [(0.01, 2.0), (0.5, 2.0), (1.0, 4.0), (20.0, 60.0)])
 def test_follows_the_longest_answer(seconds, limit):
-    """Four times the longest answer of late is waited for; two seconds at least, and no longer than the setting."""
+    """The limit is four times the longest recent answer, at least two seconds, and at most the setting."""
     times = AnswerTimes(60.0)
     for each in (0.01, seconds, 0.01):
         times.answered(each)

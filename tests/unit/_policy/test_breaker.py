@@ -304,7 +304,7 @@ class TestBreaker:
         assert breaker.since is breaker.error is None, "the trouble was over before that was heard of"
 
     def test_pause(self) -> None:
-        """Whoever knows a reason can stop all, for so long, after which one probes."""
+        """A pause stops all attempts for the given time, after which one probes."""
         breaker = Breaker(ceiling=CEILING, allowed=CEILING)
         breaker.pause(FAULT, 3.0, 1.5)
 
@@ -364,7 +364,7 @@ class TestBreakers:
         assert breakers.breaker(1).state == "open"
 
     def test_one_sick_function_alone(self) -> None:
-        """Where only one function is called there is nobody to compare it with: its own breaker is enough."""
+        """If only one function is called, there is no other to compare it with: its own breaker is enough."""
         breakers = Breakers(40)
         for now in range(5):
             post(breakers, 1, float(now), fails=True)
@@ -424,7 +424,7 @@ class TestBreakers:
         assert breakers.reason(1, 9.0) == breakers.reason(None, 9.0) == "paused for 5 s: refused"
 
     def test_reasons(self) -> None:
-        """Calls that wait are told their function's trouble, and those that wait for a look-up that of look-ups."""
+        """Calls that wait show their function's trouble, and those that wait for a look-up that of look-ups."""
         breakers = Breakers(40)
         post(breakers, 1, 1.0, fails=True)
         breakers.lookups.failed(DecodeError("no JSON", path="$"), 2.0, 2.0, in_doubt=False, jitter=1.0)
@@ -462,7 +462,7 @@ class TestBreakers:
         assert dict(breakers.troubles()) == {}
 
     def test_what_is_kept_is_bounded(self) -> None:
-        """Whoever calls thousands of functions, each once, does not keep a breaker of each."""
+        """After calls to thousands of functions, once each, not every function's breaker is kept."""
         breakers = Breakers(40)
         for function in range(5000):
             breakers.began(function)

@@ -200,7 +200,7 @@ class TestBlame:
         assert not it.paused(0.1)
 
     def test_no_other_function(self) -> None:
-        """Where only one function is called, nothing tells its limit from the rate: requests become fewer."""
+        """If only one function is called, nothing distinguishes its limit from the rate: requests become fewer."""
         it = gate()
         enqueue(it, 1, 5)
         begin(it, 0.0)
@@ -230,7 +230,7 @@ class TestBlame:
         assert turn_away(it, 2, 0.1) is Cause.RATE
 
     def test_an_acceptance_begins_the_count_anew(self) -> None:
-        """Whoever was turned away before any call was accepted does not count any more."""
+        """Rejections before the first acceptance do not count any more."""
         it = gate()
         for function in (1, 2, 3):
             enqueue(it, function, 2)
@@ -308,7 +308,7 @@ class TestWhatARefusalStops:
         assert not it.paused(0.2)
 
     def test_project(self) -> None:
-        """A full project stops all functions, but is no pause: a place may be free any moment."""
+        """A full project stops all functions, but does not pause them: a place may be free at any moment."""
         it = gate()
         enqueue(it, 1, 3)
         enqueue(it, 2)
@@ -331,7 +331,7 @@ class TestWhatARefusalStops:
         assert it.opens_at(0.1) == pytest.approx(3.1)
 
     def test_a_refusal_is_an_answer(self) -> None:
-        """A service that answers 429 is not in trouble: the breakers of function and project take it for a success."""
+        """A service that answers 429 is not in trouble: the breakers of function and project count it as a success."""
         it = gate()
         enqueue(it, 1, 5)
         for _ in range(2):

@@ -116,7 +116,7 @@ def test_ends_are_the_hazards_of_all_calls(some, learned, others, awaited) -> No
 
 @given(st.floats(0.0, 1e5), st.floats(0.0, 1e4))
 def test_gap_grows_with_the_age_of_an_unknown_call(age, older) -> None:
-    """Of a call by itself that nothing is known of, an older one is not asked after sooner, but for edges of classes."""
+    """An older single call without known runtimes is not polled sooner, except at edges of classes."""
     assert planned([age]).gap * 0.98 <= planned([age + older]).gap
 
 
@@ -132,7 +132,7 @@ def test_gap_shrinks_with_hazard(some, data) -> None:
 
 @given(st.lists(st.tuples(st.floats(0.1, 1e3), hazards), min_size=1, max_size=20), st.floats(1.0, 1e3), st.data())
 def test_gap_grows_with_age(calls, older, data) -> None:
-    """Calls that end as likely as others, but are older, are asked after more rarely: who waits for them is used to it."""
+    """Of calls with the same probability to end, older ones are polled less often: a delay weighs less."""
     index = data.draw(st.integers(0, len(calls) - 1))
     some, each = zip(*calls, strict=True)
     aged = [age + older * (number == index) for number, age in enumerate(some)]
@@ -223,7 +223,7 @@ def test_gap_of_an_unknown_call(age, gap) -> None:
 
 
 def test_experience_makes_polls_rarer() -> None:
-    """A young call that is known to run long is asked after more rarely than an unknown one, and then more often."""
+    """A young call that is known to run long is polled less often than an unknown one, and later more often."""
     minutes = after([60.0] * 50)
 
     assert planned([2.0]).gap == pytest.approx(0.2)
@@ -245,7 +245,7 @@ def lag(runtime, runtimes=None, jitter=lambda: 1.0, round_trip=math.inf):
 
 @given(st.floats(0.1, 600.0), jitters)
 def test_lag_is_bounded(runtime, jitter) -> None:
-    """The end of any call is seen late by a tenth of its runtime, the floor or the cap, and the jitter, at the most."""
+    """The delay of any end is at most a tenth of the runtime, the floor or the cap, and the jitter."""
     late, polls = lag(runtime, jitter=lambda: jitter)
 
     assert late <= max(POLLING.floor, min(POLLING.max_relative_lag * runtime, POLLING.cap)) * 1.1 + 1e-9
@@ -263,7 +263,7 @@ def test_lag_over_all_runtimes() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_polls_and_lag_of_a_known_function(seed) -> None:
-    """After 500 calls of about 30 s, by a factor, one takes 22.5 polls and is reported 2.83 s late, at the most."""
+    """After 500 calls of about 30 s, by a factor, one takes at most 22.5 polls and is reported at most 2.83 s late."""
     chance, about_30 = random.Random(seed), NormalDist(math.log(30.0), 1.0)
     runtimes = after(chance.lognormvariate(about_30.mean, about_30.stdev) for _ in range(500))
     drawn = [math.exp(about_30.inv_cdf((place + 0.5) / 200)) for place in range(200)]
@@ -292,7 +292,7 @@ def test_defaults_are_those_of_the_tests() -> None:
 
 
 class TestFloorOfFewCalls:
-    """Few calls of a function that is known may be asked after more often than the floor of the settings says."""
+    """Few calls of a known function may be polled more often than the floor of the settings."""
 
     @pytest.mark.parametrize(
         ("running", "round_trip", "gap"),
@@ -354,18 +354,18 @@ class TestWithoutNews:
         assert gaps == pytest.approx([0.18 * 2**n for n in range(5)] + [5.0] * 3)
 
     def test_six_times(self) -> None:
-        """It doubles six times at the most, though the cap be far; the number of failures has no bound."""
+        """It doubles at most six times, even if the cap is far; the number of failures has no bound."""
         far = attrs.evolve(POLLING, cap=1e9, max_relative_lag=1e9, poll_cost=1e-9)
 
         assert planned([1.0], polling=far, failures=6).gap == pytest.approx(0.18 * 64)
         assert planned([1.0], polling=far, failures=10**6).gap == pytest.approx(0.18 * 64)
 
     def test_cap_of_many_functions(self) -> None:
-        """Where the budget asks for more than the cap, failures add nothing to it."""
+        """If the budget requires more than the cap, failures add nothing to it."""
         assert planned([0.0], functions=800, failures=9).gap == pytest.approx(8.0)
 
     def test_ends_stay_as_they_are(self) -> None:
-        """Calls end whether or not anybody hears of it."""
+        """Calls end whether or not a poll sees it."""
         assert planned([1.0], failures=9).ends == planned([1.0]).ends
 
 
@@ -486,7 +486,7 @@ class TestBudget:
         assert send_many(budget, 4.0, 50)[-1] == 0.0
 
     def test_a_small_budget_stays_small(self) -> None:
-        """Whoever allows less than four polls a second gets no more because they fail."""
+        """A budget of less than four polls a second does not rise because polls fail."""
         budget = Budget(rate=0.5)
         for number in range(9):
             budget.failed(number / 100)

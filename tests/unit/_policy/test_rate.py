@@ -39,7 +39,7 @@ def simulate(limit, seconds, *, burst=None, retry_after=None, blackout=(0.0, 0.0
         limit: Tokens that the bucket gets in a second.
         seconds: How long.
         burst: Tokens that the bucket holds; as a rule those of a second.
-        retry_after: What refusals ask for.
+        retry_after: The `Retry-After` of refusals.
         blackout: From when, and until when.
     """
     rate, answers, number = Rate(), Answers([], []), itertools.count()
@@ -69,7 +69,7 @@ def simulate(limit, seconds, *, burst=None, retry_after=None, blackout=(0.0, 0.0
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("retry_after", [None, 1.0])
 def test_throughput_and_refusals(limit, retry_after) -> None:
-    """Without being told the limit, 85 % of it are used and more, and one request in twenty is refused at most."""
+    """Without knowing the limit, at least 85 % of it are used, and at most one request in twenty is refused."""
     answers = simulate(limit, 120.0, retry_after=retry_after)
 
     assert answers.throughput(0.0, 120.0) >= 0.85 * limit
@@ -112,7 +112,7 @@ def test_no_limit_before_a_refusal(pauses) -> None:
 
 
 def passing(count):
-    """A rate of which so many requests have passed, evenly over the second before 0."""
+    """A rate with the given number of requests, evenly over the second before 0."""
     rate = Rate()
     for number in reversed(range(count)):
         rate.passed(-(number + 0.5) / count)
@@ -140,7 +140,7 @@ def test_first_refusal_sets_the_rate() -> None:
 
 
 def test_nothing_is_saved() -> None:
-    """A minute without requests is no licence for a burst."""
+    """A minute without requests does not allow a burst."""
     rate = passing(20)
     rate.refused(0.0, -0.05, None)
     times = sent(rate, 5.0, 5.5)
@@ -182,7 +182,7 @@ def test_a_refusal_after_it_is_another() -> None:
 
 @pytest.mark.parametrize(("retry_after", "wait"), [(0.5, 0.5), (7.0, 7.0), (1e9, 3600.0)])
 def test_retry_after(retry_after, wait) -> None:
-    """Nothing is sent for as long as the service asks, up to an hour, whichever request is told so."""
+    """Nothing is sent for as long as the service requests, up to an hour, in the answer to any request."""
     rate = passing(20)
     rate.refused(0.0, -0.05, retry_after)
     assert rate.ready_at() == wait
@@ -192,7 +192,7 @@ def test_retry_after(retry_after, wait) -> None:
 
 
 def test_a_shorter_retry_after_does_not_shorten_the_pause() -> None:
-    """When two refusals ask for different times, the later time holds."""
+    """When two refusals request different times, the later time applies."""
     rate = passing(20)
     rate.refused(0.0, -0.05, 9.0)
     rate.refused(0.1, -0.05, 1.0)

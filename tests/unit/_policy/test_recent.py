@@ -20,7 +20,7 @@ def recent(most: int = MOST) -> Recent[int, Value]:
 
 
 def test_makes_what_it_does_not_have() -> None:
-    """A key that is asked for has a value from then on, the same each time."""
+    """A key has a value after its first use, the same each time."""
     values = recent()
     first = values[1]
 
@@ -41,7 +41,7 @@ def test_idle_ones_go_first_the_one_used_longest_ago_before_others() -> None:
 
 
 def test_those_in_use_stay() -> None:
-    """A value in use is kept however long ago it was asked for, and others go in its place."""
+    """A value in use is kept, even if its last access is long ago; others are dropped instead."""
     values = recent()
     kept = values[1]
     kept.used = True
@@ -80,7 +80,7 @@ def test_to_look_is_no_use() -> None:
 
 
 def test_a_new_key_is_not_forgotten_at_once() -> None:
-    """Whoever asks for a key gets the value that is kept, even if all others are in use."""
+    """Access to a key returns the kept value, even if all others are in use."""
     values = recent(1)
     values[1].used = True
     second = values[2]
@@ -90,7 +90,7 @@ def test_a_new_key_is_not_forgotten_at_once() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=200))
 def test_bounded(steps) -> None:
-    """Whatever is asked for and used: values in use are all there, and idle ones are not more than the bound and those in use."""
+    """For any accesses: all values in use are kept, and idle ones are within the bound."""
     values, used = recent(), {}
     for key, in_use in steps:
         value = values[key]

@@ -62,11 +62,11 @@ def active(sent, seen, **more):
 
 class TestSession:
     def test_looked_at_once(self):
-        """The session is asked for as soon as the POST has failed."""
+        """The session is read as soon as the POST has failed."""
         assert need(case(100.0, 100.1)) == (Need.SESSION, 100.1)
 
     def test_ready_has_to_last(self):
-        """A session that is READY at once says little: the POST may be under way. It is asked for again after a while."""
+        """A session that is READY at once proves little: the POST may be under way. It is read again later."""
         early = case(100.0, 100.1)
         early.looked(SessionStatus.READY, 100.1, 100.2, (0.0, 0.0))
         assert decide(early, 100.2, patience=600) is None
@@ -85,7 +85,7 @@ class TestSession:
 
     @pytest.mark.parametrize("made_at", [100.1 - FRESH, 50.0])
     def test_old_nonce(self, made_at):
-        """A nonce that could die on its way is not sent: the session is asked for when it is surely dead."""
+        """A nonce that could expire on its way is not sent: the session is read after it has surely expired."""
         old = case(100.0, 100.1, made_at=made_at, made_by=made_at + 0.1)
         old.looked(SessionStatus.READY, 105.2, 105.3, (0.0, 0.0))
         assert decide(old, 105.3, patience=600) is None
@@ -104,7 +104,7 @@ class TestSession:
 
     @pytest.mark.parametrize("status", [None, SessionStatus.EXPIRED, SessionStatus("NEW")])
     def test_other_status(self, status):
-        """A session that is neither READY nor ACTIVE does not tell: the list of calls has to."""
+        """A session that is neither READY nor ACTIVE decides nothing: the list of calls does."""
         other = case(100.0, 100.1)
         other.looked(status, 100.1, 100.2, (0.0, 0.0))
         assert need(other) == (Need.CALLS, 100.1 + SETTLING)
@@ -161,7 +161,7 @@ class TestAssignment:
         assert decided == {first: Started(call(7, 100.1)), second: Started(call(8, 100.4))}
 
     def test_two_that_are_not(self):
-        """Two POSTs at the same time that both started a call are not told apart."""
+        """Two POSTs at the same time that both started a call are not distinguished."""
         first, second = active(100.0, 100.3), active(100.0, 100.3)
         decided = assign([first, second], Listing(102.0, (call(7, 100.1), call(8, 100.2))), (), 102.0, waits=False)
         assert {type(each) for each in decided.values()} == {Uncertain}
@@ -412,7 +412,7 @@ def test_never_wrong_never_twice(*, submissions, others, offset, clock, late, tr
 
 
 def test_alone_is_never_uncertain():
-    """Submissions one after the other, alone on a function, are all told apart, whatever became of each."""
+    """Submissions one after the other, alone on a function, are all distinguished, with any outcome of each."""
     for delays in itertools.product([0.1, NEVER], repeat=4):
         model = Model(90.0, (89.98, 90.02), 0.5, single_use=True)
         submissions = [

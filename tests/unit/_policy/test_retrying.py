@@ -45,7 +45,7 @@ def test_the_service_knows_best(status, repeatable) -> None:
 
 
 def test_garbled_answers() -> None:
-    """An answer that is not the service's own is asked for again twice: after that, it is the address that is wrong."""
+    """A request with an answer of another server is sent again twice: after that, the address is probably wrong."""
     assert [again(attempt=4, garbled=garbled) for garbled in (1, 2, 3, 4)] == [True, True, False, False]
     assert not again(garbled=1, repeatable=False)
 
@@ -57,7 +57,7 @@ def test_what_was_never_sent() -> None:
 
 @given(outcomes, st.integers(1, 5000), st.floats(0.0, 10.0), st.floats(0.0, 300.0), st.floats(0.0, 1.0))
 def test_bounds(outcome, attempts, base, cap, jitter) -> None:
-    """A wait is never negative or endless, never shorter than asked for, and never follows the last attempt."""
+    """A wait is never negative or endless, never shorter than requested, and never follows the last attempt."""
     wait = delay(outcome, attempts=attempts, base=base, cap=cap, jitter=jitter)
     if wait is None:
         return
@@ -91,14 +91,14 @@ def test_too_many_requests_wait_longer(jitter, wait) -> None:
 
 
 def test_retry_after_is_exceeded_by_a_tenth_of_the_wait() -> None:
-    """A pause that the service asks for is obeyed, and a tenth of the usual wait is added."""
+    """A pause that the service requests is obeyed, and a tenth of the usual wait is added."""
     outcome = Outcome(attempt=3, repeatable=True, status=503, retry_after=60.0)
 
     assert delay(outcome, attempts=9, base=0.5, cap=60.0, jitter=1.0) == 60.2
 
 
 def test_retry_after_beyond_the_cap() -> None:
-    """A service that asks for more patience than there is is given up on, rather than asked too soon."""
+    """If the service requests a longer pause than the limit, the request fails instead of being sent too soon."""
     outcome = Outcome(attempt=1, repeatable=True, status=503, retry_after=61.0)
 
     assert delay(outcome, attempts=6, base=0.5, cap=60.0, jitter=0.5) is None

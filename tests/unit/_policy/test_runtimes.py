@@ -109,7 +109,7 @@ class TestCold:
 
     @pytest.mark.parametrize("age", [-1.0, 0.0, 0.01])
     def test_just_begun(self, age):
-        """A call that has just begun, or by our clock will begin, is no surer to end than one of 20 ms."""
+        """A call that has just begun, or by this clock will begin, is not more likely to end than one of 20 ms."""
         assert hazard(Runtimes(), age) == pytest.approx(50.0, rel=0.5)
 
     def test_survivors_count(self):

@@ -72,7 +72,7 @@ def test_telling_key(key) -> None:
     ],
 )
 def test_innocent_key(key) -> None:
-    """Names that only resemble those of secrets warn nobody."""
+    """Names that only resemble those of secrets cause no warning."""
     assert not looks_secret(key, "some value")
 
 
@@ -119,7 +119,7 @@ def test_telling_value(value) -> None:
     ],
 )
 def test_innocent_value(value) -> None:
-    """Text that only resembles a secret warns nobody."""
+    """Text that only resembles a secret causes no warning."""
     assert not looks_secret("note", value)
 
 

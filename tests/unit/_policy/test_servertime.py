@@ -27,7 +27,7 @@ def observe(server: ServerTime, now: float, exchange: tuple[float, float, float]
 
 @given(exchanges, offsets, st.sampled_from([0.0, 0.001, 1.0]))
 def test_brackets_the_offset(some, offset, grain) -> None:
-    """Whatever the latencies, the estimate is off by half of the quickest exchange and the stamp's grain at the most."""
+    """With any latencies, the error is at most half of the quickest exchange plus the stamp's resolution."""
     server, now = ServerTime(), START
     for exchange in some:
         now = observe(server, now, exchange, offset, grain)
@@ -49,7 +49,7 @@ def test_recovers_after_a_clock_was_set(before, after, old, new, grain) -> None:
 
 
 def test_many_answers_are_better_than_one() -> None:
-    """Dates in whole seconds, seen at different parts of a second, tell the offset much better than to a second."""
+    """Dates in whole seconds, seen at different parts of a second, give the offset much more exactly than a second."""
     server, now = ServerTime(), START
     for _ in range(40):
         now = observe(server, now, (0.13, 0.02, 0.02), 7.3, 1.0)

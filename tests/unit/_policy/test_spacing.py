@@ -53,7 +53,7 @@ def test_new_functions_begin_with_few():
     ("one_in", "seconds"), [(5, APART), (40, APART), (100, 0.02), (250, 0.0032), (1000, 0.0)], ids=str
 )
 def test_as_close_as_losses_allow(one_in, seconds):
-    """Where one in so many POSTs starts its call in doubt, one call in 2,000 may be uncertain: that is how close POSTs come."""
+    """POSTs are so close that one call in 2,000 may be uncertain at the given rate of POSTs in doubt."""
     spacing, seen = Spacing(), []
     for _ in range(8000 // one_in):
         spacing.started()

@@ -88,7 +88,7 @@ def test_a_session_never_leaves_doubt() -> None:
 
 
 def test_last_rule_fits_everything() -> None:
-    """What nobody thought of leaves doubt if it happened to a POST, for that is the careful answer."""
+    """An unexpected error of a POST leaves doubt, because that is the careful answer."""
     assert judge(Exception("unheard of"), Step.POST) is DOUBT
     assert judge(Exception("unheard of"), Step.SESSION) is TROUBLE
 
@@ -109,7 +109,7 @@ FAULT = ServerError("", status=500)
         (DOUBT, FAULT, True, False, 2, SEND),
         (DOUBT, FAULT, True, False, 3, END),
         (DOUBT, FAULT, True, True, 1, SEND),
-        # Turned away: as often as it takes, whoever the nonce is from, for it was not spent.
+        # Rejected with 429: any number of times, with a nonce of any origin, because it was not spent.
         (AGAIN, RATE, False, False, 1, SEND),
         (AGAIN, RATE, False, False, 1000, SEND),
         (AGAIN, RATE, False, True, 1000, SEND),

@@ -18,7 +18,7 @@ def watch(*ids):
 
 
 def answers(watched, ids, seconds, *, every=5.0, start=0.0, unread=None):
-    """Let answers leave calls out for so many seconds; return those to give up, and when."""
+    """Let answers omit calls for the given seconds; return those to give up, and when."""
     now = start
     while now <= start + seconds:
         watched.polled(now)
@@ -62,7 +62,7 @@ class TestMissing:
         assert answers(watched, [7], 25.0, start=30.0) == ({}, None)
 
     def test_unreadable(self) -> None:
-        """A call that cannot be read is given up for that, and the service may still know it."""
+        """A call that is not readable is given up for that, and the service may still know it."""
         error = DecodeError("no date", path="$.startTime")
         losses, _ = answers(watch(7), [7], 40.0, unread={7: error})
 
@@ -97,7 +97,7 @@ class TestUnheard:
         assert watched.unheard == [7]
 
     def test_calls_that_were_described_are_not(self) -> None:
-        """A call that the service knew, or describes in a way that cannot be read, has half a minute."""
+        """A call that the service knew, or whose description is not readable, is given up after half a minute."""
         assert answers(known := watch(7), [7], 20.0) == ({}, None)
         assert answers(unread := self.attached(7), [7], 20.0, unread={7: DecodeError("no date", path="$")}) == (
             {},
@@ -116,7 +116,7 @@ class TestUnheard:
 
 class TestRefused:
     def refuse(self, watched, error, seconds, ids=(7, 8)):
-        """Let the service refuse for so many seconds."""
+        """Let the service refuse for the given seconds."""
         losses = {}
         for now in range(0, int(seconds) + 1, 5):
             watched.polled(float(now))
@@ -168,7 +168,7 @@ class TestSilence:
         assert set(watched.silence(NO_ROUTE, 50_500.0, 600.0)) == {7}
 
     def test_a_pause_that_was_asked_for(self) -> None:
-        """A pause that the service asks for is no silence."""
+        """A pause that the service requests does not count as silence."""
         watched = watch(7)
         watched.silence(NO_ROUTE, 0.0, 600.0)
         watched.paused()

@@ -125,7 +125,7 @@ class Reader:
             return {"type": "object"}
         node = self.follow(node)
         facts: dict[str, Any] = {"properties": {}, "required": []}
-        # A choice of one is no choice.
+        # A choice with one option is that option.
         choices = [node[word] for word in ("oneOf", "anyOf") if word in node]
         parts = [*node.get("allOf", ()), *(choice[0] for choice in choices if len(choice) == 1)]
         for part in map(self.schema, parts):

@@ -58,7 +58,8 @@ def test_what_is_no_nonce(nonce) -> None:
     """What is wrong is said by its kind, and not shown."""
     fault = secret_fault(nonce, "nonce")
     assert isinstance(fault, InvalidType)
-    assert str(fault) == f"nonce must be text, as the service gave it, not {type(nonce).__name__}"
+    assert "nonce" in str(fault)
+    assert type(nonce).__name__ in str(fault)
 
 
 @pytest.mark.parametrize("number", [None, 1, 5000])

@@ -272,7 +272,7 @@ class Recorder:
         return Response(status=200, headers={}, body=body, sent_at=0.0, received_at=0.0)
 
 
-async def resolve(function: int | str, *, anew: bool = False) -> int:
+async def resolve(function: int | str, *, refresh: bool = False) -> int:
     """Stand for the engine's look-up."""
     return 12
 

@@ -114,7 +114,7 @@ def test_nulls_are_absent(kind) -> None:
 
 @given(st.text().filter(lambda text: text not in CallStatus.__members__))
 def test_unknown_status(text) -> None:
-    """A status that the service invents is read, told apart, and survives pickle and copy."""
+    """A new status of the service is read, is distinguishable, and survives pickle and copy."""
     call = read(CALL | {"status": text})
 
     assert call.status == text
@@ -152,7 +152,7 @@ def test_times(milliseconds) -> None:
 @pytest.mark.parametrize("silly", [1e30, -1e18, 10**400, float("nan"), float("inf"), "now", "0", True, [], {}])
 def test_silly_times(silly) -> None:
     """A time that is none is an error that names the JSON path in the service's spelling, never a crash."""
-    with pytest.raises(DecodeError, match=r"^call 11 cannot be read as FunctionCall: \$\.startTime: found ") as caught:
+    with pytest.raises(DecodeError, match=r"^call 11 does not fit FunctionCall: \$\.startTime: found ") as caught:
         read(CALL | {"startTime": silly})
 
     assert caught.value.path == "$.startTime"
@@ -178,7 +178,7 @@ def test_silly_times(silly) -> None:
     ],
 )
 def test_what_does_not_fit(value, kind, path) -> None:
-    """What cannot be read is named by its path, and not quoted."""
+    """The error for an unreadable value has its path, and does not quote it."""
     with pytest.raises(DecodeError) as caught:
         read(value, kind)
 
@@ -219,7 +219,7 @@ def test_ids_alone_are_read_leniently(kind, field, value, built) -> None:
 
 
 def test_path_begins_where_the_value_stands() -> None:
-    """The path of an item tells its place among the items."""
+    """The path of an item has its index among the items."""
     with pytest.raises(DecodeError) as caught:
         structure(CALL | {"id": []}, FunctionCall, what="calls", path="$.items[3]")
 
@@ -227,7 +227,7 @@ def test_path_begins_where_the_value_stands() -> None:
 
 
 def fault(value: object, kind: type[Any]) -> str | None:
-    """The path at which a value cannot be read, if it cannot."""
+    """The path of the value that is not readable; None if all are."""
     try:
         assert isinstance(read(value, kind), kind)
     except DecodeError as error:
@@ -295,7 +295,7 @@ def test_users_own_types() -> None:
 
 def test_users_own_types_that_do_not_fit() -> None:
     """The message names the user's type and the path in the user's own spelling."""
-    with pytest.raises(DecodeError, match=r"response cannot be read as Reading: \$\.at: ") as caught:
+    with pytest.raises(DecodeError, match=r"response does not fit Reading: \$\.at: ") as caught:
         read({"at": "s3cr3t", "value": 1}, Reading, what="response")
 
     assert "s3cr3t" not in str(caught.value)

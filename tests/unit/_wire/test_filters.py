@@ -15,12 +15,12 @@ EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_conditions_have_the_names_of_the_service() -> None:
-    """What is None is no condition."""
+    """None sets no condition."""
     assert filter_body(schedule_id=5, start_time=None, name="n") == {"scheduleId": 5, "name": "n"}
 
 
 def test_known_statuses() -> None:
-    """Text and members are read; None is no condition."""
+    """Text and members are read; None sets no condition."""
     assert known_status("Failed", CallStatus) is CallStatus.Failed
     assert known_status(CallStatus.Failed, CallStatus) is CallStatus.Failed
     assert known_status(None, CallStatus) is None
@@ -28,7 +28,7 @@ def test_known_statuses() -> None:
 
 @pytest.mark.parametrize("span", [None, (None, None)])
 def test_no_bounds(span) -> None:
-    """A span without bounds is no condition."""
+    """A span without bounds sets no condition."""
     assert time_range(span, "start_time") is None
 
 

@@ -181,7 +181,7 @@ def test_outside_of_the_limits(fields) -> None:
     ],
 )
 def test_matches(fields, deployed) -> None:
-    """A deployed function is as wanted if it shows the same, or what the service puts in the place of nothing."""
+    """A deployed function is as wanted if it shows the same, or the service's default for a missing value."""
     assert spec(external_id="f", **fields).matches(attrs.evolve(DEPLOYED, **deployed), LIMITS)
 
 

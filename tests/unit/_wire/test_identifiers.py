@@ -29,13 +29,13 @@ def test_token_round_trip(cluster) -> None:
     ],
 )
 def test_what_is_no_token(token) -> None:
-    """A text that is no token is refused, and shown what one looks like."""
+    """A text that is not a token is rejected, with an example of one."""
     with pytest.raises(InvalidArgument, match="westeurope-1"):
         parse_ref(token)
 
 
 @pytest.mark.parametrize("token", [None, 5, b"cdf:a:b:1:2"])
 def test_token_of_the_wrong_kind(token) -> None:
-    """What is no text is refused as a TypeError."""
+    """A value that is not text is rejected with a TypeError."""
     with pytest.raises(InvalidType, match="westeurope-1"):
         parse_ref(token)

@@ -52,7 +52,7 @@ def test_ready_made_body() -> None:
     ],
 )
 def test_no_json(body, headers, words) -> None:
-    """What is no JSON is called by its kind, with what to check, and not quoted."""
+    """The error for an answer that is not JSON names its type and what to check, and does not quote it."""
     with pytest.raises(DecodeError, match=rf"^read something: .*{words}.*: check base_url or CDF_URL.$") as caught:
         read_json(REQUEST, answer(body, **headers))
 
@@ -102,14 +102,14 @@ def test_member() -> None:
 
 
 def test_value() -> None:
-    """An answer that is one value is read as one; the error says what was asked for."""
+    """An answer with one value is read as one; the error names the request."""
     assert read_value(REQUEST, answer(b'{"message":"a"}'), LogEntry).message == "a"
-    with pytest.raises(DecodeError, match=r"^read something cannot be read as LogEntry"):
+    with pytest.raises(DecodeError, match=r"^read something does not fit LogEntry"):
         read_value(REQUEST, answer(b"[]"), LogEntry)
 
 
 def test_errors_hold_no_answer() -> None:
-    """An error about an answer that is no JSON does not carry the answer, which JSON's own error would."""
+    """The error for an answer that is not JSON does not contain the answer, unlike the error of `json`."""
     with pytest.raises(DecodeError) as caught:
         read_json(REQUEST, answer(b'{"nonce":"s3cr3t"'))
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
@@ -133,7 +133,7 @@ def test_errors_hold_no_answer() -> None:
     ],
 )
 def test_server_date(date, seconds) -> None:
-    """The Date header in seconds, the same in every time zone of ours; what is no date is none."""
+    """The Date header is read in seconds, in any local time zone; an invalid date is None."""
     assert server_date(answer(b"", date=date)) == seconds
 
 

@@ -120,7 +120,7 @@ def test_many_missing() -> None:
     ],
 )
 def test_shapes_of_bodies(body, headers, detail) -> None:
-    """Error objects, strings, and bodies that are no JSON: what they say is in the message, cut and on one line."""
+    """The text of error objects, strings and bodies that are not JSON is in the message, cut and on one line."""
     error = problem(502, body, **headers)
 
     assert error.detail.strip().startswith(detail)
@@ -149,7 +149,7 @@ def test_page(status) -> None:
 )
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
 def test_redirect(location, target, kind) -> None:
-    """A redirect in place of the API names its target, without query and user, and what to set."""
+    """The error for a redirect instead of an answer names its target, without query and user, and what to set."""
     error = problem(302, b"<html>", content_type=kind, location=location)
 
     assert f" {target}. " in str(error)
@@ -210,7 +210,7 @@ def test_long_identifier() -> None:
 @pytest.mark.parametrize("field", ["missing", "duplicated"])
 @pytest.mark.parametrize("value", ["text", 7, None, {"id": 1}, [1, "a", None]])
 def test_odd_lists(field, value) -> None:
-    """What is no list of objects is left out."""
+    """A value that is not a list of objects is ignored."""
     error = problem(400, {"error": {"message": "?", field: value}})
 
     assert (error.missing, error.duplicated) == ((), ())
@@ -278,7 +278,7 @@ def test_any_retry_after(said) -> None:
 
 
 def test_no_bool_for_a_code() -> None:
-    """A code that is no number is left out."""
+    """A code that is not a number is ignored."""
     assert problem(400, {"error": {"code": "E7", "message": "?"}}).code is None
 
 

@@ -37,14 +37,14 @@ def test_every_form(written) -> None:
 
 @pytest.mark.parametrize("part", [slice(None, 20), slice(20, None), slice(10, 30)])
 def test_part_of_a_secret(part) -> None:
-    """An answer that was cut in the midst of a secret does not show what is left of it."""
+    """An answer that was cut within a secret does not show the rest of it."""
     secret = "0123456789abcdefghijklmnopqrstuvwxyz-ABC"
 
     assert redact(f"value '{secret[part]}'", [Secret(secret)]) == "value '***'"
 
 
 def test_other_text_stays() -> None:
-    """What is no secret is shown, and a value of a few letters does not blot out words."""
+    """Other text is shown, and a value of a few letters does not redact words."""
     text = "AADSTS7000215: Invalid client secret provided"
 
     assert redact(text, [Secret("s3cr3t"), Secret(""), Secret("id"), Secret("client-app")]) == text
@@ -56,7 +56,7 @@ def test_short_secret() -> None:
 
 
 def test_token_of_somebody_else() -> None:
-    """What looks like a JWT is nothing to show, whoever sent it."""
+    """Text that looks like a JWT is not shown, from any sender."""
     assert redact("bad token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln!", []) == "bad token ***!"
 
 

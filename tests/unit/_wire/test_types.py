@@ -336,7 +336,7 @@ def test_several_faults() -> None:
 
 @pytest.mark.parametrize("kind", [complex, "Reading", [int], 7, Page[complex], Reading | complex, type(Color.RED).RED])
 def test_what_is_not_a_type(kind) -> None:
-    """A type that cannot be built from JSON is refused before anything is read or sent."""
+    """A type that aiocdf cannot build from JSON is rejected before anything is read or sent."""
     with pytest.raises(InvalidType, match=r"^Output is "):
         check_type(kind, "Output")
 
@@ -381,15 +381,15 @@ def test_inputs(kind, data, sent) -> None:
     ("kind", "data", "words"),
     [
         (Reading, {"value": "s3cr3t"}, r"\$\.value: found str, wanted float"),
-        (Reading, {"value": 1, "lable": "s3cr3t"}, r"\$\.lable: found a member, wanted one that Reading has"),
-        (Point, {"x": 1, "y": 2}, r"\$\.y: found a member"),
+        (Reading, {"value": 1, "lable": "s3cr3t"}, r"\$\.lable: found an unknown member, wanted a member of Reading"),
+        (Point, {"x": 1, "y": 2}, r"\$\.y: found an unknown member"),
         (Reading, Series("a"), r"\$: found Series, wanted Reading"),
         (Reading, Reading, r"\$: found type, wanted Reading"),
         (Reading, None, r"\$: found None, wanted Reading"),
         (
             Everything,
             attrs.evolve(EVERYTHING, id=None, at="s3cr3t"),
-            "found Everything, wanted one whose values are of the types",
+            "found Everything, wanted a value",
         ),
     ],
 )

@@ -104,7 +104,7 @@ async def test_caller_who_is_being_cancelled() -> None:
 
 
 async def test_error_after_cancellation(caplog) -> None:
-    """What goes wrong when nobody waits any more is not reported as lost."""
+    """An error after the waiter was cancelled is not reported as never retrieved."""
 
     async def fail():
         await asyncio.sleep(1)

@@ -57,7 +57,7 @@ async def reveal(source) -> str:
 
 
 async def test_nothing_before_the_first_token(source, issuer) -> None:
-    """A source that nobody asks asks nobody."""
+    """A source that is not used sends no request."""
     await asyncio.sleep(100)
 
     assert issuer.fetched_at == []
@@ -113,7 +113,7 @@ async def test_stale_token_is_not_used(source, issuer) -> None:
     await asyncio.sleep(900)
     assert await reveal(source) == "t1"
 
-    await asyncio.sleep(47)  # asked for at 0, came at 45, renewal began at 945
+    await asyncio.sleep(47)  # requested at 0, received at 45, renewal began at 945
     issuer.takes = 0.5
     assert await reveal(source) == "t2"
     assert len(issuer.fetched_at) == 2
@@ -228,7 +228,7 @@ async def test_what_may_heal_does_not_back_off(source, issuer, error) -> None:
 
 
 async def test_wish_of_the_provider(source, issuer) -> None:
-    """A provider that asks for time gets it, up to an hour."""
+    """A wait that a provider requests is obeyed, up to an hour."""
     issuer.error, issuer.takes = AuthError("busy", passing=True, retry_after=100.0), 0.0
     await ask_each_half_second(source, 201)
     assert [at - issuer.fetched_at[0] for at in issuer.fetched_at] == [0, 100, 200]
@@ -270,7 +270,7 @@ async def test_error_that_quotes_the_old_token(source, issuer, caplog) -> None:
 
 
 async def test_unexpected_error_reaches_waiters(source, issuer) -> None:
-    """A mistake in somebody's own credentials comes out as it is."""
+    """An exception of custom credentials is raised unchanged."""
     issuer.error = ZeroDivisionError("oops")
 
     with pytest.raises(ZeroDivisionError, match="oops"):
@@ -399,7 +399,7 @@ async def test_fetch_knows_nothing_of_its_caller(source, issuer) -> None:
 
 
 async def test_close_ends_the_fetch(source) -> None:
-    """Closing cancels the fetch and awaits its end; who waits is told so, and so is who comes later."""
+    """Closing cancels the fetch and awaits its end; present and later waiters get an error."""
     waiting = asyncio.create_task(source.token())
     await asyncio.sleep(0.1)
     await source.aclose()

@@ -34,7 +34,7 @@ def _told(record):
 
 
 def test_lines_are_numbered_as_an_editor_does(tmp_path):
-    """Blank lines are no inputs and are counted; a byte order mark and CRLF are no part of the data."""
+    """Blank lines are counted, and are not inputs; a byte order mark and CRLF do not belong to the data."""
     found = opened(tmp_path, b'\xef\xbb\xbf{"x":1}\r\n\n  \n{"x":2}\n{"x":3}')
 
     assert everything(found) == [(1, {"x": 1}), (4, {"x": 2}), (5, {"x": 3})]
@@ -52,7 +52,7 @@ def test_lines_are_numbered_as_an_editor_does(tmp_path):
     ],
 )
 def test_bad_line_says_why_and_leaves_the_others(tmp_path, line, why):
-    """What is wrong with a line is told of that line alone."""
+    """A faulty line is reported alone."""
     (first, bad, last) = everything(opened(tmp_path, b'{"x":1}\n' + line + b'\n{"x":2}\n'))
 
     assert (first, last) == ((1, {"x": 1}), (3, {"x": 2}))
@@ -72,7 +72,7 @@ def test_csv_has_names_in_its_first_line(tmp_path):
     ("row", "why"), [(b"1", "1 fields"), (b"1,2,3", "3 fields"), (b'"a"b,2', "not CSV"), (b"\xff,2", "not UTF-8")]
 )
 def test_bad_row_says_why_and_leaves_the_others(tmp_path, row, why):
-    """A row that does not fit the header, or is not CSV, is told of alone."""
+    """A row that does not fit the header, or is not CSV, is reported alone."""
     (first, bad, last) = everything(opened(tmp_path, b"a,b\n1,2\n" + row + b"\n3,4\n", "in.csv"))
 
     assert (first, last) == ((2, {"a": "1", "b": "2"}), (4, {"a": "3", "b": "4"}))
@@ -88,13 +88,13 @@ def test_csv_without_names_is_refused(tmp_path, content):
 
 @pytest.mark.parametrize("name", ["in.txt", "in"])
 def test_format_must_be_known(tmp_path, name):
-    """A suffix that says nothing is told, with what to do."""
+    """The error for an unknown suffix says what to do."""
     with pytest.raises(InvalidArgument):
         opened(tmp_path, b"{}\n", name)
 
 
 def test_file_that_is_not_there_is_told(tmp_path):
-    """So is a file that cannot be read."""
+    """So is a file that is not readable."""
     with pytest.raises(InvalidArgument):
         asyncio.run(Source.open(tmp_path / "nowhere.jsonl", None))
 

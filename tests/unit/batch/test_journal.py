@@ -116,7 +116,7 @@ async def test_what_was_not_submitted_leaves_no_trace(tmp_path):
 
 
 async def test_unsent_input_has_an_outcome(tmp_path):
-    """A line that cannot be sent is counted and among the results."""
+    """A line that is not valid data is counted and among the results."""
     async with journal(tmp_path / "j") as opened:
         opened.ended_unsent(4, '"k"', Outcome(status=InputStatus.Invalid, error={"message": "oops"}))
         await opened.flush()
@@ -126,7 +126,7 @@ async def test_unsent_input_has_an_outcome(tmp_path):
 
 
 async def test_keys_are_taken_once(tmp_path):
-    """Whoever comes second is told the line of the first, in later runs too."""
+    """The error of the second input has the line of the first, in later runs too."""
     async with journal(tmp_path / "j") as opened:
         assert await opened.take_keys({1: '"a"', 2: '"b"', 3: '"a"'}) == {3: 1}
     async with journal(tmp_path / "j") as opened:
@@ -146,7 +146,7 @@ async def test_many_rows_share_a_commit(tmp_path):
 
 
 async def test_cancelled_wait_harms_no_one(tmp_path):
-    """Rows of others are committed when the task of one is cancelled in the midst."""
+    """Rows of others are committed when the task of one is cancelled meanwhile."""
     async with journal(tmp_path / "j") as opened:
         tasks = [asyncio.create_task(opened.submitting(line, None, sending())) for line in range(1, 11)]
         await asyncio.sleep(0)
@@ -158,7 +158,7 @@ async def test_cancelled_wait_harms_no_one(tmp_path):
 
 
 async def test_disk_that_is_full_is_told_and_nothing_more_is_written(tmp_path):
-    """When a commit fails, whoever waits for it hears of it, and so does everyone later: no POST may go."""
+    """When a commit fails, its waiters and all later ones get the error: no POST may be sent."""
     async with journal(tmp_path / "j") as opened:
         await opened._database.execute("PRAGMA max_page_count = 8")
         for line in range(1, 100):
@@ -180,7 +180,7 @@ async def test_only_its_owner_can_read_it(tmp_path):
 
 
 async def test_can_be_looked_at_while_it_is_written(tmp_path):
-    """A reader sees what is committed, and is told of a holder."""
+    """A reader sees what is committed, and whether another process holds the journal."""
     async with journal(tmp_path / "j") as opened:
         await opened.submitting(1, None, sending())
         async with Journal.open_to_read(tmp_path / "j") as reader:
@@ -191,7 +191,7 @@ async def test_can_be_looked_at_while_it_is_written(tmp_path):
 
 
 async def test_second_process_is_refused_with_who_has_it(tmp_path):
-    """While another process holds a journal it cannot be opened; when that is killed, it can."""
+    """Opening a journal that another process holds fails; after that process is killed, it works."""
     path = tmp_path / "j"
     with holding(path) as other:
         with pytest.raises(WrongState) as refused:
@@ -252,7 +252,7 @@ def test_identity_says_what_differs(change):
 
 
 def test_identity_tells_changed_inputs():
-    """Other content is told by its size, or as other content of the same size."""
+    """The error for changed content has its size, or says that the size is the same."""
     assert IDENTITY.differs_in_inputs(IDENTITY) is None
     assert "8 bytes, and are 9" in attrs.evolve(IDENTITY, inputs=Fingerprint(9, "ab")).differs_in_inputs(IDENTITY)
     assert IDENTITY.differs_in_inputs(attrs.evolve(IDENTITY, inputs=Fingerprint(8, "cd")))

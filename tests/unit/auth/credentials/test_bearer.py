@@ -29,7 +29,7 @@ class Callable:
 
 @pytest.mark.parametrize("given", ["t0ken", Secret("t0ken")], ids=["text", "secret"])
 async def test_text_lasts(given) -> None:
-    """A token given as text is used as it is, for as long as the service takes it."""
+    """A token as text is used unchanged, for as long as the service accepts it."""
     token = await BearerToken(given).fetch(None)
 
     assert (token.secret, token.renew_after, token.stale_after) == (Secret("t0ken"), math.inf, math.inf)
@@ -41,7 +41,7 @@ async def test_text_lasts(given) -> None:
     ids=["sync", "secret", "async", "sync that returns a coroutine", "partial", "callable object"],
 )
 async def test_functions(function) -> None:
-    """Functions of each kind are asked; a token without a life is used for a minute at the most."""
+    """Functions of each kind are called; a token without a lifetime is used for at most a minute."""
     token = await BearerToken(function).fetch(None)
 
     assert (token.secret, token.stale_after) == (Secret("t0ken"), 57.0)
@@ -113,7 +113,7 @@ async def test_function_that_raises(make, error, message, shown) -> None:
 
 
 async def test_function_that_runs_dry() -> None:
-    """A StopIteration, which no future can carry, is told like any other error and not waited for."""
+    """A StopIteration, which no future can have, is raised like any other error and not waited for."""
     with pytest.raises(AuthError, match="raised StopIteration"):
         await BearerToken(functools.partial(next, iter(()))).fetch(None)
 
@@ -145,7 +145,7 @@ async def test_function_that_never_returns() -> None:
     ids=lambda answer: f"{answer!r:.30}",
 )
 async def test_function_that_returns_no_token(answer, shown) -> None:
-    """Statement 17: what is no token, or has no life in seconds from now, is an error that does not quote it."""
+    """Statement 17: an invalid token or lifetime is an error that does not quote it."""
     with pytest.raises(AuthError, match="the token function must return") as caught:
         await BearerToken(lambda: answer).fetch(None)
 
@@ -166,7 +166,7 @@ def test_token_does_not_show() -> None:
     made = BearerToken("t0ken")
 
     assert "t0ken" not in f"{made} {made!r} {made!s} {attrs.asdict(made)}"
-    with pytest.raises(TypeError, match="pickled"):
+    with pytest.raises(TypeError, match="pickling"):
         pickle.dumps(made)
 
 

@@ -181,7 +181,7 @@ def test_session_item() -> None:
     ],
 )
 def test_refused_with_reason(changes, message, shown) -> None:
-    """Statements 17 and 24: what cannot be sent safely is refused at once; the error names it, and no secret."""
+    """Statements 17 and 24: a value that is not safe to send is rejected at once; the error names it, and no secret."""
     with pytest.raises(ConfigError, match=r"\w") as caught:
         make(**changes)
 
@@ -239,7 +239,7 @@ async def test_access_denied(script) -> None:
 
 
 def test_half_made() -> None:
-    """Statement 16: a value that is only half made has a repr, which error reports may ask for."""
+    """Statement 16: a value whose `__init__` raised has a repr, which error reports may use."""
     half = ClientCredentials.__new__(ClientCredentials)
     assert repr(half) == "ClientCredentials()"
 
@@ -268,7 +268,7 @@ def test_secret_does_not_show(make_copy) -> None:
     made = make_copy()
 
     assert ODD not in f"{made} {made!r} {made!s} {attrs.asdict(made)}"
-    with pytest.raises(TypeError, match="pickled"):
+    with pytest.raises(TypeError, match="pickling"):
         pickle.dumps(made)
 
 

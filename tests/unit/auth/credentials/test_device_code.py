@@ -41,12 +41,12 @@ async def waits(transport) -> list[float]:
 
 
 async def test_sign_in(script) -> None:
-    """The user is told the page and the code; the token comes when they have entered it."""
-    transport, told = script(GRANT, PENDING, TOKEN), []
+    """The user is shown the page and the code; the token comes after they have entered it."""
+    transport, shown = script(GRANT, PENDING, TOKEN), []
 
-    token = await device(told.append, audience="https://api.test", extra={"login_hint": "me"}).fetch(transport)
+    token = await device(shown.append, audience="https://api.test", extra={"login_hint": "me"}).fetch(transport)
     assert token.secret.reveal() == "t0ken"
-    assert told == [
+    assert shown == [
         DevicePrompt(
             user_code="WDJB-MJHT",
             verification_uri="https://idp.test/device",
@@ -161,20 +161,20 @@ async def test_users_limit(script) -> None:
     ids=["refused", "html", "no device code", "no user code", "no page", "not found"],
 )
 async def test_no_code_to_show(answer, script) -> None:
-    """Where the provider gives no code, nobody is told any, and the error names the request."""
-    told = []
+    """If the provider gives no code, none is shown, and the error names the request."""
+    shown = []
 
     with pytest.raises(OAuthError, match="no device code for client 'cli'"):
-        await device(told.append).fetch(script(answer))
-    assert told == []
+        await device(shown.append).fetch(script(answer))
+    assert shown == []
 
 
 async def test_terminal_is_safe(script) -> None:
     """What the provider wants to be shown cannot steer a terminal."""
-    told = []
+    shown = []
 
-    await device(told.append).fetch(script(GRANT | {"user_code": "A\x1b[2JB\r\nC"}, TOKEN))
-    assert str(told[0]) == "To sign in, open https://idp.test/device and enter the code A [2JB C"
+    await device(shown.append).fetch(script(GRANT | {"user_code": "A\x1b[2JB\r\nC"}, TOKEN))
+    assert str(shown[0]) == "To sign in, open https://idp.test/device and enter the code A [2JB C"
 
 
 async def test_errors_show_no_secret(script, shown) -> None:
@@ -202,7 +202,7 @@ def test_entra() -> None:
 
 
 def test_cognite() -> None:
-    """Cognite's own provider tells its addresses itself."""
+    """Cognite's own provider publishes its addresses."""
     assert DeviceCode.cognite(client_id="cli").issuer == "https://auth.cognite.com"
 
 

@@ -37,6 +37,6 @@ def test_nothing_to_hand_over() -> None:
 
 @pytest.mark.parametrize("grant", ["tokenExchange", "", 1, ["token_exchange"]])
 def test_unknown_grant(grant) -> None:
-    """A setting that cannot be is refused with what can."""
+    """An invalid setting is rejected with the valid ones."""
     with pytest.raises(ConfigError, match="setting session_grant must be one of client_credentials, token_exchange, "):
         Settings(session_grant=grant)

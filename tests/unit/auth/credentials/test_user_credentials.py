@@ -43,7 +43,7 @@ def answer(number, **changes):
 
 @attrs.frozen(kw_only=True)
 class Visitor(UserCredentials):
-    """Signs in without asking anybody; tokens are numbered."""
+    """Signs in without a user; tokens are numbered."""
 
     device_url: str | None = "https://idp.test/begin"
     refresh_token: Secret | None = attrs.field(factory=lambda: Secret("r1"))
@@ -91,7 +91,7 @@ async def kept(store) -> dict:
 
 
 async def test_sign_in_is_kept(visitor, script) -> None:
-    """The user is asked once; whoever shares the store uses their token without a request."""
+    """The user signs in once; other clients with the same store use the token without a request."""
     transport = script(answer(2))
 
     first = await visitor.fetch(transport)
@@ -101,7 +101,7 @@ async def test_sign_in_is_kept(visitor, script) -> None:
 
 
 async def test_kinds_share_a_sign_in(store, visitor, script) -> None:
-    """Who signed in one way for a client, scopes and audience is signed in for another way to ask for the same."""
+    """A sign-in for a client, scopes and audience is also valid for another flow with the same ones."""
     await visitor.fetch(None)
 
     device = DeviceCode(device_url="https://idp.test/device", token_url=TOKEN_URL, client_id="app", store=store)
@@ -184,7 +184,7 @@ OVER = ["invalid_grant", "interaction_required", "login_required", "consent_requ
 
 @pytest.mark.parametrize("refusal", [*((400, {"error": code}) for code in OVER), (400, b""), (400, b"\r\n")], ids=str)
 async def test_end_of_a_sign_in(refusal, visitor, store, script) -> None:
-    """A sign-in that the provider refuses to renew is forgotten; nobody is asked while a client is at work."""
+    """A sign-in that the provider refuses to renew is deleted; the user is not asked while a client is at work."""
     transport = script(refusal)
     old = await visitor.fetch(transport)
 
@@ -205,7 +205,7 @@ PAGES = [b"<html>Sign in to the Wi-Fi", b"blocked", {}, {"message": "Forbidden"}
     ],
 )
 async def test_gateway_ends_nothing(status, body, visitor, store, script) -> None:
-    """What answers in place of the provider has not ended the sign-in, which stays; such trouble passes."""
+    """An answer of another server than the provider does not end the sign-in; such trouble is temporary."""
     transport = script((status, body))
     old = await visitor.fetch(transport)
 
@@ -227,7 +227,7 @@ async def test_first_token_after_the_end(visitor, script) -> None:
 
 
 async def test_nobody_to_ask(visitor) -> None:
-    """Where nobody may be asked, there is an error instead of a sign-in."""
+    """If the user may not be asked, an error is raised instead of a sign-in."""
     with pytest.raises(LoginRequired):
         await attrs.evolve(visitor, ask_user=False).fetch(None)
     assert visitor.visits == []
@@ -258,7 +258,7 @@ async def test_mistake_ends_nothing(visitor, store, script) -> None:
 
 
 async def test_store_that_changed_meanwhile(visitor, store, script) -> None:
-    """Where somebody who knows no lock renewed first, the refusal of ours is no end: theirs is used."""
+    """If a process without the lock renewed first, the refusal is not final: its token is used."""
 
     class Racer(type(script())):
         async def send(self, request):
@@ -299,7 +299,7 @@ async def test_token_url_that_changed(visitor, store, script) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"access_token": 1}', "\x00", "[" * 100_000])
 async def test_damaged_store(text, visitor, store) -> None:
-    """What nobody here has written counts as nothing."""
+    """A stored text of another program counts as no sign-in."""
     await visitor.fetch(None)
     (key,) = store._texts
     store._texts[key] = Secret(text)
@@ -309,7 +309,7 @@ async def test_damaged_store(text, visitor, store) -> None:
 
 
 async def test_time_limit(visitor) -> None:
-    """A sign-in that nobody completes ends, and says so."""
+    """A sign-in that the user does not complete ends with an error."""
     with pytest.raises(LoginRequired, match="within 300 s"):
         await attrs.evolve(visitor, takes=1000).fetch(None)
     assert _clock.monotonic() - visitor.visits[0] == pytest.approx(300)
@@ -327,7 +327,7 @@ async def test_timeout_of_somebody_else(visitor, monkeypatch) -> None:
 
 
 async def test_cancelled_refresh_is_kept(visitor, store, script) -> None:
-    """Statement 13: a refresh whose caller is cancelled after the provider rotated is kept nevertheless."""
+    """Statement 13: a refresh whose caller is cancelled after the provider rotated is kept all the same."""
     old = await visitor.fetch(None)
     fetching = asyncio.create_task(visitor.fetch(script(answer(2), takes=2.0), old))
     await asyncio.sleep(1)
@@ -340,7 +340,7 @@ async def test_cancelled_refresh_is_kept(visitor, store, script) -> None:
 
 @pytest.mark.parametrize(("takes", "refresh_token"), [(2.0, "r2"), (29.0, "r2"), (1000.0, "r1")])
 async def test_closing_waits_for_the_answer(takes, refresh_token, visitor, store, script) -> None:
-    """Statement 13: a client that is closed in the midst of a refresh keeps an answer that comes within its time limit."""
+    """Statement 13: a client that is closed during a refresh keeps an answer that comes within its time limit."""
     source = TokenSource(visitor, script(answer(2), takes=takes))
     used = await source.token()
     await asyncio.sleep(100)
@@ -356,7 +356,7 @@ async def test_closing_waits_for_the_answer(takes, refresh_token, visitor, store
 
 
 async def test_closing_that_is_cancelled(visitor, store, script) -> None:
-    """Statement 13: whoever cancels the closing waits for the answer, too; whoever does it again does not."""
+    """Statement 13: closing that is cancelled still waits for the answer; a second cancellation ends the wait."""
     for again, refresh_token in ((True, "r1"), (False, "r2")):
         source = TokenSource(visitor, script(answer(2), takes=20.0))
         used = await source.token()
@@ -403,7 +403,7 @@ async def test_one_time_limit(visitor, store, script) -> None:
 
 
 async def test_logout(visitor, store, script) -> None:
-    """Who signs out is forgotten here, and the provider is told by the refresh token."""
+    """Signing out deletes the sign-in here, and revokes the refresh token at the provider."""
     transport = script(b"")
     await visitor.fetch(transport)
 
@@ -414,7 +414,7 @@ async def test_logout(visitor, store, script) -> None:
 
 
 async def test_logout_where_nothing_can_be_revoked(visitor, store, script) -> None:
-    """Without an address for it, or without a refresh token, signing out is forgetting; so it is if nobody is signed in."""
+    """Without an address for it, a refresh token or a sign-in, signing out only deletes what is stored."""
     transport = script(b"")
     for change in ({"revoke_url": None}, {"refresh_token": None}):
         changed = attrs.evolve(visitor, **change)
@@ -426,7 +426,7 @@ async def test_logout_where_nothing_can_be_revoked(visitor, store, script) -> No
 
 
 async def test_logout_at_a_provider_that_fails(visitor, store, script) -> None:
-    """Where the provider cannot be told, the caller learns of it, and is signed out here."""
+    """If revoking at the provider fails, the caller gets an error, and is signed out here."""
     transport = script((503, b""))
     await visitor.fetch(transport)
 
@@ -466,7 +466,7 @@ async def test_nothing_shows_a_token(visitor, store) -> None:
 
 
 async def test_errors_show_no_secret(visitor, script, shown) -> None:
-    """Statements 17 and 18: no error on the way shows a token, be it in text or locals."""
+    """Statements 17 and 18: no error on the way shows a token, neither in text nor in locals."""
     for reply in (GONE, (401, {"error": "invalid_client"}), answer("t0ken", token_type="mac")):
         old = await visitor.fetch(None)
         with pytest.raises(AuthError) as caught:
@@ -524,7 +524,7 @@ def test_short_forms_show_nothing(kind, name, shown) -> None:
 
 @pytest.mark.parametrize("kind", [AuthorizationCode, DeviceCode, BearerToken, UserCredentials, FileTokenStore])
 def test_half_made(kind) -> None:
-    """Statement 16: a value that is only half made has a repr, which error reports may ask for."""
+    """Statement 16: a value whose `__init__` raised has a repr, which error reports may use."""
     assert repr(kind.__new__(kind)).startswith(f"{kind.__name__}(")
 
 

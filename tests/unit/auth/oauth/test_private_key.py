@@ -52,7 +52,7 @@ async def test_assertion(algorithm, script) -> None:
 
 
 async def test_each_assertion_is_another(script) -> None:
-    """Two requests bear two signatures, so that none can be sent again by somebody else."""
+    """Two requests have two signatures, so that an attacker cannot send one again."""
     transport = script(GOOD)
     credentials = signer(KEYS["ES256"].as_pem(private=True).decode())
     for _ in range(2):
@@ -77,7 +77,7 @@ async def test_each_assertion_is_another(script) -> None:
     ids=["text", "public", "damaged"],
 )
 async def test_no_private_key(pem, script, shown) -> None:
-    """What is no private key is an error that does not show it."""
+    """A value that is not a private key is an error that does not show it."""
     with pytest.raises(ConfigError, match=r"^client_secret") as caught:
         await signer(pem).fetch(script(GOOD))
     assert "s3cr3t" not in shown(caught.value)
@@ -98,7 +98,7 @@ async def test_assertion_is_not_repeated(script) -> None:
 
 
 def test_nothing_to_hand_over() -> None:
-    """A key cannot be handed to the service, so sessions are made by exchanging the token."""
+    """A key is not sent to the service, so sessions are made by exchanging the token."""
     assert signer("x").session_item() is None
 
 

@@ -18,7 +18,7 @@ DOCUMENT = {
 
 
 async def test_addresses(script) -> None:
-    """The document tells all addresses, and what the provider does not say about itself is as is usual."""
+    """The document has all addresses; for missing fields, the defaults apply."""
     transport = script(DOCUMENT)
 
     provider = await discover(ISSUER, transport)
@@ -74,7 +74,7 @@ async def test_endpoints_with_a_query(script) -> None:
 
 @pytest.mark.parametrize("tenant", ["common", "organizations"])
 async def test_document_that_is_a_template(tenant, script) -> None:
-    """A document for any tenant is no issuer's; the error says to give the tenant, not the template."""
+    """A document for any tenant has no single issuer; the error says to give the tenant, not the template."""
     document = DOCUMENT | {"issuer": "https://login.test/{tenantid}/v2.0"}
     with pytest.raises(OAuthError, match=r"template .*\{tenantid\}.* your own tenant"):
         await discover(f"https://login.test/{tenant}/v2.0", script(document))
@@ -82,7 +82,7 @@ async def test_document_that_is_a_template(tenant, script) -> None:
 
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (200, []), (302, b""), (403, {}), (404, {})])
 async def test_no_document(answer, script) -> None:
-    """What is no document is an error that says where it was looked for, and which setting says so."""
+    """A missing or invalid document is an error with its address and the setting that it comes from."""
     with pytest.raises(
         OAuthError, match=r"no discovery document \(GET https://idp\.test.*\. Check issuer or IDP_DISCOVERY_URL\.$"
     ):
@@ -90,7 +90,7 @@ async def test_no_document(answer, script) -> None:
 
 
 async def test_page_instead_of_a_document(script) -> None:
-    """A web page by status 200 is no refusal."""
+    """A web page with status 200 does not count as a refusal."""
     with pytest.raises(
         OAuthError, match=r"openid-configuration\): the answer is an HTML page, not JSON\. Check issuer"
     ):
@@ -104,7 +104,7 @@ async def test_refusal_in_words(script) -> None:
 
 
 async def test_provider_that_fails(script) -> None:
-    """That a provider fails is no matter of its address."""
+    """An error of the provider does not blame its address."""
     with pytest.raises(OAuthError, match="is failing: try again later"):
         await discover(ISSUER, script((503, b"")))
 
@@ -124,7 +124,7 @@ async def test_passing_trouble(script) -> None:
     ("methods", "takes"), [(["S256", "plain"], True), (["plain"], False), ([], False), (None, True)]
 )
 async def test_code_challenge_methods(methods, takes, script) -> None:
-    """Statement 2: a provider that lists methods without S256 does not take it; one that lists none may."""
+    """Statement 2: a provider that lists methods without S256 does not accept it; one that lists none may."""
     document = DOCUMENT | {"code_challenge_methods_supported": methods}
 
     assert (await discover(ISSUER, script(document))).takes_s256 == takes

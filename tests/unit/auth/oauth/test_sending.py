@@ -20,7 +20,7 @@ GOOD = {"access_token": "t0ken", "token_type": "bearer", "expires_in": 3600}
     ids=lambda trouble: f"{trouble!r:.20}",
 )
 async def test_passing_trouble_is_waited_out(trouble, credentials, script) -> None:
-    """A lost connection, a timeout, a 429 and a 5xx are tried again, twice at the most."""
+    """A lost connection, a timeout, a 429 and a 5xx are tried again, at most twice."""
     transport = script(trouble, trouble, GOOD)
 
     token = await credentials.fetch(transport)
@@ -46,7 +46,7 @@ async def test_age_counts_from_the_last_attempt(credentials, script) -> None:
 
 @pytest.mark.parametrize("error", [ConnectError("refused"), TransportTimeout("slow"), ProtocolError("broke")])
 async def test_unreachable(error, credentials, script) -> None:
-    """A provider that cannot be reached is given up after three attempts; the error has the last one's as cause."""
+    """A provider that is not reachable is given up after three attempts; the last error is the cause."""
     transport = script(error)
 
     with pytest.raises(AuthError, match=f"^no {error}$") as caught:
@@ -82,7 +82,7 @@ async def test_refusal_is_final(status, credentials, script) -> None:
 
 @pytest.mark.parametrize("said", ["17", "Sun, 22 Nov 2026 00:00:17 GMT"])
 async def test_retry_after(said, credentials, script) -> None:
-    """A provider that asks for time, or names one, gets it."""
+    """A wait that the provider requests is obeyed."""
     headers = {"retry-after": said, "date": "Sun, 22 Nov 2026 00:00:00 GMT"}
     transport = script((429, {}), GOOD, headers=headers)
 
@@ -91,7 +91,7 @@ async def test_retry_after(said, credentials, script) -> None:
 
 
 async def test_wish_of_the_last_answer(credentials, script) -> None:
-    """What a provider asked for is in the error, so that whoever tries again can wait for it."""
+    """The wait that a provider requests is in the error, so that the caller can wait before the next attempt."""
     transport = script((429, {}), headers={"retry-after": "3"})
 
     with pytest.raises(OAuthError) as caught:
@@ -134,7 +134,7 @@ async def test_what_does_not_pass_is_not_tried_again(credentials, script) -> Non
 
 
 async def test_answer_is_limited(credentials, script) -> None:
-    """The transport is told how large an answer of a provider may be."""
+    """The request has the maximum size of an answer of a provider."""
     transport = script(GOOD)
 
     await credentials.fetch(transport)
@@ -173,7 +173,7 @@ async def test_provider_that_repeats_a_secret(member, written, method, script, s
 
 
 async def test_transport_that_repeats_a_secret(credentials, script) -> None:
-    """So is what a transport of somebody else's says."""
+    """So is the error of a custom transport."""
     with pytest.raises(AuthError) as caught:
         await credentials.fetch(script(ProtocolError("sent client_secret=s3cr3t and s3cr3t-too")))
 
@@ -182,7 +182,7 @@ async def test_transport_that_repeats_a_secret(credentials, script) -> None:
 
 @pytest.mark.parametrize("said", ["soon", "-1", "", "nan"])
 async def test_unreadable_retry_after(said, credentials, script) -> None:
-    """A wait that cannot be read is our own."""
+    """Instead of an unreadable wait, the default applies."""
     transport = script((429, {}), GOOD, headers={"retry-after": said})
 
     await credentials.fetch(transport)
@@ -190,7 +190,7 @@ async def test_unreadable_retry_after(said, credentials, script) -> None:
 
 
 async def test_endless_retry_after(credentials, script) -> None:
-    """A provider that asks for more than a minute is given up at once."""
+    """If a provider requests a wait of more than a minute, the request fails at once."""
     transport = script((429, {}), GOOD, headers={"retry-after": "3600"})
 
     with pytest.raises(OAuthError, match="request rate"):
@@ -210,7 +210,7 @@ async def test_endless_retry_after(credentials, script) -> None:
     ids=lambda answer: f"{answer!r:.20}",
 )
 async def test_errors_show_no_secret(answer, credentials, script, shown) -> None:
-    """Statements 17, 18 and 19: no error of the exchange shows secret or token, be it in text, attributes or locals."""
+    """Statements 17, 18 and 19: no error of the request shows secret or token, neither in text nor in attributes or locals."""
     with pytest.raises(AuthError) as caught:
         await credentials.fetch(script(answer))
 

@@ -92,7 +92,7 @@ def test_other_success(status) -> None:
 
 
 def test_expiry_absent() -> None:
-    """An answer that does not tell the token's life counts as five minutes."""
+    """A token without a lifetime in the answer is valid for five minutes."""
     assert read({"access_token": "t", "token_type": "bearer"}).stale_after == 290.0
 
 
@@ -115,7 +115,7 @@ def test_margins_are_ordered(life, renew_in) -> None:
 
 
 def test_expiry_on_the_wall() -> None:
-    """Users are told when a token expires by the clock on their wall; a token of no known life never does."""
+    """A token's expiry is in wall-clock time; a token without a known lifetime never expires."""
     assert read(GOOD).expires_at == 5000.0 + 3600.0
     assert AccessToken(secret=Secret("t"), asked_at=0.0, asked_at_wall=5000.0).expires_at == math.inf
 
@@ -184,7 +184,7 @@ NO_ANSWERS = [
 
 @pytest.mark.parametrize(("body", "headers", "came"), [*NO_ANSWERS, (b"", {}, "empty"), (b" \n", {}, "empty")])
 def test_no_token_at_all(body, headers, came) -> None:
-    """An answer of success without a token is an error that names what was asked for, and what came instead."""
+    """An answer of success without a token is an error that names the request, and what came instead."""
     error = read(body, 200, **headers)
 
     assert str(error) == (
@@ -205,7 +205,7 @@ def test_gateway_in_place_of_a_provider(body, headers, came) -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404])
 def test_page_passes_where_tokens_came_from(status) -> None:
-    """A page in place of an answer passes where the endpoint has given tokens; before that, the address may be wrong."""
+    """A page instead of an answer is temporary if the endpoint has given tokens; before that, the address may be wrong."""
     for body, passes in ((b"<html>", True), (b"", False), (b'{"error": "invalid_client"}', False)):
         response = Response(status=status, headers={}, body=body, sent_at=0.0, received_at=0.0)
         for proven in (False, True):
@@ -219,7 +219,7 @@ def test_refusal_by_status_200() -> None:
 
 
 def test_status_counts() -> None:
-    """A token in an answer that is no success is not taken."""
+    """A token in an error answer is not used."""
     assert isinstance(read(GOOD, status=400), OAuthError)
 
 
@@ -248,7 +248,7 @@ def test_refusal_says_what_to_do(status, error, advice) -> None:
 
 
 def test_description_is_cleaned() -> None:
-    """Statement 21: the provider's text is one line of 1,000 characters at the most, without control characters."""
+    """Statement 21: the provider's text is one line of at most 1,000 characters, without control characters."""
     said = "AADSTS7000215:\r\nInvalid\x1b[31m \u202esecret\x00. " + "x" * 5000
 
     refusal = read({"error": "invalid_client", "error_description": said}, 401)

@@ -15,7 +15,7 @@ from aiocdf.secret import Secret
 
 @pytest.fixture
 def keyring(monkeypatch, tmp_path):
-    """A keyring that holds what it is given, in place of the operating system's."""
+    """A keyring in memory, instead of the operating system's."""
     kept = {}
     module = types.ModuleType("keyring")
     module.kept = kept
@@ -81,7 +81,7 @@ async def test_lock(store) -> None:
 
 
 async def test_lock_that_is_never_free(store, monkeypatch) -> None:
-    """Who waits for too long is told why, and the loop turns while they wait."""
+    """A wait that takes too long ends with an error, and the loop runs meanwhile."""
     monkeypatch.setattr(base, "_PATIENCE", 0.1)
     async with store.lock("a"):
         started = _clock.monotonic()

@@ -80,7 +80,7 @@ async def test_link_in_place_of_a_file(store, directory, tmp_path) -> None:
 
 
 async def test_link_in_place_of_the_lock(store, directory, tmp_path) -> None:
-    """Statement 30: a link in place of the lock is refused."""
+    """Statement 30: a link instead of the lock is refused."""
     directory.mkdir(parents=True, mode=0o700)
     (directory / "a.lock").symlink_to(tmp_path / "elsewhere")
 
@@ -124,7 +124,7 @@ async def test_directory_of_another_user(store, directory, monkeypatch) -> None:
 @pytest.mark.parametrize("name", ["a.json", "a.lock"])
 @pytest.mark.parametrize("kind", ["fifo", "directory"])
 async def test_something_else_in_place_of_a_file(name, kind, store, directory) -> None:
-    """Statement 30: what is not a file is refused at once, and named; nobody waits at a FIFO."""
+    """Statement 30: an object that is not a file is refused at once, and named; a FIFO does not block."""
     await save(store)
     path = directory / name
     path.unlink()
@@ -167,7 +167,7 @@ async def test_writing_that_fails(store, directory, monkeypatch) -> None:
 
 
 async def test_draft_that_was_left(store, directory) -> None:
-    """What a killed process was about to write is in nobody's way."""
+    """The temporary file of a killed process does not disturb others."""
     await save(store)
     (directory / "a.tmp").write_text("half")
 
@@ -177,7 +177,7 @@ async def test_draft_that_was_left(store, directory) -> None:
 
 
 async def test_cancelled_save_is_whole(store, monkeypatch) -> None:
-    """Saving goes on to its end when nobody waits for it any more."""
+    """Saving continues to its end after its waiter was cancelled."""
     monkeypatch.setattr(file, "_write", lambda path, text, write=file._write: (os.sched_yield(), write(path, text)))
     async with store.lock("a"):
         saving = asyncio.create_task(store.save("a", Secret("new")))
