@@ -53,7 +53,7 @@ class CallLog:
     _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
-        """Keep a line. At the maximum size, add a note that the following lines are dropped."""
+        """Keep a line. At the maximum size, add a line which says that the following ones are dropped."""
         if self._room > 0:
             self._room -= len(message) + 1
             self.lines.append(LogLine(timestamp, message))

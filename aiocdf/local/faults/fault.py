@@ -92,13 +92,13 @@ class Fault:
             project's, in which `*` or a name in braces matches one part. Write paths outside of the project in full,
             such as `/oauth2/token`. Without a method, all methods match; `*` alone matches every request.
         rate: The fraction of these requests that it hits, from 0 to 1.
-        times: The maximum number of requests that it hits. The default is no limit.
+        times: The maximum number of requests that it hits. By default there is no limit.
         every: The length of a period in seconds. It needs `lasts`.
         lasts: For how many seconds at the end of each period the fault is active.
         handled: Whether the server handles the request before the fault. For `half` it always does.
         seconds: The added latency in seconds: a number, or a list of minimum and maximum.
         status: The HTTP status, or several, from which one is drawn.
-        retry_after: The header `Retry-After` in whole seconds. The default is no header.
+        retry_after: The header `Retry-After` in whole seconds. By default there is no header.
 
     Raises:
         ConfigError: A field is not valid, is missing, or does not apply to this kind.
