@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsJson", "Follow", "app"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 _EXAMPLES = """\
 aiocdf call double '{"x": 21}'

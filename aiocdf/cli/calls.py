@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at calls, and wait for them.", cls=Commands, no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="Look at calls, and wait for them.", cls=Commands, no_args_is_help=True)
 
 Status = Annotated[
     Literal["Running", "Completed", "Failed", "Timeout"] | None,

@@ -90,8 +90,8 @@ async def deployments(client: aiocdf.Client, folder: Path) -> None:
     assert_type(await client.functions.create_or_replace("f", handle=scored, external_id="f"), aiocdf.Function)
     made = asyncio.create_task(client.functions.create("f", file_id=3, extra_index_urls=["https://pypi.test"]))
     assert_type(await made, aiocdf.Function)
-    await client.functions.create("f", file_id="3")  # type: ignore[arg-type]
-    await client.functions.create("f", folder="f", colour="red")  # type: ignore[call-arg]
+    await client.functions.create("f", file_id="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.functions.create("f", folder="f", colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(await client.functions.wait_until_ready("f", timeout=60), aiocdf.Function)
     assert_type(await client.functions.package("f"), aiocdf.CodePackage)
     assert_type(await client.functions.retrieve_many([1, "f", await made]), aiocdf.ItemList[aiocdf.Function])
