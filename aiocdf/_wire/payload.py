@@ -122,7 +122,9 @@ def _check(value: object, path: str, above: set[int]) -> None:
             raise InvalidArgument(f"data has {value!r} at {path}, and JSON has no such number: send null or a string")
         return
     if not isinstance(value, dict | list | tuple):
-        raise InvalidType(f"data has a {type(value).__name__} at {path}, which is not JSON: convert it first")
+        raise InvalidType(
+            f"data has a value of type {type(value).__name__} at {path}, which is not JSON: convert it first"
+        )
     if id(value) in above:
         raise InvalidArgument(f"data holds itself at {path}, so its JSON would have no end")
     above.add(id(value))

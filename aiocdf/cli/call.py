@@ -71,4 +71,4 @@ async def call(
     if no_wait:
         await show_accepted(handle, as_json=as_json)
     else:
-        await show_outcome(handle, within=within, follow=follow, as_json=as_json)
+        await show_outcome(handle, address=client.base_url, within=within, follow=follow, as_json=as_json)

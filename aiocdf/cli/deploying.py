@@ -10,6 +10,7 @@ import attrs
 from aiocdf import _clock
 from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import show_one
+from aiocdf.cli.base.running_servers import option_for
 from aiocdf.cli.base.secret_source import given_secret
 from aiocdf.errors import InvalidArgument, WaitExpired
 from aiocdf.local.runtime import function_settings
@@ -66,12 +67,13 @@ class DeployJob:
             WaitExpired: The function was not Ready in time.
         """
         notes = open_console(stderr=True)
-        external_id = self.external_id or self.folder.resolve().name
+        external_id = self.folder.resolve().name if self.external_id is None else self.external_id
         options = await asyncio.to_thread(self._options)
         path = options.get("function_path", "handler.py")
         notes.print(_contents(await client.functions.package(self.folder, function_path=path)))
         before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
-        name = self.name or options.pop("name", external_id)
+        named = options.pop("name", external_id)
+        name = named if self.name is None else self.name
         async with shown_state(notes, lambda: "Uploading"):
             function = await client.functions.create_or_replace(
                 name, external_id=external_id, folder=self.folder, **options
@@ -99,9 +101,11 @@ class DeployJob:
                     return await client.functions.wait_until_ready(function)
             except TimeoutError:
                 raise WaitExpired(
-                    f"function {function.id} is not Ready after {self.within:g} s. Its deployment goes on: see "
-                    f"`aiocdf functions show {function.id}`"
+                    f"function {function.id} is not Ready after {self.within:g} s. {_goes_on(function, client.base_url)}"
                 ) from None
+            except asyncio.CancelledError:
+                notes.print(f"Stopped waiting. {_goes_on(function, client.base_url)}", soft_wrap=True)
+                raise
 
 
 def named_secrets(options: Iterable[str]) -> dict[str, Secret]:
@@ -136,6 +140,11 @@ def _size(count: int) -> str:
         if count >= power:
             return f"{count / power:.1f} {unit}"
     return f"{count} B"
+
+
+def _goes_on(function: Function, address: str) -> str:
+    """Say what becomes of a deployment that is no longer waited for."""
+    return f"The deployment goes on. To see its status: aiocdf functions show {function.id}{option_for(address)}"
 
 
 def _what_happened(function: Function, before: Iterable[Function]) -> str:

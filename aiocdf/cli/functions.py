@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app: typer.Typer = typer.Typer(help="Look at functions, deploy them, and delete them.", cls=Commands, no_args_is_help=True)
+app: typer.Typer = typer.Typer(
+    help="Look at functions, deploy them, and delete them.", cls=Commands, no_args_is_help=True
+)
 
 Status = Annotated[
     Literal["Queued", "Deploying", "Ready", "Failed"] | None,

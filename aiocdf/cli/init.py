@@ -90,7 +90,7 @@ def new_function(folder: Path) -> str:
     if not name.isprintable() or not name or '"' in name or "\\" in name:
         raise InvalidArgument(f"{name!r} is not a name for a function: choose another folder")
     if present := [file for file in FILES if (folder / file).exists()]:
-        raise InvalidArgument(f"{str(folder)!r} has {' and '.join(present)} already: choose another folder")
+        raise InvalidArgument(f"{str(folder)!r} has {', '.join(present)} already: choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in FILES.items():

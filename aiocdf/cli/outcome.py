@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import plain, show_items, write_json
+from aiocdf.cli.base.running_servers import option_for
 from aiocdf.errors import WaitExpired
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["show_accepted", "show_logs", "show_outcome"]
 
 
-async def show_outcome(handle: CallHandle, *, within: float | None, follow: bool, as_json: bool) -> None:
+async def show_outcome(handle: CallHandle, *, address: str, within: float | None, follow: bool, as_json: bool) -> None:
     """Wait for the end of a call, and show it.
 
     Args:
         handle: The call.
+        address: Of the client that follows it.
         within: Seconds to wait at most; None for no limit.
         follow: Write what the function prints to stderr, as it comes.
         as_json: Write the call with its response to stdout, completed or not, instead of the response alone.
@@ -33,7 +35,7 @@ async def show_outcome(handle: CallHandle, *, within: float | None, follow: bool
         AiocdfError: The call did not complete, or its end is not known.
     """
     notes, out = open_console(stderr=True), open_console()
-    call = await _until_end(handle, notes, within=within, follow=follow)
+    call = await _until_end(handle, notes, address, within=within, follow=follow)
     response = await handle.response() if handle.exception() is None else None
     if as_json:
         write_json(out, plain(call) | {"response": response})
@@ -60,7 +62,9 @@ async def show_logs(entries: AsyncIterator[LogEntry], form: str) -> None:
         await show_items(entries, {}, form)
 
 
-async def _until_end(handle: CallHandle, notes: Console, *, within: float | None, follow: bool) -> FunctionCall:
+async def _until_end(
+    handle: CallHandle, notes: Console, address: str, *, within: float | None, follow: bool
+) -> FunctionCall:
     try:
         async with asyncio.timeout(within):
             async with shown_state(notes, lambda: f"{handle.status}, {handle.elapsed:.0f} s"):
@@ -69,9 +73,9 @@ async def _until_end(handle: CallHandle, notes: Console, *, within: float | None
                         notes.out(_line(entry), highlight=False)
                 return await handle.wait()
     except TimeoutError:
-        raise WaitExpired(f"the call did not end within {within:g} s. {_next(handle)}") from None
+        raise WaitExpired(f"the call did not end within {within:g} s. {_next(handle, address)}") from None
     except asyncio.CancelledError:
-        notes.print(f"Stopped waiting. {_next(handle)}", soft_wrap=True)
+        notes.print(f"Stopped waiting. {_next(handle, address)}", soft_wrap=True)
         raise
 
 
@@ -79,8 +83,9 @@ def _line(entry: LogEntry) -> str:
     return f"{entry.timestamp.astimezone():%H:%M:%S}  {entry.message}" if entry.timestamp else entry.message
 
 
-def _next(handle: CallHandle) -> str:
+def _next(handle: CallHandle, address: str) -> str:
     """Say what becomes of a call that is no longer waited for."""
     if handle.call_id is None:
         return "The service has not accepted the call yet; it may never start."
-    return f"The call runs on. To wait for it: aiocdf calls wait {handle.function_id} {handle.call_id}"
+    command = f"aiocdf calls wait {handle.function_id} {handle.call_id}{option_for(address)}"
+    return f"The call runs on. To wait for it: {command}"

@@ -88,6 +88,12 @@ async def test_list(files):
     assert len([file async for file in files.list()]) == 2
 
 
+async def test_bad_conditions(files):
+    """A condition that is not text raises at once, before the list is read."""
+    with pytest.raises(InvalidType):
+        files.list(source=3)
+
+
 async def test_delete(files):
     """Files are deleted by either kind of id; unknown ones only on request."""
     one, two = await files.upload("1", b"1", external_id="one"), await files.upload("2", b"2")
