@@ -28,7 +28,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 external_toc_path = "_toc.yml"
 default_role = "code"  # docstrings mark code as Markdown does
 
-myst_heading_anchors = 4
+myst_heading_anchors = 5
 myst_enable_extensions = ["html_image"]
 
 autodoc_member_order = "bysource"

@@ -152,7 +152,7 @@ def shown(console: Console) -> Iterator[Callable[[batch.Progress], None]]:
     columns = BarColumn(bar_width=24), TextColumn("{task.description}")
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting")
-        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=in_words(now))
+        yield lambda now: bar.update(task, total=now.total, completed=now.done, description=explain(now))
 
 
 def _lines(console: Console) -> Callable[[batch.Progress], None]:
@@ -161,14 +161,14 @@ def _lines(console: Console) -> Callable[[batch.Progress], None]:
     def show(now: batch.Progress) -> None:
         nonlocal told_at, told
         over = now.done == now.total
-        if (over or not told or now.elapsed - told_at >= _LINE_EVERY) and (line := in_words(now)) != told:
+        if (over or not told or now.elapsed - told_at >= _LINE_EVERY) and (line := explain(now)) != told:
             told_at, told = now.elapsed, line
             console.print(line, soft_wrap=True)
 
     return show
 
 
-def in_words(now: batch.Progress) -> str:
+def explain(now: batch.Progress) -> str:
     """Return a progress as one line."""
     parts = [f"{now.done:,} of {now.total:,} done"]
     if now.failed:

@@ -1,4 +1,4 @@
-"""A local server that speaks the HTTP of Cognite Functions and really runs `handle()`."""
+"""A local server with the HTTP API of Cognite Functions. It runs `handle()` in real processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from aiocdf.errors import ConfigError
 
 if sys.platform == "win32":
-    raise ConfigError("the local server does not run on Windows, because it forks: use WSL, or another computer")
+    raise ConfigError(
+        "the local server does not run on Windows, because it forks processes: use WSL or another machine"
+    )
 
 from aiocdf.local.faults.fault import Fault, Faults
 from aiocdf.local.server import LocalServer, serve

@@ -1,4 +1,4 @@
-"""How the local server is put together from its parts."""
+"""Assembles the local server from its parts."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Assembly"]
 
-# Requests are answered in milliseconds; one that is not done by then waits for a client that is gone.
+# Seconds for requests to end. They take milliseconds, unless they wait for a client that is gone.
 SHUTDOWN_SECONDS: Final = 1.0
 
 
 @attrs.frozen(kw_only=True)
 class Assembly:
-    """What a local server is made of.
+    """The parts of a local server, and the code that connects them.
 
     Args:
-        settings: What it does, and how it is reached.
-        url: Its address.
-        functions_url: Its address for the functions that it runs.
-        issuer: Knows clients and users.
+        settings: The settings of the server.
+        url: The URL of the server.
+        functions_url: The URL of the server for the functions that it runs.
+        issuer: Issues tokens to clients and users.
         executor: Runs the functions.
         builder: Builds the functions.
         catalogue: The functions of the folder.
-        page_key: Who may use the page.
+        page_key: The key that grants access to the page.
     """
 
     settings: ServerSettings
@@ -77,7 +77,7 @@ class Assembly:
     page_key: PageKey
 
     async def start(self, listeners: Iterable[socket.socket], store: Store, stack: AsyncExitStack) -> Executions:
-        """Build the parts and serve, each part with its end pushed onto the stack; return what runs the calls."""
+        """Start the parts and serve. Push the end of each part onto *stack*. Return the running calls."""
         ids, feed, cloud = Ids(await store.last_id()), Feed(), cloud_of(self.settings.cloud)
         registry = FunctionRegistry(catalogue=self.catalogue, store=store, builder=self.builder, cloud=cloud)
         await registry.load()
@@ -120,7 +120,7 @@ class Assembly:
         runner = Runner(
             self._application(route for each in endpoints for route in each.routes()), shutdown_timeout=SHUTDOWN_SECONDS
         )
-        stack.push_async_callback(executions.aclose)  # ends also the calls that requests under way have started
+        stack.push_async_callback(executions.aclose)  # also ends the calls that the last requests started
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(executions.aclose)
         stack.push_async_callback(scheduler.aclose)
@@ -143,7 +143,7 @@ class Assembly:
         )
 
     def _application(self, routes: Iterable[Route]) -> web.Application:
-        """Return what answers requests: at these routes, and those of the identity provider and of the documents."""
+        """Return the application with these routes and those of the identity provider and of the documents."""
         provided = provider_routes(self.issuer, self.settings.limits, project=self.settings.project, url=self.url)
         every = [*provided, *document_routes(), *routes]
         return application(
@@ -151,7 +151,7 @@ class Assembly:
             hosts=AllowedHosts(listens_at=self.settings.host, names=self.settings.allowed_hosts),
             project=self.settings.project,
             authenticate=functools.partial(authenticate_bearer, issuer=self.issuer),
-            # Room for data that is at its limit, however it is spelt.
+            # Room for data of the maximum size in any valid encoding.
             body_bytes=6 * self.settings.limits.data_bytes + 1_000_000,
             faults=self._injector(every),
             log=self.settings.log,
@@ -160,7 +160,7 @@ class Assembly:
     def _page(
         self, *, registry: FunctionRegistry, executions: Executions, store: Store, ids: Ids, feed: Feed
     ) -> PageEndpoints:
-        """Return what answers at the page."""
+        """Return the endpoints of the page."""
         overview = Overview(
             project=self.settings.project,
             registry=registry,
@@ -182,7 +182,7 @@ class Assembly:
         )
 
     def _injector(self, routes: Iterable[Route]) -> Middleware | None:
-        """Return what makes the faults happen that were asked for."""
+        """Return the middleware that injects the configured faults; None if there are none."""
         if self.settings.faults is None:
             return None
         self.settings.faults.check_endpoints([(route.method, route.path) for route in routes])

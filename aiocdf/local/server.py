@@ -1,4 +1,4 @@
-"""The local server: Cognite Functions on this machine, over the same HTTP."""
+"""The local server: Cognite Functions on this machine, with the same HTTP API."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalServer", "serve"]
 
-# Builds that take longer, because they install requirements, go on while the server runs.
+# Seconds to wait at the start for builds. Longer ones, which install requirements, continue in the background.
 _BUILD_PATIENCE = 2.0
 
 
@@ -68,13 +68,13 @@ def serve(
     rerun_lost: bool = False,
     log: logging.Logger | None = None,
 ) -> LocalServer:
-    """Return a local server of the functions below a folder, to be used with `async with`.
+    """Return a local server for the functions below a folder. Use it with `async with`.
 
-    The arguments are the fields of `ServerSettings`, which explains them.
+    The arguments are the fields of `ServerSettings`; see there.
 
     Raises:
-        ConfigError: An argument has a wrong value, or other machines could reach the server.
-        InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
+        ConfigError: An argument is not valid, or other machines could reach the server.
+        InvalidArgument: The `cloud`, `error_shape` or `missing_key` is unknown.
     """
     settings = ServerSettings(
         root=root,
@@ -102,10 +102,10 @@ def serve(
 
 @attrs.define(eq=False)
 class LocalServer:
-    """A local server; made by `serve`.
+    """A local server. Create it with `serve`.
 
     Args:
-        settings: What it does, and how it is reached.
+        settings: The settings of the server.
     """
 
     _settings: ServerSettings
@@ -119,7 +119,7 @@ class LocalServer:
     _running: AsyncExitStack | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Make clients, users and the folder known."""
+        """Register clients and users, and create the parts that need no event loop."""
         settings = self._settings
         self._issuer = Issuer(Tokens())
         self._executor = make_executor(
@@ -148,21 +148,21 @@ class LocalServer:
         await self.aclose()
 
     async def start(self) -> None:
-        """Listen.
+        """Start the server.
 
         Raises:
-            InvalidArgument: The folder is not there, or has no functions, or there is no such port.
-            ConfigError: The server cannot listen at the address, the state cannot be kept, or a fault names an endpoint that does not exist.
+            InvalidArgument: The folder does not exist or has no functions, or the port is not valid.
+            ConfigError: The address is not available, the state is not usable, or a fault has an unknown endpoint.
             WrongState: The server was started before.
         """
         if self._running is not None:
-            raise WrongState("this server was started before; make another one with serve()")
+            raise WrongState("this server was started before: create another one with serve()")
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._executor.aclose)
             await self._executor.start()
             stack.push_async_callback(self._builder.aclose)
             await self._check_root()
-            # Not in a thread: binding an address waits for nothing, and a cancelled thread would leave a socket open.
+            # Not in a thread: binding an address does not block, and a cancelled thread would leave a socket open.
             listeners = listen(self._settings.host, self._settings.port)
             for listener in listeners:
                 stack.callback(listener.close)
@@ -175,20 +175,24 @@ class LocalServer:
             self._running = stack.pop_all()
 
     async def aclose(self) -> None:
-        """Stop listening, end running calls as Failed, and leave no process behind."""
+        """Stop listening, end running calls as Failed, and end all processes."""
         if self._running is not None:
             await self._running.aclose()
 
     @property
     def url(self) -> str:
-        """Where the server is reached, without a slash at the end."""
+        """The URL of the server, without a slash at the end.
+
+        Raises:
+            WrongState: The server is not started.
+        """
         if self._running is None:
-            raise WrongState("the server has no address before it is started: use it with `async with`")
+            raise WrongState("the server has no URL before it is started: use it with `async with`")
         return self._url()
 
     @property
     def page_url(self) -> str:
-        """Where the page is that shows what the server does. Whoever has this address can call functions.
+        """The URL of the page that shows the calls. It contains a key: users with this URL can call functions.
 
         Raises:
             WrongState: The server is not started.
@@ -197,12 +201,12 @@ class LocalServer:
 
     @property
     def project(self) -> str:
-        """The name of its one project."""
+        """The name of the project."""
         return self._settings.project
 
     @property
     def users(self) -> tuple[User, ...]:
-        """Who may sign in."""
+        """The users who may sign in."""
         return self._settings.users
 
     @property
@@ -211,52 +215,52 @@ class LocalServer:
         return self._executor.processes
 
     def functions(self) -> tuple[Function, ...]:
-        """Return the functions that the server last saw in its folder. Each request that needs them looks again.
+        """The functions that the server last found in its folder. Requests that need them read the folder again.
 
         Raises:
-            WrongState: It is not started.
+            WrongState: The server is not started.
         """
         if self._running is None:
-            raise WrongState("the server knows no functions before it is started: use it with `async with`")
+            raise WrongState("the server has no functions before it is started: use it with `async with`")
         return tuple(self._catalogue.last_seen.values())
 
     def end_waiting_calls(self) -> int:
-        """End the calls that were accepted and have not begun as Failed, and return how many these are.
+        """End the accepted calls whose function has not started, as Failed. Return how many there were.
 
-        The client that made them may be gone; the service would run them nevertheless.
+        Their clients may have ended. The service itself would still run these calls.
 
         Raises:
             WrongState: The server is not started.
         """
         if self._executions is None:
-            raise WrongState("no call waits before the server is started: use it with `async with`")
+            raise WrongState("the server has no calls before it is started: use it with `async with`")
         return self._executions.end_waiting()
 
     def add_client(self, client: OAuthClient) -> None:
-        """Let one more client get tokens."""
+        """Add a client that may get tokens."""
         self._issuer.add_client(client)
 
     def environment(self, login_flow: LoginFlow = "client_credentials") -> dict[str, str]:
-        """Return the environment variables by which clients find the server.
+        """Return the environment variables that configure clients for this server.
 
         Args:
-            login_flow: How they get tokens: as the first of `clients` that has a secret, or as a user who signs in to the
-                first that has none.
+            login_flow: `client_credentials` uses the first of `clients` with a secret. The other login flows use the
+                first one without a secret, and users sign in.
 
         Raises:
-            ConfigError: The server has no such client.
-            WrongState: It is not started.
+            ConfigError: The server does not have such a client.
+            WrongState: The server is not started.
         """
         client = first_client(self._settings.clients, public=login_flow != "client_credentials")
         return client_environment(client, url=self.url, project=self.project, login_flow=login_flow)
 
     def client(self, **overrides: Any) -> Client:
-        """Return a client of this server, acting as the first of `clients` that has a secret.
+        """Return a client of this server that signs in as the first of `clients` with a secret.
 
         Args:
-            overrides: Arguments of `aiocdf.Client` to use in place of the server's.
+            overrides: Arguments of `aiocdf.Client`. They override those for this server.
         """
-        # The server must run without the client: a process that only serves never loads it.
+        # Imported late, so that a process that only serves does not load the client.
         from aiocdf.auth import ClientCredentials
         from aiocdf.client import Client
 
@@ -274,15 +278,15 @@ class LocalServer:
     async def _check_root(self) -> None:
         root = self._settings.root
         if not await asyncio.to_thread(root.is_dir):
-            raise InvalidArgument(f"folder {str(root)!r} does not exist: name one that has functions in it")
+            raise InvalidArgument(f"folder {str(root)!r} does not exist: use a folder with functions")
         if not await self._catalogue.functions():
             raise InvalidArgument(
                 f"no functions found in {str(root)!r}: a function is a folder with a handler.py in it"
             )
 
     def _url(self, own_address: str | None = None) -> str:
-        """Return where the server is reached; `own_address` is of use if it listens at all addresses of this machine."""
-        host, loopback = self._settings.host, {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen at
+        """Return the URL of the server; *own_address* replaces the host if the server listens on all addresses."""
+        host, loopback = self._settings.host, {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not for listening
         host = own_address or loopback[host] if host in loopback else host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 

@@ -28,7 +28,7 @@ LoginFlow = Literal["client_credentials", "interactive", "device_code"]
 
 
 def _one_of(choices: Any) -> Any:
-    """Return a validator of a field whose value is one of the choices."""
+    """Return a validator for a field whose value is one of the choices."""
 
     def validate(_: object, field: attrs.Attribute[Any], value: Any) -> None:
         if value not in get_args(choices):
@@ -55,37 +55,41 @@ def _logger(logger: logging.Logger | None) -> logging.Logger:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ServerSettings:
-    """What a local server does, and how it is reached.
+    """The settings of a local server.
 
     Args:
-        root: The folder of the functions: each folder in it with a `handler.py` is one. It can also be one function.
-        port: The TCP port; 0 for a free one.
-        host: The address to listen at; `localhost` for both loopback addresses. Any other needs `open_to_others`.
-        open_to_others: Whether other machines may reach the server. It has no TLS: whoever records the traffic, or gets a
-            secret in another way, can run any code as the user who started the server.
-        allowed_hosts: Names by which clients reach the server, besides `host`, `localhost` and addresses. Requests for
-            any other host are refused, because web pages could send them (DNS rebinding).
-        project: The name of the one project.
-        clients: Which programs may get tokens; if none are given, `local` with a random secret, and `aiocdf` with none,
-            in which users sign in. Both may do everything.
-        users: Who may sign in; if none are given, `demo` with a random password, who may do everything.
-        cloud: The cloud whose figures hold: `gcp`, `azure` or `aws`. They differ in the size of data, in time and memory.
-        limits: What is allowed; the service's limits on that cloud if not given.
-        error_shape: What `error` of a failed call is: an `object` with message and trace, or the message as a `string`.
-        missing_key: The name of external ids where an answer says which functions are unknown.
-        state: The folder whose content the next server goes on with; None for one that is deleted as the server ends.
-        fresh: Whether to delete what an earlier server has kept in `state`.
-        faults: What goes wrong on purpose; nothing if not given.
-        processes: How many function instances may run at once; if not given, one for each 64 MiB of memory, 4 to 250.
-        executor: What runs function instances: `local`, or the scheduler of a Dask cluster, as in `dask://host:8786`, or
-            `dask+tls://host:8786`. The latter needs the extra `dask`, here and on the workers.
-        rerun_lost: Whether a call runs again if its worker is lost in the middle of it; else it ends as Failed.
-        log: Where calls and crashes are logged; the logger `aiocdf.local` if not given.
+        root: The folder with the functions: each folder in it with a `handler.py` is a function. It can also be the
+            folder of one function.
+        port: The TCP port; 0 chooses a free one.
+        host: The address to listen on. `localhost` means both loopback addresses. Addresses that other machines can
+            reach need `open_to_others`.
+        open_to_others: Whether other machines may reach the server. The server has no TLS: an attacker who reads the
+            traffic or a secret can run any code as the user who started the server.
+        allowed_hosts: More host names of the server, in addition to `host`, `localhost` and IP addresses. Requests for
+            other hosts are rejected, because web pages could send them (DNS rebinding).
+        project: The name of the project.
+        clients: The OAuth clients. The default is `local` with a random secret, and `aiocdf` without a secret for users
+            who sign in, both with all capabilities.
+        users: The users who may sign in. The default is `demo` with a random password and all capabilities.
+        cloud: The cloud whose limits apply: `gcp`, `azure` or `aws`. They differ in size of data, timeout and memory.
+        limits: The limits of the server. The default is the service's limits on that cloud.
+        error_shape: The form of `error` in a failed call: an `object` with message and trace, or the message as a
+            `string`.
+        missing_key: The key of unknown external ids in error responses.
+        state: The folder for the state, which the next server continues with; None uses a temporary folder.
+        fresh: Whether to delete the existing content of `state` at the start.
+        faults: The faults to inject. The default is none.
+        processes: How many function instances may run at once. The default is one for each 64 MiB of memory, from 4 to
+            250. More: more calls in parallel, more memory.
+        executor: Where function instances run: `local`, or a Dask cluster by the address of its scheduler, such as
+            `dask://host:8786` or `dask+tls://host:8786`. A cluster needs the extra `dask` here and on the workers.
+        rerun_lost: Whether a call runs again if its Dask worker is lost while it runs. Otherwise it ends as Failed.
+        log: The logger for calls and errors. The default is `aiocdf.local`.
 
     Raises:
-        ConfigError: The project or a host has a name that is not valid, a limit has a wrong value, or other machines can
-            reach the host, and `open_to_others` is not set.
-        InvalidArgument: There is no such `cloud`, `error_shape` or `missing_key`.
+        ConfigError: The name of the project or of a host is not valid, a limit is not valid, or other machines could
+            reach the host and `open_to_others` is not set.
+        InvalidArgument: The `cloud`, `error_shape` or `missing_key` is unknown.
     """
 
     root: Path = attrs.field(converter=_path)
@@ -112,6 +116,6 @@ class ServerSettings:
     def _check_host(self, _: object, host: str) -> None:
         if not (self.open_to_others or is_loopback(host.lower())):
             raise ConfigError(
-                f"other machines could reach the server at {host!r}, and run code on this one: listen at 127.0.0.1, "
+                f"at host {host!r}, other machines could reach the server and run code on this one: use 127.0.0.1, "
                 "or allow it with --open-to-others or serve(open_to_others=True)"
             )

@@ -1,4 +1,4 @@
-"""A real server on a real socket, spoken to without the client, each answer held against facts of the OpenAPI document."""
+"""A real server on a real socket, used without the client. Each response is checked against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _write_functions(folder: Path) -> Path:
 
 @asynccontextmanager
 async def _serve(root: Path) -> AsyncIterator[LocalServer]:
-    """Serve functions, all of which are built, however busy the machine is."""
+    """Serve functions, after all builds have ended, even on a busy machine."""
     limits = Limits(calls_per_function=3, calls_per_project=4, data_bytes=2_000, response_bytes=1_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aiocdf.local.server._BUILD_PATIENCE", 50.0)
@@ -88,7 +88,7 @@ async def _serve(root: Path) -> AsyncIterator[LocalServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    """The server of all tests of a module that leave it as it was."""
+    """The server of the tests of a module that do not change it."""
     async with _serve(_write_functions(tmp_path_factory.mktemp("shared") / "functions")) as server:
         yield server
 
@@ -109,7 +109,7 @@ def server(request: pytest.FixtureRequest) -> LocalServer:
 
 @attrs.frozen
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     body: Any
@@ -122,7 +122,7 @@ class Answer:
 
 @attrs.define
 class Api:
-    """Someone with a token who speaks HTTP to the server."""
+    """An HTTP client with a token."""
 
     server: LocalServer
     session: aiohttp.ClientSession
@@ -142,7 +142,7 @@ class Api:
         return self
 
     async def as_client(self, *capabilities: str) -> Api:
-        """Someone else, who may do only this."""
+        """Another HTTP client with only these capabilities."""
         client = OAuthClient(client_id=f"may {capabilities}", capabilities=frozenset(capabilities))
         self.server.add_client(client)
         other = Api(self.server, self.session)
@@ -173,12 +173,12 @@ class Api:
         return answer.body["items"][0]["id"]
 
     async def start(self, external_id: str, **data: Any) -> Answer:
-        """The answer to a call with a fresh nonce."""
+        """The response to a call with a new nonce."""
         function_id = await self.function_id(external_id)
         return await self.post(f"/functions/{function_id}/call", {"nonce": await self.nonce(), "data": data})
 
     async def run(self, external_id: str, **data: Any) -> Any:
-        """A finished call."""
+        """An ended call."""
         started = await self.start(external_id, **data)
         assert started.status == 201, started.body
         return await self.ended(started.body)
@@ -198,20 +198,20 @@ def documented() -> set[str]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def connect() -> AsyncIterator[Callable[[LocalServer], Awaitable[Api]]]:
-    """Connects to a server as someone who may do everything."""
+    """Connects to a server with all capabilities."""
     async with aiohttp.ClientSession() as session:
         yield lambda server: Api(server, session).sign_in()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def api(server: LocalServer, connect: Callable[[LocalServer], Awaitable[Api]]) -> Api:
-    """Someone who may do everything."""
+    """An HTTP client with all capabilities."""
     return await connect(server)
 
 
 @attrs.frozen
 class Page:
-    """What a browser got."""
+    """A response to a browser."""
 
     status: int
     text: str
@@ -219,14 +219,14 @@ class Page:
 
     @property
     def returned(self) -> dict[str, str]:
-        """What a redirection takes to the program."""
+        """The parameters that a redirect takes to the program."""
         assert self.status == 303, self.text
         return dict(parse_qsl(urlsplit(self.headers["Location"]).query))
 
 
 @attrs.define
 class App:
-    """A program in which users sign in, with the user's browser; both speak plain HTTP."""
+    """A program in which users sign in, and the user's browser. Both use plain HTTP."""
 
     server: LocalServer
     session: aiohttp.ClientSession
@@ -235,7 +235,7 @@ class App:
     verifier: str = "v-._~" * 10
 
     def ask(self, **changes: str | None) -> str:
-        """The address that the program sends the browser to."""
+        """The URL that the program opens in the browser."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=")
         query = {
             "response_type": "code",
@@ -263,7 +263,7 @@ class App:
         return (await self.submit(self.ask(**changes))).returned["code"]
 
     async def post(self, path: str, **form: str | None) -> Answer:
-        """A request of the program itself; what is None is left out."""
+        """A request of the program. Parameters of None are left out."""
         data = {name: value for name, value in ({"client_id": self.client_id} | form).items() if value is not None}
         async with self.session.post(self.server.url + path, data=data) as response:
             text = await response.text()
@@ -284,7 +284,7 @@ class App:
         return await self.post("/oauth2/token", **form)
 
     async def opens(self, access_token: str) -> int:
-        """The status that an endpoint of the API answers a token with."""
+        """The status of an API request with a token."""
         url = f"{self.server.url}/api/v1/projects/local/functions"
         page = await self.browse("GET", url, headers={"Authorization": f"Bearer {access_token}"})
         return page.status
@@ -304,7 +304,7 @@ def app(server: LocalServer, run_app: Callable[..., App]) -> App:
 
 
 def _check(method: str, path: str, answer: Answer) -> None:
-    """Fail if an answer is not as the service documents it."""
+    """Fail if a response differs from the service's document."""
     assert answer.headers["x-request-id"]
     operation = _operation(method, path)
     if answer.status >= 400:
@@ -316,7 +316,7 @@ def _check(method: str, path: str, answer: Answer) -> None:
 
 
 def _operation(method: str, path: str) -> Any:
-    """The operation of a path; literal segments win over parameters."""
+    """The operation of a path. Constant segments take precedence over parameters."""
     segments = path.split("/")
     candidates = []
     for name in OPERATIONS:
@@ -333,7 +333,7 @@ TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number":
 
 
 def _mistakes(schema: Any, value: Any, where: str) -> list[str]:
-    """What is wrong with a value, by the facts of its schema."""
+    """The problems of a value, by its schema."""
     # The response of a call is documented as an object, and is any JSON. The id of a session is documented as a string
     # here and as a number there, and is a number.
     if where.endswith(("/response.response", ".sessionId")):
@@ -344,7 +344,7 @@ def _mistakes(schema: Any, value: Any, where: str) -> list[str]:
     parts: list[tuple[Any, Any, str]] = []
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        # The document asks for a `code` in the error of a call that it does not define, and for members that are only sent.
+        # The document requires a `code` in the error of a call, which it does not define, and members of requests only.
         required = [
             name
             for name in schema.get("required", ())

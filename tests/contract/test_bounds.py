@@ -1,4 +1,4 @@
-"""What a connection can take of the server: bounded in time and size."""
+"""The limits of a connection in time and size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def dial(server):
 
 
 async def everything(reader, writer) -> bytes:
-    """What comes until the server closes the connection."""
+    """Return everything received until the server closes the connection."""
     try:
         async with asyncio.timeout(10):
             return await reader.read()
@@ -28,7 +28,7 @@ async def everything(reader, writer) -> bytes:
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b"])
 async def test_head_that_does_not_come(server, monkeypatch, begun):
-    """A connection without a whole head of a request is closed after a while."""
+    """A connection without the complete head of a request is closed after some time."""
     monkeypatch.setattr(connections, "FIRST_HEAD", 0.05)
     reader, writer = await dial(server)
     writer.write(begun)
@@ -36,7 +36,7 @@ async def test_head_that_does_not_come(server, monkeypatch, begun):
 
 
 async def test_next_head_that_does_not_come(root, monkeypatch):
-    """So is one that had an answer, and then sends a part of a head."""
+    """The same is true for a connection that had a response and then sends part of a head."""
     monkeypatch.setattr(connections, "NEXT_HEAD", 0.1)
     async with serve(root) as server:
         reader, writer = await dial(server)
@@ -47,7 +47,7 @@ async def test_next_head_that_does_not_come(root, monkeypatch):
 
 
 async def test_request_that_takes_its_time(api, monkeypatch, tmp_path):
-    """The wait for the head ends nothing that has begun."""
+    """The limit for the head does not end running requests."""
     monkeypatch.setattr(connections, "FIRST_HEAD", 0.05)
     reader, writer = await dial(api.server)
     head = f"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n{FORM}\r\n"
@@ -61,7 +61,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 async def test_form_that_does_not_come(server, monkeypatch):
-    """A form that stops in the middle is answered, and the connection closed."""
+    """An incomplete form gets a response, and the connection is closed."""
     monkeypatch.setattr(oauth, "FORM_SECONDS", 0.05)
     reader, writer = await dial(server)
     writer.write(f"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n{FORM}\r\na=".encode())
@@ -71,14 +71,14 @@ async def test_form_that_does_not_come(server, monkeypatch):
 
 
 async def test_form_that_is_too_large(app):
-    """A form is read up to 64 KiB: whoever sends it has not yet proved anything."""
+    """A form may have at most 64 KiB, because its sender is not authenticated yet."""
     answer = await app.post("/oauth2/token", grant_type="x" * 70_000)
     assert answer.status == 400
     assert "too large" in str(answer.body)
 
 
 async def test_head_that_is_too_large(server):
-    """A head is read up to 8 KiB a line."""
+    """A line of the head may have at most 8 KiB."""
     reader, writer = await dial(server)
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 20_000 + b"\r\n\r\n")
     assert b" 400 " in await everything(reader, writer)

@@ -1,4 +1,4 @@
-"""Calling functions, and what is told of calls."""
+"""Calling functions, and reading calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiocdf.local import serve
 
 
 async def test_call(api):
-    """A call is Running at first, then Completed with real times, and has its response."""
+    """A call is Running at first, then Completed with real times and its response."""
     before = time.time_ns() // 1_000_000
     started = await api.start("double", x=21)
     assert (201, "Running", 1) == (started.status, started.body["status"], started.body["functionId"])
@@ -26,7 +26,7 @@ async def test_call(api):
 
 
 async def test_any_json_comes_back(api):
-    """Data reaches the function and returns as it was, whatever JSON it is."""
+    """Any JSON reaches the function and returns unchanged."""
     data = {"text": "grüße 🎉 \u2028", "n": [None, True, -1.5e300, 2**70], "deep": {"": {}}}
     call = await api.run("echo", **data)
     answer = await api.get(f"/functions/{call['functionId']}/calls/{call['id']}/response")
@@ -34,7 +34,7 @@ async def test_any_json_comes_back(api):
 
 
 async def test_nothing_returned(api):
-    """A call that returned None has no response, which is not a null one."""
+    """A call that returned None has no response, instead of null."""
     call = await api.run("nothing")
     answer = await api.get(f"/functions/{call['functionId']}/calls/{call['id']}/response")
     assert {"functionId": call["functionId"], "callId": call["id"]} == answer.body
@@ -49,7 +49,7 @@ async def test_no_data(api):
 
 
 async def test_failed(api):
-    """A call that raised is Failed with message and trace, and its response is absent."""
+    """A call that raised is Failed with message and trace, without a response."""
     call = await api.run("boom")
     assert ("Failed", "ZeroDivisionError: division by zero") == (call["status"], call["error"]["message"])
     assert "1 / 0" in call["error"]["trace"]
@@ -58,7 +58,7 @@ async def test_failed(api):
 
 
 async def test_error_as_text(root, connect):
-    """A server can be told to show errors as text, as newer pages of the service document them."""
+    """A setting shows errors as strings, as newer pages of the service document them."""
     async with serve(root, error_shape="string") as server:
         api = await connect(server)
         api.as_documented = False
@@ -73,14 +73,14 @@ async def test_timeout(api):
 
 
 async def test_too_large_response(api):
-    """A response above the limit makes the call Failed, and just at the limit it does not."""
+    """A response above the limit makes the call Failed. A response at the limit does not."""
     good, bad = await api.run("big", size=998), await api.run("big", size=999)
     assert ["Completed", "Failed"] == [good["status"], bad["status"]]
     assert "1001 bytes" in bad["error"]["message"]
 
 
 async def test_log(api):
-    """What a call printed can be read line by line, with times within the call's."""
+    """The log of a call has its lines, with times within those of the call."""
     call = await api.run("noisy")
     items = (await api.get(f"/functions/{call['functionId']}/calls/{call['id']}/logs")).body["items"]
     assert ["line 0", "line 1", "line 2"] == [item["message"] for item in items]
@@ -90,7 +90,7 @@ async def test_log(api):
 
 
 async def test_while_it_runs(api, tmp_path):
-    """While a call runs its log can be read, its response cannot, and both can after it."""
+    """The log is readable while the call runs, the response only after it."""
     gate = tmp_path / "gate"
     call = (await api.start("gate", path=str(gate))).body
     path = f"/functions/{call['functionId']}/calls/{call['id']}"
@@ -107,7 +107,7 @@ async def test_while_it_runs(api, tmp_path):
 
 
 async def test_limit_of_a_function(api, tmp_path):
-    """One call too many of a function is answered 429, and its nonce starts it once there is room."""
+    """A call above the limit of a function is rejected with 429. Its nonce starts it when there is room."""
     gate = tmp_path / "gate"
     calls = [(await api.start("gate", path=str(gate))).body for _ in range(3)]
     body = {"nonce": await api.nonce(), "data": {"path": str(gate)}}
@@ -127,7 +127,7 @@ async def test_limit_of_a_function(api, tmp_path):
 
 
 async def test_limit_of_the_project(api, tmp_path):
-    """One call too many of the project is answered 429 that says so, however many are sent at once."""
+    """Calls above the limit of the project are rejected with a 429 that says so, for any number of requests."""
     gate = tmp_path / "gate"
     first = [(await api.start("gate", path=str(gate))).body for _ in range(3)]
     nonces = [await api.nonce() for _ in range(6)]
@@ -141,14 +141,14 @@ async def test_limit_of_the_project(api, tmp_path):
 
 
 async def test_a_refused_call_takes_no_room(api):
-    """Calls that never started, for want of a nonce, do not count against the limit."""
+    """Calls that were rejected because of their nonce do not count against the limit."""
     for _ in range(10):
         assert 400 == (await api.post("/functions/1/call", {"nonce": "none", "data": {"x": 1}})).status
     assert "Completed" == (await api.run("double", x=1))["status"]
 
 
 async def test_not_ready(api):
-    """A function that failed to deploy cannot be called, and the nonce is not used up."""
+    """A call of a function that failed to deploy is rejected, and the nonce stays valid."""
     broken, nonce = await api.function_id("broken"), await api.nonce()
     refused = await api.post(f"/functions/{broken}/call", {"nonce": nonce, "data": {}})
     assert (400, True) == (refused.status, "not ready" in refused.error["message"])
@@ -156,7 +156,7 @@ async def test_not_ready(api):
 
 
 async def test_unknown_function(api):
-    """Calling what is not there is refused, naming the id."""
+    """A call of an unknown function is rejected with its id."""
     answer = await api.post("/functions/99/call", {"nonce": await api.nonce()})
     assert (400, [{"id": 99}]) == (answer.status, answer.error["missing"])
 
@@ -172,13 +172,13 @@ async def test_unknown_function(api):
     ],
 )
 async def test_bad_call(api, body, field):
-    """A call that is not as documented is refused with the field's name."""
+    """A call that breaks the document is rejected with the field's name."""
     answer = await api.post("/functions/1/call", body)
     assert (400, True) == (answer.status, answer.error["message"].startswith(field + " "))
 
 
 async def test_size_of_data(api):
-    """Data is taken up to the limit, counted as compact JSON however it was sent, and refused above it."""
+    """Data is limited by its size as compact JSON, for any encoding in the request."""
     filling = len(json.dumps({"text": ""}, separators=(",", ":")))
     for size, status in ((2_000, 201), (2_001, 400)):
         body = {
@@ -195,7 +195,7 @@ async def test_size_of_data(api):
 
 @pytest.mark.parametrize("level", [1, 9])
 async def test_gzip(api, level):
-    """A compressed body is read."""
+    """A compressed body is accepted."""
     body = gzip.compress(json.dumps({"nonce": await api.nonce(), "data": {"x": 4}}).encode(), level)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json", "x-unknown": "é?", "cdf-version": "V9"}
     answer = await api.post("/functions/1/call", data=body, headers=headers)
@@ -216,7 +216,7 @@ async def test_gzip(api, level):
     ],
 )
 async def test_bad_body(api, data, encoding):
-    """A body that is not JSON, not what its encoding says, or far too large, is refused with 400."""
+    """A body that is not valid JSON, not in its declared encoding, or far too large is rejected with 400."""
     headers = {"Content-Type": "application/json"} | ({"Content-Encoding": encoding} if encoding else {})
     answer = await api.post("/functions/1/call", data=data, headers=headers)
     assert 400 == answer.status
@@ -224,7 +224,7 @@ async def test_bad_body(api, data, encoding):
 
 
 async def test_by_ids(api):
-    """Calls are found by id in the order asked for, and only under their own function."""
+    """Calls are found by id in the order of the request, and only below their own function."""
     ids = [(await api.run("double", x=x))["id"] for x in range(3)]
     other = await api.run("nothing")
     items = [{"id": call_id} for call_id in [ids[2], ids[0], ids[1]]]
@@ -237,7 +237,7 @@ async def test_by_ids(api):
 
 
 async def test_by_ids_limits(api):
-    """10,000 ids can be asked for at once and no more, none twice."""
+    """A request may have at most 10,000 ids, each once."""
     many = [{"id": n} for n in range(1, 10_002)]
     bodies = [{"items": many[:-1], "ignoreUnknownIds": True}, {"items": many}, {"items": [many[0]] * 2}, {"items": []}]
     answers = [await api.post("/functions/1/calls/byids", body) for body in bodies]
@@ -248,13 +248,13 @@ async def test_by_ids_limits(api):
 @pytest.mark.parametrize("suffix", ["", "/response", "/logs"])
 @pytest.mark.parametrize("call_id", ["7", "x"])
 async def test_unknown_call(api, call_id, suffix):
-    """An id that is no call's, or no id, is refused with 400."""
+    """An id that is unknown or not valid is rejected with 400."""
     assert 400 == (await api.get(f"/functions/1/calls/{call_id}{suffix}")).status
 
 
 @pytest.mark.own_server
 async def test_list(api):
-    """Calls are listed newest first, page by page, by GET and by POST alike."""
+    """GET and POST list calls newest first, page by page."""
     ids = [(await api.run("double", x=x))["id"] for x in range(5)][::-1]
     pages, cursor = [], {}
     while cursor is not None:
@@ -269,7 +269,7 @@ async def test_list(api):
 
 @pytest.mark.own_server
 async def test_filter(api, tmp_path):
-    """Calls are listed by status, start and end, and all conditions must hold."""
+    """Calls are filtered by status, start and end. All conditions must be met."""
     gate = tmp_path / "gate"
     done = gate.parent / "done"
     done.touch()
@@ -306,17 +306,17 @@ async def test_filter(api, tmp_path):
     ],
 )
 async def test_bad_filter(api, body):
-    """A filter that is not as documented is refused."""
+    """A filter that breaks the document is rejected."""
     assert 400 == (await api.post("/functions/1/calls/list", body)).status
 
 
 async def test_list_of_unknown_function(api):
-    """The calls of a function that is not there cannot be listed."""
+    """Listing the calls of an unknown function is an error."""
     assert 400 == (await api.get("/functions/99/calls")).status
 
 
 async def test_changed_code(api, root):
-    """A call runs the code that is on disk when it is made."""
+    """A call runs the code that is on disk at the time of the request."""
     (root / "echo" / "handler.py").write_text('def handle():\n    return "changed now"\n')
     call = await api.run("echo")
     answer = await api.get(f"/functions/{call['functionId']}/calls/{call['id']}/response")
@@ -324,7 +324,7 @@ async def test_changed_code(api, root):
 
 
 async def test_removed_function(api, root):
-    """A function that is gone cannot be called, and its finished calls can still be read."""
+    """A call of a removed function is rejected, and its ended calls are still readable."""
     call = await api.run("double", x=1)
     (root / "double" / "handler.py").unlink()
     assert 400 == (await api.post("/functions/1/call", {"nonce": await api.nonce()})).status

@@ -1,4 +1,4 @@
-"""Which capability each route takes; a route that is added needs its line here."""
+"""The capability of each route. A new route needs a line here."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def watched(root, monkeypatch):
 
 
 async def test_every_route_has_its_capability(watched):
-    """No route is open by accident, and none takes another capability than documented."""
+    """No route is open by accident, and each needs its documented capability."""
     _, routes = watched
     expected = {route: capability for capability, group in GUARDED.items() for route in group}
     expected |= dict.fromkeys(OPEN)
@@ -102,7 +102,7 @@ async def test_every_route_has_its_capability(watched):
 
 
 async def test_no_route_without_token_or_capability(watched, connect):
-    """Each guarded route answers 401 without a token, 403 with all capabilities but its own, and not so with its own."""
+    """A guarded route returns 401 without a token, 403 without its capability, and neither with it."""
     running, routes = watched
     api = await connect(running)
     able = {capability: await api.as_client(capability) for capability in GUARDED}
@@ -124,7 +124,7 @@ async def test_no_route_without_token_or_capability(watched, connect):
 
 
 async def test_open_routes_take_no_token_in_its_place(watched):
-    """An open route that shows or changes something of others answers an unsigned request with an error."""
+    """An open route that shows or changes data rejects a request without a signature."""
     running, _ = watched
     async with aiohttp.ClientSession() as session:
         for method, path in (

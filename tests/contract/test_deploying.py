@@ -1,4 +1,4 @@
-"""Functions that are created through the API: the upload of their code, and what becomes of it."""
+"""Functions created through the API: the upload of their code, and its deployment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = "def handle(data, secrets, function_call_info):\n    import os\n    return
 
 
 def zipped(**files):
-    """The bytes of a zip file; `__` in a name stands for a slash, and a file has no suffix but `.py`."""
+    """The bytes of a zip file. `__` in a name means a slash, and all files have the suffix `.py`."""
     return archive({name.replace("__", "/") + ".py": text for name, text in files.items()})
 
 
@@ -40,12 +40,12 @@ async def upload(api, content, **description):
 
 
 async def create(api, content, **function):
-    """The answer to the creation of a function with this code."""
+    """The response to the creation of a function with this code."""
     return await api.post("/functions", {"items": [{"name": "made", "fileId": await upload(api, content)} | function]})
 
 
 async def deployed(api, answer):
-    """The function once it is Ready or Failed."""
+    """The function when it is Ready or Failed."""
     assert 201 == answer.status, answer.body
     (function,) = answer.body["items"]
     while function["status"] in {"Queued", "Deploying"}:
@@ -55,14 +55,14 @@ async def deployed(api, answer):
 
 
 async def respond(api, function, **data):
-    """What a function returns."""
+    """The response of a call."""
     started = await api.post(f"/functions/{function['id']}/call", {"nonce": await api.nonce(), "data": data})
     call = await api.ended(started.body)
     return (await api.get(f"/functions/{function['id']}/calls/{call['id']}/response")).body.get("response", call)
 
 
 async def test_file(api):
-    """A file is uploaded to the address that its creation answers with, and then shows that it was."""
+    """A file is uploaded to the URL from its creation, and is then shown as uploaded."""
     described = {"name": "a.zip", "externalId": "a", "mimeType": "application/zip", "metadata": {"k": "v"}}
     made = await api.post("/files", described)
     assert (201, False) == (made.status, made.body["uploaded"])
@@ -78,7 +78,7 @@ async def test_file(api):
 
 
 async def test_download(api):
-    """The content comes back by a link, for a while and without a token."""
+    """A download link works for some time and without a token."""
     file_id = await upload(api, b"content")
     (link,) = (await api.post("/files/downloadlink", {"items": [{"id": file_id}]})).body["items"]
     async with api.session.get(link["downloadUrl"]) as response:
@@ -95,7 +95,7 @@ async def test_download(api):
     ],
 )
 async def test_type_of_a_download(api, mime_type, shown):
-    """The type of a file is that of its download, where it can be one."""
+    """The download has the MIME type of the file if the type is valid."""
     file_id = await upload(api, b"content", mimeType=mime_type)
     (link,) = (await api.post("/files/downloadlink", {"items": [{"id": file_id}]})).body["items"]
     async with api.session.get(link["downloadUrl"]) as response:
@@ -104,7 +104,7 @@ async def test_type_of_a_download(api, mime_type, shown):
 
 
 async def test_links_are_signed(api):
-    """An address of storage is good for its own file and purpose."""
+    """A URL is valid only for its own file and purpose."""
     made = (await api.post("/files", {"name": "a"})).body
     other = (await api.post("/files", {"name": "b"})).body
     url = made["uploadUrl"]
@@ -116,7 +116,7 @@ async def test_links_are_signed(api):
 
 
 async def test_overwrite(api):
-    """A taken external id is a conflict, unless the file is to be overwritten: its id and content then stay."""
+    """An existing external id is a conflict, unless the request overwrites the file: its id and content remain."""
     first = await upload(api, b"one", externalId="a")
     refused = await api.post("/files", {"name": "new", "externalId": "a"})
     assert (409, [{"externalId": "a"}]) == (refused.status, refused.error["duplicated"])
@@ -126,7 +126,7 @@ async def test_overwrite(api):
 
 
 async def test_deleted_file(api):
-    """A deleted file is gone, and the function made of it stays."""
+    """After a file is deleted, the function created from it remains."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE)))
     await api.post("/files/delete", {"items": [{"id": function["fileId"]}]})
     answer = await api.get(f"/files/{function['fileId']}")
@@ -135,7 +135,7 @@ async def test_deleted_file(api):
 
 
 async def test_too_large_file(root, connect):
-    """A file above the limit is refused, and nothing of it is kept."""
+    """A file above the limit is rejected, and no part of it is stored."""
     async with serve(root, limits=Limits(file_bytes=10)) as server:
         api = await connect(server)
         file = (await api.post("/files", {"name": "a"})).body
@@ -145,7 +145,7 @@ async def test_too_large_file(root, connect):
 
 
 async def test_create(api):
-    """A function is created of an uploaded file, is Ready after a while, and runs like those of the folder."""
+    """A function created from an uploaded file becomes Ready, and runs like those of the folder."""
     description = {
         "externalId": "made",
         "description": "what it is for",
@@ -169,7 +169,7 @@ async def test_create(api):
 
 
 async def test_no_external_id(api):
-    """A function need not have an external id, and a filter by prefix passes over it."""
+    """A function may have no external id, and a filter by prefix does not match it."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE)))
     assert "externalId" not in function
     listed = (await api.post("/functions/list", {"filter": {"externalIdPrefix": "m"}})).body["items"]
@@ -182,14 +182,14 @@ async def test_no_external_id(api):
         (zipped(other=DOUBLE), 'No Python module found at location "handler.py" in zip-file.'),
         (zipped(handler="def handle(:"), "handler.py"),
         (zipped(handler="x = 1"), "handle"),
-        (b"no zip", "cannot be unpacked"),
+        (b"no zip", "code file"),
         (archive({"../handler.py": DOUBLE}), "../handler.py"),
         (archive({"/handler.py": DOUBLE}), "/handler.py"),
         (archive({"a/../../handler.py": DOUBLE}), "a/../../handler.py"),
     ],
 )
 async def test_failed_deployment(api, content, words):
-    """Code that cannot be deployed makes the function Failed, and its error says why."""
+    """Code that is not valid makes the function Failed, with the reason."""
     function = await deployed(api, await create(api, content))
     assert "Failed" == function["status"]
     assert words in function["error"]["message"] + function["error"]["trace"]
@@ -198,7 +198,7 @@ async def test_failed_deployment(api, content, words):
 
 
 async def test_link_in_the_code(api, tmp_path):
-    """A symbolic link in the code is refused: it could lead out of the folder."""
+    """A symbolic link in the code is rejected, because it could lead out of the folder."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as opened:
         link = zipfile.ZipInfo("handler.py")
@@ -233,7 +233,7 @@ async def test_link_in_the_code(api, tmp_path):
     ],
 )
 async def test_bad_function(api, change, field):
-    """A function that is not as documented is refused with the field's name, and nothing is created."""
+    """A function that breaks the document is rejected with the field's name, and no function is created."""
     before = (await api.get("/functions")).body
     answer = await create(api, b"x", **change)
     assert (400, field) == (answer.status, answer.error["message"].partition(" ")[0])
@@ -241,7 +241,7 @@ async def test_bad_function(api, change, field):
 
 
 async def test_refused_secrets_are_not_shown(api, caplog):
-    """A refusal of secrets repeats none of them."""
+    """An error about secrets contains none of them."""
     answer = await create(api, b"x", secrets={"key": "hush-hush" * 3_000})
     assert 400 == answer.status
     assert "hush" not in answer.error["message"] + caplog.text
@@ -249,22 +249,22 @@ async def test_refused_secrets_are_not_shown(api, caplog):
 
 @pytest.mark.parametrize("file_id", [2**53 - 1, None])
 async def test_file_of_a_function(api, file_id):
-    """The file of a function must be there, with its content."""
+    """The file of a function must exist, with content."""
     file_id = file_id or (await api.post("/files", {"name": "a"})).body["id"]
     answer = await api.post("/functions", {"items": [{"name": "a", "fileId": file_id}]})
     assert 400 == answer.status
 
 
 @pytest.mark.parametrize("external_id", ["echo", "made"])
-async def test_taken_external_id(api, external_id):
-    """An external id is taken by a function of the folder, or by one that was created."""
+async def test_existing_external_id(api, external_id):
+    """An external id may not be that of a function of the folder or of a created one."""
     await create(api, zipped(handler=DOUBLE), externalId="made")
     answer = await create(api, zipped(handler=DOUBLE), externalId=external_id)
     assert (409, [{"externalId": external_id}]) == (answer.status, answer.error["duplicated"])
 
 
 async def test_delete(api):
-    """A deleted function cannot be found or called, and its external id is free again."""
+    """A deleted function is unknown, and its external id is free again."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
     call = await respond(api, function, x=1)
     answer = await api.post("/functions/delete", {"items": [{"externalId": "made"}]})
@@ -274,7 +274,7 @@ async def test_delete(api):
 
 
 async def test_delete_with_schedules(api):
-    """The schedules of a deleted function go with it, and their sessions end."""
+    """Deleting a function deletes its schedules and revokes their sessions."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
     item = {"name": "a", "cronExpression": "* * * * *", "functionId": function["id"], "nonce": await api.nonce()}
     (schedule,) = (await api.post("/functions/schedules", {"items": [item]})).body["items"]
@@ -285,7 +285,7 @@ async def test_delete_with_schedules(api):
 
 
 async def test_delete_unknown(api):
-    """Unknown functions are named, and nothing is deleted; on request they are passed over."""
+    """Unknown functions are named, and no function is deleted; they can be ignored."""
     function = await deployed(api, await create(api, zipped(handler=DOUBLE), externalId="made"))
     items = [{"externalId": "made"}, {"externalId": "nowhere"}]
     refused = await api.post("/functions/delete", {"items": items})
@@ -296,7 +296,7 @@ async def test_delete_unknown(api):
 
 
 async def test_delete_of_the_folder(api, root):
-    """A function of the folder is not deleted by the server: the folder is the user's."""
+    """The server does not delete a function of the folder, which belongs to the user."""
     answer = await api.post("/functions/delete", {"items": [{"externalId": "echo"}]})
     assert 400 == answer.status
     assert (root / "echo" / "handler.py").exists()
@@ -318,7 +318,7 @@ async def test_restart(root, connect, tmp_path):
     ("cloud", "size", "minutes"), [("gcp", 9_000_000, 9), ("azure", 36_000, 10), ("aws", 240_000, 10)]
 )
 async def test_clouds(root, connect, cloud, size, minutes):
-    """The clouds differ in the size of data, in time and memory, and in what their limits show."""
+    """The clouds differ in the size of data, the timeout, the memory and the fields of the limits."""
     async with serve(root, cloud=cloud) as server:
         api = await connect(server)
         api.as_documented = cloud == "gcp"  # the others leave out what is documented as required

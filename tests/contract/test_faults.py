@@ -1,4 +1,4 @@
-"""Faults on purpose, as clients see them."""
+"""Injected faults, as clients see them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def start(api):
 
 
 async def failure(request):
-    """The error of a request that fails; not by `pytest.raises`, because errors of aiohttp show what was sent."""
+    """The error of a failing request. Not with `pytest.raises`, because errors of aiohttp show the request."""
     try:
         await request
     except aiohttp.ClientError as error:
@@ -59,7 +59,7 @@ async def test_reset(with_faults, handled):
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_gateway_error(with_faults, handled):
-    """An error comes in place of the answer, whether or not the request was handled; a gateway's is no JSON."""
+    """An error replaces the response of a handled or unhandled request. A gateway's error is not JSON."""
     api = await with_faults(Fault(kind="status", status=502, endpoint=CALL, handled=handled))
     error = await failure(start(api))
     assert (aiohttp.ContentTypeError, 502) == (type(error), error.status)
@@ -68,7 +68,7 @@ async def test_gateway_error(with_faults, handled):
 
 @pytest.mark.parametrize(("retry_after", "header"), [(None, None), (3, "3"), (0, "0")])
 async def test_too_many_requests(with_faults, retry_after, header):
-    """429 has the service's shape, and `Retry-After` where it is asked for."""
+    """429 has the service's format, and `Retry-After` if it is set."""
     api = await with_faults(Fault(kind="status", status=429, retry_after=retry_after, endpoint=CALL))
     answer = await start(api)
     assert (429, 429, header) == (answer.status, answer.error["code"], answer.headers.get("Retry-After"))
@@ -77,7 +77,7 @@ async def test_too_many_requests(with_faults, retry_after, header):
 
 
 async def test_half(with_faults):
-    """The request is handled, and half of the answer comes; so it is for an error."""
+    """The request is handled, and half of the response arrives, also for an error."""
     api = await with_faults(Fault(kind="half", endpoint=CALL), Fault(kind="half", endpoint="/functions/*"))
     for request in (start(api), api.get("/functions/99")):
         assert isinstance(await failure(request), aiohttp.ClientPayloadError)
@@ -86,7 +86,7 @@ async def test_half(with_faults):
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_latency(with_faults, handled):
-    """A request waits before it is handled, or its answer does."""
+    """The latency is before or after the request is handled."""
     api = await with_faults(Fault(kind="latency", seconds=0.3, endpoint=CALL, handled=handled))
     task = asyncio.create_task(start(api))
     seen = []
@@ -98,7 +98,7 @@ async def test_latency(with_faults, handled):
 
 
 async def test_token_expiry(with_faults):
-    """The token ends, for this request and those after it; another one works."""
+    """The token is not valid for this request and those after it. Another one works."""
     api = await with_faults(Fault(kind="token-expiry", endpoint="/functions/limits", times=1))
     assert 200 == (await api.get("/functions")).status
     assert [401, 401] == [(await api.get(path)).status for path in ("/functions/limits", "/functions")]
@@ -115,7 +115,7 @@ async def test_sign_in(root, connect):
 
 
 async def test_log(with_faults, caplog):
-    """Each fault is told in a line, and latency only to those who debug."""
+    """Each fault is logged in one line, and latency only at DEBUG."""
     with caplog.at_level(logging.DEBUG, "aiocdf.local"):
         api = await with_faults(Fault(kind="status", status=429, endpoint=CALL), Fault(kind="latency", seconds=0.001))
         await start(api)
@@ -128,20 +128,20 @@ async def test_log(with_faults, caplog):
 
 
 async def test_unknown_endpoint(root):
-    """A fault that can hit nothing is an error as the server starts, which leaves nothing open."""
+    """A fault that matches no endpoint is an error at the start, which leaves no socket open."""
     server = serve(root, faults=Faults(faults=[Fault(kind="half", endpoint="/nowhere")]))
     with pytest.raises(ConfigError, match="/nowhere"):
         await server.start()
 
 
 async def test_no_faults(root):
-    """What is not a set of faults is refused."""
+    """A value that is not valid as faults is rejected."""
     with pytest.raises(ConfigError, match="Faults"):
         serve(root, faults=[Fault(kind="half")])
 
 
 async def test_end_of_the_server(root, connect):
-    """A request that waits does not keep the server from ending."""
+    """A request with latency does not delay the end of the server."""
     server = serve(root, faults=Faults(faults=[Fault(kind="latency", seconds=600, endpoint="/functions")]))
     await server.start()
     api = await connect(server)

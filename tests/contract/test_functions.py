@@ -11,7 +11,7 @@ MAX_ID = 2**53 - 1
 
 @pytest.mark.own_server
 async def test_function_as_documented(api):
-    """A function shows what its settings say, its secrets masked, and no time of a call before there was one."""
+    """A function has its settings, masked secrets, and no time of a call before the first call."""
     answer = await api.get("/functions/1")
     assert 200 == answer.status
     expected = {
@@ -32,27 +32,27 @@ async def test_function_as_documented(api):
 
 
 async def test_plain_function(api):
-    """What a function does not have is absent, not null."""
+    """Fields without a value are absent, not null."""
     (body,) = (await api.post("/functions/byids", {"items": [{"externalId": "echo"}]})).body["items"]
     assert {"owner", "description", "error", "lastCalled"}.isdisjoint(body)
     assert None not in body.values()
 
 
 async def test_last_called(api):
-    """A function that was called shows when, in the same milliseconds as the call."""
+    """A called function has the time of its last call."""
     call = await api.run("double", x=1)
     assert call["startTime"] == (await api.get("/functions/1")).body["lastCalled"]
 
 
 async def test_undeployable(api):
-    """A function that cannot be deployed is Failed and says why."""
+    """A function that is not valid is Failed, with the reason."""
     (body,) = (await api.post("/functions/byids", {"items": [{"externalId": "broken"}]})).body["items"]
     assert ("Failed", "Function deployment failed.") == (body["status"], body["error"]["message"])
     assert body["error"]["trace"]
 
 
 async def test_list(api):
-    """All functions are listed, by GET and by POST."""
+    """GET and POST list all functions."""
     first, second = await api.get("/functions"), await api.post("/functions/list", {})
     assert first.body == second.body
     assert {"double", "echo", "broken"} < {function["externalId"] for function in first.body["items"]}
@@ -75,7 +75,7 @@ async def test_list(api):
     ],
 )
 async def test_filter(api, wanted, expected):
-    """A filter leaves the functions that match all of it."""
+    """A filter selects the functions that match all of its conditions."""
     items = (await api.post("/functions/list", {"filter": wanted, "limit": 10_000})).body["items"]
     assert expected == [function["externalId"] for function in items]
 
@@ -95,21 +95,21 @@ async def test_filter(api, wanted, expected):
     ],
 )
 async def test_bad_filter(api, body, field):
-    """A filter that is not as documented is refused with the field's name."""
+    """A filter that breaks the document is rejected with the field's name."""
     answer = await api.post("/functions/list", body)
     assert 400 == answer.status
     assert answer.error["message"].startswith(field + " ")
 
 
 async def test_by_ids(api):
-    """Functions are found by id and by external id, in the order asked for."""
+    """Functions are found by id and by external id, in the order of the request."""
     echo = await api.function_id("echo")
     answer = await api.post("/functions/byids", {"items": [{"id": echo}, {"externalId": "double"}]})
     assert [echo, 1] == [function["id"] for function in answer.body["items"]]
 
 
 async def test_by_ids_unknown(api):
-    """Unknown functions are named as they were asked for, or left out on request."""
+    """Unknown functions are named as in the request, or can be ignored."""
     items = [{"externalId": "nobody"}, {"id": 1}, {"id": MAX_ID}]
     refused = await api.post("/functions/byids", {"items": items})
     ignored = await api.post("/functions/byids", {"items": items, "ignoreUnknownIds": True})
@@ -138,18 +138,18 @@ async def test_by_ids_unknown(api):
     ],
 )
 async def test_bad_by_ids(api, body):
-    """A list of identifiers that is not as documented is refused."""
+    """A list of identifiers that breaks the document is rejected."""
     assert 400 == (await api.post("/functions/byids", body)).status
 
 
 @pytest.mark.parametrize("path", ["/functions/99", "/functions/x", "/functions/0", f"/functions/{'9' * 5000}"])
 async def test_get_unknown(api, path):
-    """An id that is no function's, or no id, is refused with 400."""
+    """An id that is unknown or not valid is rejected with 400."""
     assert 400 == (await api.get(path)).status
 
 
 async def test_ids_last(api):
-    """The ids of functions that have none in their settings are the same at each start."""
+    """Derived ids are the same at each start."""
     assert await api.function_id("echo") == 5419366474249326
 
 
@@ -164,7 +164,7 @@ async def test_limits_and_status(api):
 
 
 async def test_new_and_removed_functions(api, root):
-    """What is added below the root is there at the next request, and what is removed is gone."""
+    """A folder that is added or removed below the root has an effect at the next request."""
     (root / "new").mkdir()
     (root / "new" / "handler.py").write_text("def handle():\n    return 1\n")
     (root / "echo" / "handler.py").unlink()

@@ -1,4 +1,4 @@
-"""By which names the server is reached: a page of another site cannot get in by a name that resolves to this computer."""
+"""The host names of the server: a page of another site has no access with a name that resolves to this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVIL = [
 
 
 async def ask(server, head: str) -> tuple[int, str]:
-    """Send a request as it stands, and return status and text of the answer."""
+    """Send a raw request, and return status and text of the response."""
     port = urlsplit(server.url).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(head.format(port=port).replace("\n", "\r\n").encode() + b"\r\nConnection: close\r\n\r\n")
@@ -47,7 +47,7 @@ async def ask(server, head: str) -> tuple[int, str]:
     ],
 )
 async def test_foreign_name(server, line, host):
-    """DNS rebinding: a name that is not the server's is refused at each endpoint, with the way to allow it."""
+    """DNS rebinding: a foreign name is rejected at each endpoint, and the error says how to allow it."""
     status, answer = await ask(server, f"{line} HTTP/1.1\nHost: {host}")
     assert 421 == status
     assert "allowed_hosts" in answer
@@ -55,7 +55,7 @@ async def test_foreign_name(server, line, host):
 
 
 async def test_rebound_sign_in(app):
-    """A page at a rebound name, which a browser takes for the form's own origin, cannot send the sign-in form."""
+    """A page at a rebound name, which a browser treats as the form's origin, is not able to send the form."""
     host = f"evil.example:{urlsplit(app.server.url).port}"
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": f"http://{host}"}):
         answer = await app.submit(app.ask(), headers={"Host": host, **headers})
@@ -71,7 +71,7 @@ async def test_rebound_api(api):
     "head", ["GET /nothing HTTP/1.0", "GET /nothing HTTP/1.1\nHost:", "GET /nothing HTTP/1.1\nHost: a b"]
 )
 async def test_no_name(server, head):
-    """A request without a host, or with an unreadable one, is refused too."""
+    """A request without a valid host is rejected."""
     status, _ = await ask(server, head)
     assert status in {400, 421}
 
@@ -80,19 +80,19 @@ async def test_no_name(server, head):
     "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}", "127.0.0.1", "localhost:1"]
 )
 async def test_own_names(server, host):
-    """All loopback names lead to the server, at whatever port a tunnel shows it."""
+    """All loopback names reach the server, at any port of a tunnel."""
     status, _ = await ask(server, f"GET /nothing HTTP/1.1\nHost: {host}")
     assert 404 == status
 
 
 async def test_other_address(server):
-    """A server that listens on loopback is not reached by another address."""
+    """A server that listens on loopback is not reachable at other addresses."""
     status, _ = await ask(server, "GET /nothing HTTP/1.1\nHost: 192.0.2.1")
     assert 421 == status
 
 
 async def test_all_interfaces(root):
-    """A server that listens at all addresses is reached by each address, and by the names that it was told."""
+    """A server that listens on all addresses is reachable at each address and at the allowed names."""
     async with serve(root, host="0.0.0.0", open_to_others=True, allowed_hosts=["Functions.Example"]) as server:
         for host, status in {
             "192.0.2.1:80": 404,
@@ -104,14 +104,14 @@ async def test_all_interfaces(root):
 
 
 @pytest.mark.parametrize("allowed", ["name.example", [""], ["http://name.example"], ["name.example:80"], ["*"], [1]])
-def test_names_that_cannot_be(root, allowed):
-    """What is no list of host names is refused at once."""
+def test_names_that_are_not_valid(root, allowed):
+    """A value that is not a list of host names is rejected immediately."""
     with pytest.raises(ConfigError, match="allowed_hosts"):
         serve(root, allowed_hosts=allowed)
 
 
 async def test_both_families(root):
-    """At `localhost` the server listens at both loopback addresses, where the machine has both, at one port."""
+    """For `localhost`, the server listens on one port of both loopback addresses, if the machine has both."""
     async with serve(root, host="localhost") as server, aiohttp.ClientSession() as session:
         port = urlsplit(server.url).port
         assert server.url == f"http://localhost:{port}"
@@ -121,7 +121,7 @@ async def test_both_families(root):
 
 
 async def test_one_family(root, monkeypatch):
-    """A machine without IPv6 serves `localhost` by IPv4 alone."""
+    """A machine without IPv6 serves `localhost` with IPv4 only."""
     create = socket.create_server
 
     def without_ipv6(address, *, family):
@@ -134,8 +134,8 @@ async def test_one_family(root, monkeypatch):
         assert 404 == (await ask(server, "GET /nothing HTTP/1.1\nHost: localhost:{port}"))[0]
 
 
-async def test_half_taken_port(root):
-    """A port that another program has at one of the two addresses is refused, for clients could reach that program."""
+async def test_port_in_use_on_one_address(root):
+    """A port in use on one of the two addresses is rejected, because clients could reach the other program."""
     if not socket.has_dualstack_ipv6():
         pytest.skip("no IPv6 on this machine")
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
@@ -147,7 +147,7 @@ async def test_half_taken_port(root):
 
 
 async def test_free_port_of_both(root, monkeypatch):
-    """A free port that turns out to be taken at the other address is exchanged for another."""
+    """A free port that is in use on the other address is replaced by another port."""
     create, refused = socket.create_server, []
 
     def taken_once(address, *, family):
@@ -163,7 +163,7 @@ async def test_free_port_of_both(root, monkeypatch):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "2001:db8::1", "some.example"])
 async def test_other_machines(root, host):
-    """An address that other machines may reach is refused, unless that is asked for."""
+    """An address that other machines can reach is rejected, unless it is allowed."""
     with pytest.raises(ConfigError, match="other machines"):
         serve(root, host=host)
     serve(root, host=host, open_to_others=True)
@@ -171,5 +171,5 @@ async def test_other_machines(root, host):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
 async def test_loopback(root, host):
-    """Loopback needs no leave."""
+    """Loopback addresses are always allowed."""
     serve(root, host=host)

@@ -1,4 +1,4 @@
-"""The token endpoint, and what a token opens."""
+"""The token endpoint, and the access of tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def basic(client_id: str, client_secret: str) -> dict[str, str]:
 
 @pytest.fixture
 def odd(server):
-    """A client whose id and secret have characters that matter in headers and forms."""
+    """A client whose id and secret have special characters of headers and forms."""
     client = OAuthClient(client_id="a:b c", client_secret="p+w=%&é", capabilities={"functionsAcl:READ"})
     server.add_client(client)
     return client
@@ -32,7 +32,7 @@ async def ask(server, form=None, **options):
 
 
 async def test_secret_in_the_form(server, odd):
-    """A client that sends its secret in the form gets a bearer token that is not to be cached."""
+    """A client that sends its secret in the form gets a bearer token without caching."""
     form = {"grant_type": "client_credentials", "client_id": odd.client_id, "client_secret": "p+w=%&é"}
     status, body, headers = await ask(server, form)
     assert (200, "Bearer", 3600, "no-store") == (
@@ -76,7 +76,7 @@ async def test_secret_in_the_header(server, odd):
     ],
 )
 async def test_refusals(server, odd, form, headers, expected):
-    """A bad request for a token is refused in the words of RFC 6749, and a bad client with 401."""
+    """A token request that is not valid gets an error of RFC 6749; a wrong client gets 401."""
     status, body, answered = await ask(server, form, headers=headers)
     assert expected == (status, body["error"])
     assert isinstance(body["error_description"], str)
@@ -93,7 +93,7 @@ async def test_refusals(server, odd, form, headers, expected):
     ],
 )
 async def test_scopes(server, odd, asked, answered, opens):
-    """The answer tells the scopes, those of the API if none were asked for; a token for no API opens nothing there."""
+    """The response has the scopes, by default those of the API. A token without them has no access to the API."""
     form = {"grant_type": "client_credentials"} | ({"scope": asked.format(url=server.url)} if asked else {})
     _, body, _ = await ask(server, form, headers=basic(odd.client_id, "p+w=%&é"))
     assert body["scope"] == answered.format(url=server.url)
@@ -106,7 +106,7 @@ async def test_scopes(server, odd, asked, answered, opens):
 
 
 async def test_scopes_of_a_client(server):
-    """A client gets no scope that it may not have."""
+    """A client gets only its allowed scopes."""
     server.add_client(OAuthClient(client_id="narrow", client_secret="s", scopes={".default"}))
     form = {"grant_type": "client_credentials", "scope": f"{server.url}/IDENTITY"}
     status, body, _ = await ask(server, form, headers=basic("narrow", "s"))
@@ -114,14 +114,14 @@ async def test_scopes_of_a_client(server):
 
 
 async def test_descriptions_are_plain(server):
-    """What a request says is quoted in errors only as the characters that RFC 6749 lets a description have."""
+    """Errors quote the request only with the characters that RFC 6749 allows in a description."""
     form = {"grant_type": "client_credentials", "client_id": 'é"\\\n', "client_secret": "x"}
     _, body, _ = await ask(server, form)
     assert set(body["error_description"]) <= {chr(code) for code in range(0x20, 0x7F)} - {'"', "\\"}
 
 
 async def test_no_token(api):
-    """Without a valid token for the project the answer is 401, and does not say why."""
+    """Without a valid token for the project the response is 401, without the reason."""
     good, answers = api.token, []
     for token, project in (("", None), ("wrong", None), (good, "other")):
         api.token = token
@@ -131,13 +131,13 @@ async def test_no_token(api):
 
 
 async def test_not_a_bearer(api):
-    """A good token under another scheme than Bearer opens nothing."""
+    """A valid token with another scheme than Bearer is rejected."""
     answer = await api.get("/functions", headers={"Authorization": f"Basic {api.token}"})
     assert 401 == answer.status
 
 
 async def test_expired(root):
-    """A token past its life opens nothing."""
+    """An expired token is rejected."""
     async with serve(root, limits=Limits(token_seconds=0)) as server, aiohttp.ClientSession() as session:
         known = server.environment()
         auth = basic(known["IDP_CLIENT_ID"], known["IDP_CLIENT_SECRET"])
@@ -160,14 +160,14 @@ async def test_expired(root):
     ],
 )
 async def test_missing_capability(api, method, path, missing):
-    """A token that allows all but an endpoint is answered 403 there, naming the capability."""
+    """A token without the capability of an endpoint gets 403 with the name of the capability."""
     someone = await api.as_client(*ALL_CAPABILITIES - {missing})
     answer = await someone.send(method, path, json={})
     assert (403, f"Missing capability {missing}") == (answer.status, answer.error["message"])
 
 
 async def test_inspect(api):
-    """A token can be asked what it allows, and where."""
+    """The inspect endpoint returns the capabilities and projects of a token."""
     someone = await api.as_client("functionsAcl:RUN", "functionsAcl:READ")
     headers = {"Authorization": f"bearer {someone.token}"}
     async with api.session.get(f"{api.server.url}/api/v1/token/inspect", headers=headers) as response:

@@ -1,4 +1,4 @@
-"""The device flow: a user lets a program act that runs where there is no browser."""
+"""The device flow: a user allows a program on a device without a browser to act."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def impatient(root, run_app):
-    """A device that may poll as often as it likes."""
+    """A device without an interval."""
     async with serve(root, limits=Limits(device_interval=0)) as server:
         yield run_app(server)
 
@@ -29,7 +29,7 @@ async def poll(app, device, **changes):
 
 
 async def test_start(app):
-    """A device gets a code to show, the page to type it in, and how often to ask."""
+    """A device gets a code, the page to enter it, and the interval for polls."""
     answer = await app.post("/oauth2/device_authorization")
     body = answer.body
     assert (200, "no-store") == (answer.status, answer.headers["Cache-Control"])
@@ -41,7 +41,7 @@ async def test_start(app):
 
 
 async def test_allowed(impatient):
-    """After the user has typed in the code and signed in, the next poll brings tokens, and the code is used up."""
+    """After the user entered the code and signed in, the next poll returns tokens, and the code is no longer valid."""
     device = await start(impatient, scope=f"{impatient.server.url}/.default offline_access openid")
     pending = await poll(impatient, device)
     assert (400, "authorization_pending") == (pending.status, pending.body["error"])
@@ -57,7 +57,7 @@ async def test_allowed(impatient):
 
 
 async def test_typed_code(app):
-    """The page without a code asks for one, and takes it in any case and without the dash; others it does not know."""
+    """The page asks for a code. It accepts any case and no hyphen, and rejects unknown codes."""
     device = await start(app)
     page = device["verification_uri"]
     assert 'name="user_code"' in (await app.browse("GET", page)).text
@@ -69,7 +69,7 @@ async def test_typed_code(app):
 
 
 async def test_refused(impatient):
-    """After the user said no, the device is told so."""
+    """After the user refused, the device gets this error."""
     device = await start(impatient)
     page = await impatient.submit(
         device["verification_uri_complete"], form={"decision": "refuse", "user": "", "password": ""}
@@ -80,7 +80,7 @@ async def test_refused(impatient):
 
 
 async def test_decided_once(impatient):
-    """A code that the user decided on is known no more, on the page or in a form that was open."""
+    """A code with a decision is not valid any more, on the page or in an open form."""
     device = await start(impatient)
     page = device["verification_uri_complete"]
     await impatient.submit(page)
@@ -88,7 +88,7 @@ async def test_decided_once(impatient):
 
 
 async def test_wrong_password(impatient):
-    """A wrong password lets no device in, and the page comes again."""
+    """A wrong password gives no consent, and shows the page again."""
     device = await start(impatient)
     page = await impatient.submit(device["verification_uri_complete"], form={"password": "wrong"})
     assert (403, True) == (page.status, device["user_code"] in page.text)
@@ -96,7 +96,7 @@ async def test_wrong_password(impatient):
 
 
 async def test_form_of_another_site(impatient):
-    """No page of another site can let a device in, even with a user's password."""
+    """A page of another site is not able to give consent, even with a user's password."""
     device = await start(impatient)
     page = await impatient.submit(device["verification_uri_complete"], headers={"Sec-Fetch-Site": "cross-site"})
     assert 403 == page.status
@@ -104,7 +104,7 @@ async def test_form_of_another_site(impatient):
 
 
 async def test_too_fast(app):
-    """A device that polls again before its interval is over is told to slow down, also once it may act."""
+    """A device that polls before its interval gets `slow_down`, also after the consent."""
     device = await start(app)
     assert "authorization_pending" == (await poll(app, device)).body["error"]
     assert "slow_down" == (await poll(app, device)).body["error"]
@@ -113,7 +113,7 @@ async def test_too_fast(app):
 
 
 async def test_expired(root, run_app):
-    """A device whose user took too long is told so, and the page knows its code no more."""
+    """A device whose user did not answer in time gets this error, and its code is not valid any more."""
     async with serve(root, limits=Limits(device_seconds=0)) as server:
         app = run_app(server)
         device = await start(app)
@@ -131,7 +131,7 @@ async def test_expired(root, run_app):
     ],
 )
 async def test_device_code_of_somebody_else(app, changes, error):
-    """A device code is good only for the client that got it."""
+    """A device code is valid only for its own client."""
     app.server.add_client(OAuthClient(client_id="other", client_secret=None))
     answer = await poll(app, await start(app), **changes)
     assert (400, error) == (answer.status, answer.body["error"])
@@ -146,6 +146,6 @@ async def test_device_code_of_somebody_else(app, changes, error):
     ],
 )
 async def test_refusals(app, form, expected):
-    """No code is given to an unknown client, or for a scope that it may not have."""
+    """An unknown client, or a scope that is not allowed, gets no code."""
     answer = await app.post("/oauth2/device_authorization", **form)
     assert expected == (answer.status, answer.body["error"])

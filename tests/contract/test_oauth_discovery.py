@@ -1,4 +1,4 @@
-"""What the identity provider tells of itself, and its signatures."""
+"""The discovery document of the identity provider, and its signatures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def get(app, path):
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"])
 async def test_metadata(app, path):
-    """The document is the issuer's own, and says what clients need to know before a user signs in."""
+    """The document has the issuer, and the data that clients need for sign-ins."""
     document = await get(app, path)
     assert document["issuer"] == app.server.url
     assert document["code_challenge_methods_supported"] == ["S256"]
@@ -28,7 +28,7 @@ async def test_metadata(app, path):
 
 
 async def test_every_endpoint_is_there(app):
-    """Each address in the document answers, and none with 404."""
+    """Each URL in the document exists."""
     document = await get(app, "/.well-known/openid-configuration")
     for name, url in document.items():
         if name.endswith("_endpoint"):
@@ -37,7 +37,7 @@ async def test_every_endpoint_is_there(app):
 
 
 async def test_id_token(app):
-    """Who asks for openid gets a statement of who signed in, to whom and when, with the nonce, signed by the key told."""
+    """The scope openid returns an id token with user, client, time and nonce, signed by the published key."""
     tokens = await app.sign_in(scope="openid profile", nonce="n-0S6")
     keys = await get(
         app, (await get(app, "/.well-known/openid-configuration"))["jwks_uri"].removeprefix(app.server.url)
@@ -51,7 +51,7 @@ async def test_id_token(app):
 
 
 async def test_keys_are_public(app):
-    """The key set has the public half of one key, the same whoever asks when."""
+    """The key set has one public key, which does not change."""
     first, *others = await asyncio.gather(*(get(app, "/oauth2/jwks") for _ in range(5)))
     (key,) = first["keys"]
     assert set(key) == {"kty", "n", "e", "kid", "use", "alg"}
@@ -60,7 +60,7 @@ async def test_keys_are_public(app):
 
 @pytest.mark.parametrize("flow", ["interactive", "device_code"])
 async def test_environment(server, flow):
-    """The environment for users names the provider's document and a client without a secret."""
+    """The environment for users has the URL of the document and a client without a secret."""
     known = server.environment(flow)
     assert known["LOGIN_FLOW"] == flow
     assert known["IDP_DISCOVERY_URL"] == f"{server.url}/.well-known/openid-configuration"

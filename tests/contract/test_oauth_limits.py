@@ -1,4 +1,4 @@
-"""What limits those who guess, and those who ask without end."""
+"""The limits of wrong attempts and of requests in a loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_WAIT = 10
 
 @pytest.fixture
 def later(monkeypatch):
-    """Sets the server's clocks so many seconds ahead."""
+    """Sets the server's clocks forward."""
     real = time.monotonic, time.time
 
     def later(seconds):
@@ -36,12 +36,12 @@ async def guess(app, url=None, user="demo", times=20):
 
 
 async def device(app):
-    """What a device is told that asks for a code."""
+    """The response to a device's request for a code."""
     return (await app.post("/oauth2/device_authorization")).body
 
 
 async def test_passwords(app, later):
-    """After some wrong passwords the right one is not tried for some seconds; then the owner gets in."""
+    """After some wrong passwords, the right one is rejected for some seconds. Then the owner can sign in."""
     page = await guess(app)
     assert (429, True) == (page.status, 0 < int(page.headers["Retry-After"]) <= LONGEST_WAIT)
     assert f"{page.headers['Retry-After']} s" in page.text
@@ -52,7 +52,7 @@ async def test_passwords(app, later):
 
 
 async def test_passwords_of_others(app):
-    """Guesses at another name do not keep a user out, and an unknown name is limited like a known one."""
+    """Guesses for another name do not block a user, and an unknown name has the same limits."""
     page = await guess(app, user="nobody")
     assert 429 == page.status
     assert "code" in (await app.submit(app.ask())).returned
@@ -67,28 +67,28 @@ async def test_passwords_by_way_of_a_device(app):
 
 
 async def test_many_names(app, later):
-    """Guesses at many names are limited too, and delay a user by a second only."""
+    """Guesses for many names are limited, and delay a user only by a second."""
     statuses = [(await app.submit(app.ask(), form={"user": f"u{n}", "password": "wrong"})).status for n in range(80)]
     assert [403, 429] == [statuses[0], statuses[-1]]
     later(1)
     assert "code" in (await app.submit(app.ask())).returned
 
 
-async def test_refusal_is_no_guess(app):
-    """Who cancels while attempts are limited is led back."""
+async def test_cancelling_is_not_a_guess(app):
+    """A user may cancel while attempts are limited."""
     await guess(app)
     assert "access_denied" == (await app.submit(app.ask(), form={"decision": "refuse"})).returned["error"]
 
 
 async def test_guesses_of_other_sites(app):
-    """A page of another site cannot use up the attempts of the user."""
+    """Forms of a page of another site do not count as attempts of the user."""
     for _ in range(20):
         await app.submit(app.ask(), form={"password": "wrong"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert "code" in (await app.submit(app.ask())).returned
 
 
 async def test_user_codes(app, later):
-    """After some wrong user codes the right one is not looked up for some seconds, in a form neither (RFC 8628, 5.1)."""
+    """After some wrong user codes, the right one is rejected for some seconds, also in a form (RFC 8628, 5.1)."""
     started = await device(app)
     statuses = [
         (await app.browse("GET", started["verification_uri"], params={"user_code": f"BBBB-BB{n:02}"})).status
@@ -102,7 +102,7 @@ async def test_user_codes(app, later):
 
 
 async def test_codes_looked_up_by_other_sites(app):
-    """A page of another site that loads the page as an image or a frame cannot use up the attempts of the user."""
+    """Requests for images or frames of another site do not count as attempts of the user."""
     started = await device(app)
     for _ in range(30):
         page = await app.browse(
@@ -123,7 +123,7 @@ async def token(app, secret, **options):
 
 
 async def test_client_secrets(app, later):
-    """After some wrong secrets of a client the right one is not tried for some seconds; other clients go on."""
+    """After some wrong secrets of a client, the right one is rejected for some seconds, but other clients are not."""
     statuses = [(await token(app, "wrong"))[0] for _ in range(30)]
     assert [401, 429] == [statuses[0], statuses[-1]]
     right = app.server.environment()["IDP_CLIENT_SECRET"]
@@ -136,7 +136,7 @@ async def test_client_secrets(app, later):
 
 
 async def test_forms_of_other_sites(app):
-    """A page of another site cannot guess secrets, or ask for device codes."""
+    """A page of another site is not able to guess secrets or request device codes."""
     headers = {"Sec-Fetch-Site": "cross-site"}
     for _ in range(30):
         assert 403 == (await token(app, "wrong", headers=headers))[0]
@@ -148,7 +148,7 @@ async def test_forms_of_other_sites(app):
 
 
 async def test_loop_of_device_requests(app, monkeypatch):
-    """A loop of device requests keeps a bounded number of them: the latest, so that a user's own still works."""
+    """Device requests in a loop keep a bounded number of them: the newest, so that a user's own one works."""
     monkeypatch.setattr(devices, "MOST_DEVICES", 20)
     first, *_, last = [await device(app) for _ in range(25)]
     assert 404 == (await app.browse("GET", first["verification_uri_complete"])).status
@@ -158,14 +158,14 @@ async def test_loop_of_device_requests(app, monkeypatch):
 
 
 async def test_loop_of_sign_ins(app, monkeypatch):
-    """A loop of sign-ins keeps a bounded number of codes: the latest."""
+    """Sign-ins in a loop keep a bounded number of codes: the newest."""
     monkeypatch.setattr(codes, "MOST_CODES", 3)
     first, *_, last = [await app.code() for _ in range(5)]
     assert [400, 200] == [(await app.exchange(code)).status for code in (first, last)]
 
 
 async def test_loop_of_tokens(root, run_app, monkeypatch):
-    """Tokens that have expired do not stay in memory."""
+    """Expired tokens do not stay in memory."""
     monkeypatch.setattr(tokens, "SWEEP_EVERY", 10)
     async with serve(root, limits=Limits(token_seconds=0, refresh_seconds=0)) as server:
         app = run_app(server)

@@ -1,4 +1,4 @@
-"""Refresh tokens: each is good for one time, and one that comes twice ends the sign-in."""
+"""Refresh tokens: each is valid once, and a repeated one ends the sign-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiocdf.local import Limits, OAuthClient, serve
 
 
 async def test_rotation(app):
-    """A refresh token gives a new access token and a new refresh token, again and again."""
+    """A refresh token returns a new access token and a new refresh token, repeatedly."""
     tokens = await app.sign_in()
     for _ in range(3):
         answer = await app.refresh(tokens["refresh_token"])
@@ -21,7 +21,7 @@ async def test_rotation(app):
 
 
 async def test_reuse(app):
-    """A refresh token that comes a second time ends all tokens of its sign-in, and none of another."""
+    """A repeated refresh token revokes all tokens of its sign-in, and none of another."""
     first, other = await app.sign_in(), await app.sign_in()
     second = (await app.refresh(first["refresh_token"])).body
     again = await app.refresh(first["refresh_token"])
@@ -32,15 +32,15 @@ async def test_reuse(app):
     assert 200 == (await app.refresh(other["refresh_token"])).status
 
 
-async def test_reuse_at_once(app):
-    """Of many refreshes at once with one token, one at the most succeeds."""
+async def test_concurrent_reuse(app):
+    """Of many concurrent refreshes with one token, at most one succeeds."""
     tokens = await app.sign_in()
     answers = await asyncio.gather(*(app.refresh(tokens["refresh_token"]) for _ in range(10)))
     assert [200] + 9 * [400] == sorted(answer.status for answer in answers)
 
 
 async def test_narrower(app):
-    """A refresh may ask for fewer scopes, and the refresh after it for all again."""
+    """A refresh may request fewer scopes, and the next one all scopes again."""
     tokens = await app.sign_in(scope=f"{app.server.url}/.default profile offline_access")
     fewer = await app.refresh(tokens["refresh_token"], scope="profile")
     assert ("profile", 403) == (fewer.body["scope"], await app.opens(fewer.body["access_token"]))
@@ -48,7 +48,7 @@ async def test_narrower(app):
 
 
 async def test_wider(app):
-    """A refresh for more scopes than the user allowed is refused, and uses up nothing."""
+    """A refresh for more scopes than the user allowed is rejected, and the token stays valid."""
     tokens = await app.sign_in()
     answer = await app.refresh(tokens["refresh_token"], scope="openid")
     assert (400, "invalid_scope") == (answer.status, answer.body["error"])
@@ -56,7 +56,7 @@ async def test_wider(app):
 
 
 async def test_of_another_client(app):
-    """A client cannot use another's refresh token, nor end its sign-in by trying."""
+    """The refresh token of another client is rejected, and its sign-in does not end."""
     app.server.add_client(OAuthClient(client_id="other", client_secret=None))
     tokens = await app.sign_in()
     assert 400 == (await app.refresh(tokens["refresh_token"], client_id="other")).status
@@ -64,7 +64,7 @@ async def test_of_another_client(app):
 
 
 async def test_expired(root, run_app):
-    """A refresh token past its life gives nothing."""
+    """An expired refresh token is rejected."""
     async with serve(root, limits=Limits(refresh_seconds=0)) as server:
         app = run_app(server)
         answer = await app.refresh((await app.sign_in())["refresh_token"])
@@ -73,7 +73,7 @@ async def test_expired(root, run_app):
 
 @pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "unheard_of"])
 async def test_revoked_refresh_token(app, hint):
-    """With its refresh token a whole sign-in ends, whatever the hint says."""
+    """Revoking a refresh token ends the sign-in, for any hint."""
     tokens = await app.sign_in()
     answer = await app.post("/oauth2/revoke", token=tokens["refresh_token"], token_type_hint=hint)
     assert (200, None) == (answer.status, answer.body)
@@ -82,7 +82,7 @@ async def test_revoked_refresh_token(app, hint):
 
 
 async def test_revoked_access_token(app):
-    """An access token ends alone."""
+    """Revoking an access token ends only that token."""
     tokens = await app.sign_in()
     assert 200 == (await app.post("/oauth2/revoke", token=tokens["access_token"])).status
     assert 401 == await app.opens(tokens["access_token"])
@@ -90,7 +90,7 @@ async def test_revoked_access_token(app):
 
 
 async def test_revoke_the_unknown(app):
-    """The end of an unknown token, or of one that ended before, is no error."""
+    """Revoking an unknown or revoked token is not an error."""
     tokens = await app.sign_in()
     answers = [
         await app.post("/oauth2/revoke", token=token)
@@ -101,7 +101,7 @@ async def test_revoke_the_unknown(app):
 
 @pytest.mark.parametrize("name", ["access_token", "refresh_token"])
 async def test_revoke_of_another_client(app, name):
-    """A client cannot end another's tokens."""
+    """A client is not able to revoke the tokens of another."""
     app.server.add_client(OAuthClient(client_id="other", client_secret=None))
     tokens = await app.sign_in()
     await app.post("/oauth2/revoke", token=tokens[name], client_id="other")
@@ -118,6 +118,6 @@ async def test_revoke_of_another_client(app, name):
     ],
 )
 async def test_revoke_refusals(app, form, expected):
-    """Only a client that proves itself can end tokens."""
+    """Only an authenticated client can revoke tokens."""
     answer = await app.post("/oauth2/revoke", **form)
     assert expected == (answer.status, answer.body["error"])

@@ -1,4 +1,4 @@
-"""The server's own OpenAPI document: it is served, complete, and true, as schemathesis finds."""
+"""The server's OpenAPI document: it is served, complete and correct, as schemathesis checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = 4
 
 
 async def test_served(server):
-    """The document and its page are served without a token, and the page loads nothing from elsewhere."""
+    """The document and its page need no token, and the page loads files only from the server."""
     async with aiohttp.ClientSession(server.url) as session:
         async with session.get("/openapi.json") as response:
             assert DOCUMENT == await response.json()
@@ -44,7 +44,7 @@ async def test_served(server):
 
 
 async def test_complete(root, monkeypatch):
-    """Each operation that the server answers for a token is in the document, and no other is, with its capability."""
+    """The document has exactly the operations that need a token, with their capabilities."""
     routes = []
 
     def kept(given, **options):
@@ -94,7 +94,7 @@ SPELT = {"functionId", "functionExternalId"}
 
 
 def follow(node):
-    """What a reference in the document is to."""
+    """The target of a reference in the document."""
     while "$ref" in node:
         _, *steps = node["$ref"].split("/")
         node = DOCUMENT
@@ -104,7 +104,7 @@ def follow(node):
 
 
 def members(node):
-    """The names of all members of a schema, with those of the members above them."""
+    """The names of all members of a schema, with the names of their parents."""
     if not node:
         return set()
     node, found = follow(node), set()
@@ -116,7 +116,7 @@ def members(node):
 
 
 def our_schemas(name):
-    """The schemas of request and answer of one of our operations."""
+    """The schemas of request and response of an operation of the server."""
     method, _, path = name.partition(" ")
     place = DOCUMENT["paths"].get(PREFIX + path.replace("{id}", "{fileId}")) or DOCUMENT["paths"]["/api/v1" + path]
     described = place[method]
@@ -128,7 +128,7 @@ def our_schemas(name):
 
 @pytest.mark.parametrize("name", sorted(SERVICE))
 def test_members_are_those_of_the_service(name):
-    """The document has the members that the service's document has, but for those that are named here."""
+    """The document has the members of the service's document, except for those listed here."""
     left_out = OF_FILES if "/files" in name else set()
     topic = next((topic for topic in ("schedules", "files", "sessions", "functions") if topic in name), "")
     for kind, ours in zip(("request", "response"), our_schemas(name), strict=True):
@@ -150,7 +150,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_true(case, address):
-    """Whatever is sent, valid or not, the status, the headers and the shape of the answer are as documented."""
+    """For any request, valid or not, the status, headers and format of the response are as documented."""
     url, token = address
     case.path_parameters = (case.path_parameters or {}) | ({"project": "local"} if "{project}" in case.path else {})
     case.call_and_validate(

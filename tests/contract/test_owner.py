@@ -1,4 +1,4 @@
-"""What the server writes is for its owner only."""
+"""Only the owner has access to the server's files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from aiocdf.local import serve
 
 @pytest.fixture
 def careless():
-    """A user whose new files are readable and writable by all."""
+    """A user with a umask of 0."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 async def test_files_of_the_state(root, connect, tmp_path, careless):
-    """Nothing in the state can be reached by other users, also in a folder that they may enter."""
+    """Other users have no access to the state, also in a folder that they may enter."""
     state = tmp_path / "state"
     state.mkdir(mode=0o755)
     async with serve(root, state=state) as server:

@@ -1,4 +1,4 @@
-"""What the page gets from the server, and who gets it."""
+"""The endpoints of the page, and access to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUESTS = [("GET", "/page/events"), ("GET", "/page/calls/1/1"), ("POST", "/page
 
 
 class Visitor:
-    """Someone with the page's key, and one connection."""
+    """A client with the page's key and one connection."""
 
     def __init__(self, server, session):
         self.server, self.session = server, session
@@ -51,7 +51,7 @@ async def _events(response):
 
 
 async def _until(events, wanted, fits=lambda _: True):
-    """The data of the next event of this name that fits."""
+    """The data of the next event with this name that matches."""
     async for name, data in events:
         if name == wanted and fits(data):
             return data
@@ -71,7 +71,7 @@ async def visitor(server, session):
 
 @pytest.mark.parametrize(("method", "path"), REQUESTS)
 async def test_key(visitor, api, method, path):
-    """Without the key nothing is shown or called: not with none, a wrong one, one in a cookie, or a token of the API."""
+    """Access needs the key: a missing or wrong key, a cookie or a token of the API is rejected."""
     right = visitor.headers["Authorization"]
     wrong = [{}, {"Authorization": f"{right}x"}, {"Authorization": f"Bearer {api.token}"}]
     wrong += [{"Cookie": f"key={right.removeprefix('Bearer ')}"}, {"Authorization": right.replace("Bearer", "Basic")}]
@@ -83,15 +83,15 @@ async def test_key(visitor, api, method, path):
     assert (await api.get("/functions/1/calls")).body["items"] == []
 
 
-async def test_key_is_no_token(visitor):
-    """The key opens the page, and not the API."""
+async def test_key_is_not_a_token(visitor):
+    """The key gives access to the page, but not to the API."""
     url = f"{visitor.server.url}/api/v1/projects/{visitor.server.project}/functions"
     async with visitor.session.get(url, headers=visitor.headers) as answer:
         assert answer.status == 401
 
 
 async def test_other_sites(visitor):
-    """A page of another site cannot send the key, nor read an answer: no request of another origin is allowed."""
+    """Requests of another origin are rejected, so that another site cannot send the key or read a response."""
     origin = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     origin["Access-Control-Request-Headers"] = "authorization"
     async with visitor.session.options(f"{visitor.server.url}/page/calls", headers=origin) as answer:
@@ -102,7 +102,7 @@ async def test_other_sites(visitor):
 
 
 async def test_foreign_name(visitor):
-    """By a name that another site has made up for this computer, the page is not there, not even with the key."""
+    """With a foreign host name the page is not reachable, even with the key."""
     for path in ("/page", "/page/events"):
         headers = visitor.headers | {"Host": "evil.example"}
         async with visitor.session.get(visitor.server.url + path, headers=headers) as answer:
@@ -110,7 +110,7 @@ async def test_foreign_name(visitor):
 
 
 async def test_page_loads_its_own_files_only(visitor):
-    """The page runs no script in it, loads nothing from elsewhere, is in no frame, and sets no cookie."""
+    """The page has no inline scripts, loads files only from the server, is not framed, and sets no cookies."""
     async with visitor.session.get(f"{visitor.server.url}/page") as answer:
         policy, text = answer.headers["Content-Security-Policy"], await answer.text()
         assert "Set-Cookie" not in answer.headers
@@ -123,12 +123,12 @@ async def test_page_loads_its_own_files_only(visitor):
 
 
 async def test_key_does_not_show(visitor):
-    """What prints a server does not print the key."""
+    """The repr of a server does not contain the key."""
     assert visitor.headers["Authorization"].removeprefix("Bearer ") not in repr(visitor.server)
 
 
 async def test_events(visitor, api, tmp_path):
-    """A reader gets everything that is there, then each change of a call."""
+    """A reader gets everything, then each change of a call."""
     ended = await api.run("double", x=1)
     async with visitor.listen() as events:
         first = await _until(events, "snapshot")
@@ -147,7 +147,7 @@ async def test_events(visitor, api, tmp_path):
 
 
 async def test_call_and_log(visitor, tmp_path, api):
-    """A call that the page starts runs, and its log comes while it runs, then its end."""
+    """The page gets the log of a call while it runs, then its end."""
     function_id = await api.function_id("gate")
     status, call = await visitor.start(function_id, {"path": str(tmp_path / "open")})
     assert status == 201
@@ -161,7 +161,7 @@ async def test_call_and_log(visitor, tmp_path, api):
 
 
 async def test_failure(visitor, api):
-    """The end of a call that failed has its error and its traceback."""
+    """The end of a failed call has its error and its traceback."""
     call = await api.run("boom")
     async with visitor.listen(f"/page/calls/{call['functionId']}/{call['id']}") as events:
         end = await _until(events, "end")
@@ -170,7 +170,7 @@ async def test_failure(visitor, api):
 
 
 async def test_refused_calls(visitor, api):
-    """A call that the service would refuse is refused here as well."""
+    """A call that the service would reject is rejected."""
     double, broken = await api.function_id("double"), await api.function_id("broken")
     for function_id, data, message in (
         (2**52, {}, "Unknown function id"),
@@ -187,7 +187,7 @@ async def test_refused_calls(visitor, api):
 
 
 async def test_schedules(visitor, api):
-    """A schedule that is made while the page is open appears with its next run, and goes with its end."""
+    """A schedule created while the page is open appears with its next run, and disappears when it is deleted."""
     async with visitor.listen() as events:
         assert [] == (await _until(events, "snapshot"))["schedules"]
         function_id = await api.function_id("double")
@@ -201,7 +201,7 @@ async def test_schedules(visitor, api):
 
 
 async def test_end_of_the_server(root, session):
-    """A server that ends does not wait for those who look at its page: their streams end."""
+    """A server that stops does not wait for readers of its page. It ends their streams."""
     async with serve(root) as server:
         visitor = Visitor(server, session)
         async with visitor.listen() as events:
@@ -212,8 +212,8 @@ async def test_end_of_the_server(root, session):
             assert time.monotonic() - began < 0.9
 
 
-async def test_reader_that_goes(visitor, api, caplog):
-    """A reader that goes is forgotten, without a word in the log, and calls go on."""
+async def test_reader_that_disconnects(visitor, api, caplog):
+    """A reader that disconnects is removed without a log message, and calls continue."""
     for _ in range(3):
         async with visitor.listen() as events:
             await _until(events, "snapshot")
@@ -224,7 +224,7 @@ async def test_reader_that_goes(visitor, api, caplog):
 
 
 async def test_faults_do_not_concern_the_page(root, session):
-    """What goes wrong on purpose goes wrong at the API only."""
+    """Faults hit only the API."""
     faults = Faults(faults=[Fault(kind="status", status=503)])
     async with serve(root, faults=faults) as server:
         visitor = Visitor(server, session)

@@ -1,4 +1,4 @@
-"""What holds for the requests of all endpoints: what may be left out, what is refused, and how."""
+"""The common rules of all requests: what is optional, and what is rejected."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_null_data(api):
     ],
 )
 async def test_other_methods(api, method, path, allowed):
-    """A path that is served by another method is 405, and `Allow` says by which (RFC 9110, section 15.5.6)."""
+    """A wrong method is 405, and `Allow` has the right ones (RFC 9110, section 15.5.6)."""
     answer = await api.send(method, path)
     assert (405, 405) == (answer.status, answer.error["code"])
     assert set(allowed.split(",")) == set(answer.headers["Allow"].split(","))
@@ -70,7 +70,7 @@ async def test_other_methods(api, method, path, allowed):
     ],
 )
 async def test_two_kinds_of_session(api, item):
-    """A session is of one kind."""
+    """A session has exactly one type."""
     answer = await api.post("/sessions", {"items": [item]})
     assert 400 == answer.status
     assert answer.error["message"].startswith("items[0] must have ")
@@ -92,7 +92,7 @@ async def test_two_kinds_of_session(api, item):
     ],
 )
 async def test_refused_fields(api, path, body, field):
-    """A field that breaks a documented rule is refused by name."""
+    """A field that breaks a documented rule is rejected by name."""
     answer = await api.post(path, body)
     assert 400 == answer.status
     assert answer.error["message"].startswith(field + " ")
@@ -109,33 +109,33 @@ async def test_refused_fields(api, path, body, field):
     ],
 )
 async def test_refused_addresses(api, path, field):
-    """A parameter that is given twice, or in digits that are not ASCII, is refused by name."""
+    """A repeated parameter, or one with digits that are not ASCII, is rejected by name."""
     answer = await api.get(path)
     assert 400 == answer.status
     assert answer.error["message"].startswith(field + " ")
 
 
 async def test_lists_in_addresses(api):
-    """A parameter that is not read may be given several times: some of the service's are lists."""
+    """An unknown parameter may be repeated, because some parameters of the service are lists."""
     assert 200 == (await api.get("/files?assetIds=1&assetIds=2")).status
 
 
 async def test_no_body(api):
-    """Where all members of a body are optional, the body is too."""
+    """If all members of a body are optional, the body is optional."""
     assert (await api.get("/functions")).body == (await api.post("/functions/list", json=None)).body
     assert 400 == (await api.post("/functions/byids", json=None)).status
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1", "utf-8-sig"])
 async def test_encodings(api, encoding):
-    """A body is UTF-8 (RFC 8259, section 8.1)."""
+    """A body must be UTF-8 (RFC 8259, section 8.1)."""
     answer = await api.post("/functions/list", json=None, data='{"filter": {"name": "é"}}'.encode(encoding))
     assert 400 == answer.status
 
 
 @pytest.mark.parametrize("path", ["/calls/5", "/calls/5/response", "/calls/5/logs"])
 async def test_unknown_function_of_a_call(api, path):
-    """Where the function is unknown, `missing` names the function and not the call."""
+    """If the function is unknown, `missing` has the function and not the call."""
     answer = await api.get(f"/functions/{UNKNOWN}{path}")
     assert (400, [{"id": UNKNOWN}]) == (answer.status, answer.error["missing"])
     assert "function" in answer.error["message"]
@@ -143,7 +143,7 @@ async def test_unknown_function_of_a_call(api, path):
 
 
 async def test_unknown_function_of_calls(api):
-    """The same holds for calls by ids, also where unknown ids are ignored."""
+    """The same is true for calls by ids, also if unknown ids are ignored."""
     for ignored in (False, True):
         body = {"items": [{"id": 5}], "ignoreUnknownIds": ignored}
         answer = await api.post(f"/functions/{UNKNOWN}/calls/byids", body)
@@ -152,7 +152,7 @@ async def test_unknown_function_of_calls(api):
 
 @pytest.mark.parametrize("missing_key", ["externalId", "external_id"])
 async def test_missing_key(root, connect, missing_key):
-    """Unknown functions are named by `externalId` as documented, or by `external_id` as the service's own tests expect."""
+    """Unknown functions are named by `externalId` as documented, or by `external_id` as the service's tests expect."""
     async with serve(root, missing_key=missing_key) as server:
         api = await connect(server)
         answer = await api.post("/functions/byids", {"items": [{"externalId": "nowhere"}, {"id": UNKNOWN}]})
@@ -169,7 +169,7 @@ async def test_missing_key(root, connect, missing_key):
     ],
 )
 async def test_not_http(server, sent, caplog):
-    """What is not HTTP is answered in the shape of all errors, without a traceback in the log."""
+    """Invalid HTTP gets an error in the common format, without a traceback in the log."""
     head, body = await _exchange(server, sent)
     assert head.split()[1] == b"400"
     assert b"x-request-id: " in head.lower()
@@ -179,7 +179,7 @@ async def test_not_http(server, sent, caplog):
 
 @pytest.mark.parametrize("body", [b"not gzip at all", b"\x1f\x8b\x08\x00garbage"])
 async def test_invalid_gzip(api, body, caplog):
-    """A body that is not the gzip it says is refused, without a traceback in the log."""
+    """A body that is not valid gzip, as declared, is rejected without a traceback in the log."""
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     answer = await api.post("/functions/list", json=None, data=body, headers=headers)
     assert 400 == answer.status
@@ -188,7 +188,7 @@ async def test_invalid_gzip(api, body, caplog):
 
 
 async def _exchange(server, sent):
-    """Send bytes, and return head and body of the answer."""
+    """Send bytes, and return head and body of the response."""
     address = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:

@@ -18,13 +18,13 @@ UNKNOWN = 2**53 - 1
 
 
 async def create(api, **changes):
-    """The answer to the creation of a schedule."""
+    """The response to the creation of a schedule."""
     item = {"name": "often", "cronExpression": "* * * * *", "functionId": 1, "nonce": await api.nonce()} | changes
     return await api.post("/functions/schedules", {"items": [item]})
 
 
 async def test_create(api):
-    """A schedule shows what it was created with, in words too, and neither nonce nor data."""
+    """A schedule has its fields and an explanation of the cron expression, but no nonce and no data."""
     before = now_ms()
     answer = await create(api, description="why", data={"x": 1}, cronExpression="*/5 1 * * *")
     (schedule,) = answer.body["items"]
@@ -41,7 +41,7 @@ async def test_create(api):
 
 
 async def test_no_data(api):
-    """A schedule without data has none to show."""
+    """A schedule without data has no data."""
     schedule = (await create(api)).body["items"][0]
     data = await api.get(f"/functions/schedules/{schedule['id']}/input_data")
     assert {"id": schedule["id"]} == data.body
@@ -67,20 +67,20 @@ async def test_no_data(api):
     ],
 )
 async def test_bad_schedule(api, change, field):
-    """A schedule that is not as documented is refused with the field's name."""
+    """A schedule that breaks the document is rejected with the field's name."""
     answer = await create(api, **change)
     assert (400, field) == (answer.status, answer.error["message"].partition(" ")[0])
 
 
 async def test_by_external_id(api):
-    """The service refuses the external id of a function, which its document still has, in these words."""
+    """The external id of a function is rejected with the service's message, though the document still has it."""
     answer = await create(api, functionId=None, functionExternalId="double")
     assert 400 == answer.status
     assert "you must use 'function_id' and not 'function_external_id'" in answer.error["message"]
 
 
 async def test_dead_nonce(api):
-    """A nonce that cannot be bound, or a function that is not ready, is refused in the service's words."""
+    """A nonce that is not valid, or a function that is not ready, is rejected with the service's message."""
     broken = await api.function_id("broken")
     for change in ({"nonce": "none"}, {"functionId": broken}):
         answer = await create(api, **change)
@@ -88,13 +88,13 @@ async def test_dead_nonce(api):
 
 
 async def test_unknown_function(api):
-    """A function that is not there is named."""
+    """An unknown function is named."""
     answer = await create(api, functionId=UNKNOWN)
     assert (400, [{"id": UNKNOWN}]) == (answer.status, answer.error["missing"])
 
 
 async def test_list(api):
-    """Schedules are listed, newest first, and filtered by all they show."""
+    """Schedules are listed newest first, and filtered by their fields."""
     echo = await api.function_id("echo")
     first = (await create(api, name="first")).body["items"][0]
     second = (await create(api, functionId=echo, cronExpression="5 * * * *")).body["items"][0]
@@ -121,7 +121,7 @@ async def test_bad_filter(api):
 
 
 async def test_unknown(api):
-    """Unknown schedules are named, or passed over on request."""
+    """Unknown schedules are named, or can be ignored."""
     known = (await create(api)).body["items"][0]["id"]
     for path in (f"/functions/schedules/{UNKNOWN}", f"/functions/schedules/{UNKNOWN}/input_data"):
         answer = await api.get(path)
@@ -137,7 +137,7 @@ async def test_unknown(api):
 
 
 async def test_delete(api):
-    """A deleted schedule is gone, and its session with it."""
+    """Deleting a schedule revokes its session."""
     schedule = (await create(api)).body["items"][0]
     answer = await api.post("/functions/schedules/delete", {"items": [{"id": schedule["id"]}]})
     assert (200, {}) == (answer.status, answer.body)
@@ -147,7 +147,7 @@ async def test_delete(api):
 
 
 class Clock:
-    """A clock that is set forward by hand."""
+    """A clock that the test sets forward."""
 
     def __init__(self):
         self.ahead = 0
@@ -168,7 +168,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock of the schedules of servers that are made from now on."""
+    """The clock of the schedulers of new servers."""
     clock = Clock()
     monkeypatch.setattr("aiocdf.local.assembly.Scheduler", clock.make)
     return clock
@@ -176,7 +176,7 @@ def clock(monkeypatch):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def scheduled(clock, root, connect):
-    """Someone at a server whose schedules go by the clock of the test."""
+    """A client of a server whose scheduler uses the clock of the test."""
     (root / "info").mkdir()
     (root / "info" / "handler.py").write_text(
         "def handle(data, function_call_info):\n    return [data, function_call_info]\n"
@@ -186,7 +186,7 @@ async def scheduled(clock, root, connect):
 
 
 async def fired(api, schedule):
-    """The calls of a schedule, once there is one and all have ended."""
+    """The calls of a schedule, when there is one and all have ended."""
     calls = []
     while not calls or any(call["status"] == "Running" for call in calls):
         await asyncio.sleep(0.01)
@@ -196,7 +196,7 @@ async def fired(api, schedule):
 
 
 async def test_it_fires(scheduled, clock):
-    """A schedule starts a call each minute that its expression names, with its data; the call says so."""
+    """A schedule starts a call with its data at each time of its expression. The call has the schedule's id."""
     info = await scheduled.function_id("info")
     schedule = (await create(scheduled, functionId=info, data={"x": 1})).body["items"][0]
     clock.forward(61_000)
@@ -229,7 +229,7 @@ async def test_a_dead_session(scheduled, clock):
 
 
 async def test_deleted_schedules_do_not_fire(scheduled, clock):
-    """A schedule that was deleted, and one of a deleted function, starts no call."""
+    """A deleted schedule, and a schedule of a deleted function, start no calls."""
     gone = (await create(scheduled)).body["items"][0]
     await scheduled.post("/functions/schedules/delete", {"items": [{"id": gone["id"]}]})
     schedule = (await create(scheduled, functionId=await scheduled.function_id("echo"))).body["items"][0]
@@ -263,7 +263,7 @@ MODULE = {
 
 
 async def test_schedules_of_a_module(clock, connect, tmp_path, caplog):
-    """The schedules of a Cognite Toolkit module start calls; those that cannot be used are left out, and the log says so."""
+    """The schedules of a Cognite Toolkit module start calls. Those that are not valid are skipped and logged."""
     for name, text in MODULE.items():
         path = tmp_path / "functions" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,7 +284,7 @@ async def test_schedules_of_a_module(clock, connect, tmp_path, caplog):
 
 
 async def test_without_the_package(api, monkeypatch):
-    """Where the package that reads cron expressions is not installed, the answer says what to install."""
+    """Without the package for cron expressions, the error says what to install."""
     monkeypatch.setitem(sys.modules, "cronsim", None)
     answer = await create(api)
     assert (400, True) == (answer.status, "aiocdf[local]" in answer.error["message"])

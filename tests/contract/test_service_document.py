@@ -18,7 +18,7 @@ if not DOCUMENT.is_file():
     pytest.skip("Cognite's document is not there", allow_module_level=True)
 EXAMPLES = 2
 
-#: Requests that cannot be made up: their items are unique, and one of several schemas that do not exclude one another.
+#: Requests that schemathesis does not generate: their items are unique, and their schemas overlap.
 NOT_GENERATED = ["/files/byids", "/files/delete", "/files/downloadlink"]
 #: A capability fits several of the schemas of which it must fit one.
 CONTRADICTORY = "/token/inspect"
@@ -26,7 +26,7 @@ CONTRADICTORY = "/token/inspect"
 schema = (
     schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()))
     .exclude(path=NOT_GENERATED)
-    .exclude(path="/files", method="POST")  # most of it is about files of other kinds, and takes long to make up
+    .exclude(path="/files", method="POST")  # most of it is about other kinds of files, and slow to generate
 )
 
 
@@ -39,7 +39,7 @@ schema = (
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_answers_of_the_service(case, address):
-    """Whatever is sent, valid or not, the status, the headers and the shape of the answer are as the service documents."""
+    """For any request, valid or not, the status, headers and format of the response are as the service documents."""
     url, token = address
     path = "" if case.path == CONTRADICTORY else "/projects/local"
     response = case.call(base_url=f"{url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"})

@@ -19,7 +19,7 @@ async def create(api, item=None):
     [({"tokenExchange": True}, "TOKEN_EXCHANGE"), ({"oneshotTokenExchange": True}, "ONESHOT_TOKEN_EXCHANGE")],
 )
 async def test_exchange(api, item, kind):
-    """A session of the caller's own token is READY and has a nonce, and its answer is 200."""
+    """A session of the request's token is READY and has a nonce, and the status is 200."""
     answer = await create(api, item)
     (session,) = answer.body["items"]
     assert (200, kind, "READY") == (answer.status, session["type"], session["status"])
@@ -27,7 +27,7 @@ async def test_exchange(api, item, kind):
 
 
 async def test_exchange_refused(root, connect):
-    """Where the identity provider does not exchange tokens, a session is refused with 400 and a one-shot one is not."""
+    """If the identity provider does not exchange tokens, tokenExchange is rejected with 400 and one-shot is not."""
     async with serve(root, limits=Limits(token_exchange=False)) as server:
         api = await connect(server)
         refused, made = await create(api), await create(api, {"oneshotTokenExchange": True})
@@ -36,7 +36,7 @@ async def test_exchange_refused(root, connect):
 
 
 async def test_client_credentials(api):
-    """A session of client credentials says whose it is, and never shows the nonce again."""
+    """A session of client credentials has its client id, and the nonce is shown only once."""
     known = api.server.environment()
     answer = await create(api, {"clientId": known["IDP_CLIENT_ID"], "clientSecret": known["IDP_CLIENT_SECRET"]})
     (session,) = answer.body["items"]
@@ -59,14 +59,14 @@ async def test_client_credentials(api):
     ],
 )
 async def test_bad_session(api, body, words):
-    """A request for a session that is not as documented is refused with the field's name."""
+    """A request that breaks the document is rejected with the field's name."""
     answer = await api.post("/sessions", body)
     assert 400 == answer.status
     assert words in answer.error["message"]
 
 
 async def test_by_ids_unknown(api):
-    """Asking for sessions fails when any is unknown, and names those that are."""
+    """A request for sessions fails if one is unknown, and names the unknown ones."""
     known = (await create(api)).body["items"][0]["id"]
     answer = await api.post("/sessions/byids", {"items": [{"id": known}, {"id": 5}]})
     assert (400, [{"id": 5}]) == (answer.status, answer.error["missing"])
@@ -89,20 +89,20 @@ async def test_list_pages(api):
     "query", ["status=gone", "limit=0", "limit=1001", "limit=x", "cursor=%21", f"limit={'9' * 5000}"]
 )
 async def test_bad_list(api, query):
-    """A list that cannot be made is refused."""
+    """A query that is not valid is rejected."""
     assert 400 == (await api.get(f"/sessions?{query}")).status
 
 
 @pytest.mark.own_server
 async def test_status_in_capitals(api):
-    """The status to list may be in capitals, as official clients send it."""
+    """The status may be in upper case, as official clients send it."""
     await create(api)
     assert 1 == len((await api.get("/sessions?status=READY")).body["items"])
     assert [] == (await api.get("/sessions?status=EXPIRED")).body["items"]
 
 
 async def test_revoke(api):
-    """Revoking is idempotent, and a revoked session cannot be bound."""
+    """Revoking is idempotent, and a revoked session is not bound."""
     session = (await create(api)).body["items"][0]
     body = {"items": [{"id": session["id"]}]}
     answers = [await api.post("/sessions/revoke", body) for _ in range(2)]
@@ -112,7 +112,7 @@ async def test_revoke(api):
 
 
 async def test_revoke_without_list(api):
-    """Who may not list sessions learns no more than the ids of those revoked."""
+    """A client that may not list sessions gets only the ids of the revoked ones."""
     session = (await create(api)).body["items"][0]
     someone = await api.as_client("sessionsAcl:DELETE")
     answer = await someone.post("/sessions/revoke", {"items": [{"id": session["id"]}]})
@@ -120,7 +120,7 @@ async def test_revoke_without_list(api):
 
 
 async def test_binding(api):
-    """A call makes its session ACTIVE, and the nonce works once."""
+    """A call makes its session ACTIVE, and the nonce is valid once."""
     session = (await create(api)).body["items"][0]
     first = await api.post("/functions/1/call", {"nonce": session["nonce"], "data": {"x": 1}})
     second = await api.post("/functions/1/call", {"nonce": session["nonce"], "data": {"x": 1}})
@@ -130,7 +130,7 @@ async def test_binding(api):
 
 
 async def test_dead_nonce(root, connect):
-    """A nonce that is too old does not bind, and its session stays READY."""
+    """An expired nonce is rejected, and its session stays READY."""
     async with serve(root, limits=Limits(nonce_seconds=0)) as server:
         api = await connect(server)
         answer = await api.post("/functions/1/call", {"nonce": await api.nonce(), "data": {"x": 1}})
@@ -139,7 +139,7 @@ async def test_dead_nonce(root, connect):
 
 
 async def test_chain(api):
-    """A running call may make a session for another call, and that one may not."""
+    """A running call may create a session for another call. That call may not create one."""
     statuses = []
     for depth in (1, 2):
         access = Access(client_id="x", capabilities=ALL_CAPABILITIES, expires=math.inf, session_id=1, depth=depth)

@@ -156,7 +156,7 @@ class TestBadDays:
             running = [client.call("sleep", {"seconds": 30}) for _ in range(5)]
             await asyncio.gather(*(handle.submitted() for handle in running))
         for handle in running:
-            with pytest.raises(CallLost, match=r"no poll had an answer.*client\.attach") as caught:
+            with pytest.raises(CallLost, match=r"no poll got a usable answer.*client\.attach") as caught:
                 await handle
             assert caught.value.ref == handle.ref
         await client.aclose()

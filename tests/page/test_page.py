@@ -109,7 +109,7 @@ async def test_what_cannot_be_called(open_page):
     page = await open_page()
     await page.get_by_label("Data (JSON object)").fill("{x: 1}")
     await page.get_by_role("button", name="Call", exact=True).click()
-    await page.get_by_role("alert").get_by_text("not JSON").wait_for()
+    await page.get_by_role("alert").get_by_text("not valid JSON").wait_for()
     await call(page, "double", [1])
     await page.get_by_role("alert").get_by_text("data must be an object").wait_for()
     await call(page, "broken", {})
@@ -183,4 +183,4 @@ async def test_server_that_starts_again(browser, root):
         await page.get_by_text("Live", exact=True).wait_for()
     await page.get_by_text("Not connected: trying again").wait_for()
     async with serve(root, port=port):
-        await page.get_by_role("alert").get_by_text("started again").wait_for()
+        await page.get_by_role("alert").get_by_text("restarted").wait_for()

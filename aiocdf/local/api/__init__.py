@@ -1,1 +1,1 @@
-"""The endpoints of functions, calls and sessions, and the running of calls."""
+"""The endpoints of functions, calls, schedules, files and sessions, and the code that runs calls."""

@@ -38,7 +38,7 @@ MAX_PAGE = 10_000
 
 @attrs.frozen(kw_only=True)
 class CallEndpoints:
-    """What `/functions/{functionId}/call` and `/functions/{functionId}/calls` answer."""
+    """The endpoints of `/functions/{functionId}/call` and `/functions/{functionId}/calls`."""
 
     registry: FunctionRegistry
     executions: Executions
@@ -95,32 +95,32 @@ class CallEndpoints:
         return web.json_response(self._shown(await self._known(request)))
 
     async def response(self, request: web.Request) -> web.Response:
-        """Return what a call returned, if it has ended and returned something."""
+        """Return the response of an ended call, if it has one."""
         call = await self._known(request)
         if call.status == "Running":
             raise Problem(400, f"Call {call.id} of function {call.function_id} is still running")
-        # The function's own JSON text is passed on as it is, not read and written again.
+        # The stored JSON goes into the body unchanged, without decoding and encoding it.
         returned = await self.store.response(call.id)
         value = b"" if returned is None else b',"response":' + returned
         body = b'{"functionId":%d,"callId":%d%s}' % (call.function_id, call.id, value)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     async def logs(self, request: web.Request) -> web.Response:
-        """Return what a call has printed, so far if it runs."""
+        """Return the log of a call; the lines so far if it is running."""
         call = await self._known(request)
         lines = self.executions.log(call.id)
         if lines is None:
             lines = await self.store.log(call.id)
         return web.json_response({"items": [attrs.asdict(line) for line in lines]})
 
-    async def _listed(self, request: web.Request, asked: Fields) -> web.Response:
+    async def _listed(self, request: web.Request, requested: Fields) -> web.Response:
         function_id = fields.from_path(request, "functionId")
         await self.registry.function(function_id)
-        limit = min(asked.limit(), MAX_PAGE)
-        wanted = asked.object("filter")
+        limit = min(requested.limit(), MAX_PAGE)
+        wanted = requested.object("filter")
         query = CallQuery(
             limit=limit + 1,
-            before=from_cursor(asked),
+            before=from_cursor(requested),
             status=wanted.choice("status", get_args(CallStatus)),
             schedule_id=wanted.optional_id("scheduleId"),
             accepted=wanted.time_range("startTime"),
@@ -137,7 +137,7 @@ class CallEndpoints:
         return found[0]
 
     def _shown(self, call: Call) -> dict[str, Any]:
-        """Return a call as the API shows it."""
+        """Return a call as JSON values of the API."""
         shown = {
             "id": call.id,
             "functionId": call.function_id,
@@ -151,7 +151,7 @@ class CallEndpoints:
         return {name: value for name, value in shown.items() if value is not None}
 
     def _listed_as(self, call: Call) -> dict[str, Any]:
-        """Return a call as lists show it: with the start time that it is listed by."""
+        """Return a call as JSON values for lists, with the time by which it is listed as the start time."""
         return self._shown(attrs.evolve(call, start_time=call.accepted))
 
     def _error(self, call: Call) -> str | dict[str, str] | None:
@@ -161,7 +161,11 @@ class CallEndpoints:
 
 
 async def ready_function(registry: FunctionRegistry, function_id: int) -> Function:
-    """Return a function that can be called, or answer 400 that says why it cannot."""
+    """Return a function that is Ready.
+
+    Raises:
+        Problem: The function is unknown or not Ready. The message says why.
+    """
     function = await registry.settled(await registry.function(function_id))
     if (status := status_of(function)) != "Ready":
         reason = f" ({function.build.error.partition(chr(10))[0]})" if function.build.error else ""
@@ -170,13 +174,17 @@ async def ready_function(registry: FunctionRegistry, function_id: int) -> Functi
 
 
 def check_size(data: Any, limits: Limits) -> None:
-    """Refuse data that is too large. What counts is its shortest text: it may have been sent with spaces or escapes."""
+    """Reject data that is too large as compact JSON. The client may have sent it with spaces or escapes.
+
+    Raises:
+        Problem: The data is too large.
+    """
     size = len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass"))
     if size > limits.data_bytes:
-        raise Problem(400, f"data is {size} bytes of JSON, and at most {limits.data_bytes} are allowed")
+        raise Problem(400, f"data is {size} bytes of JSON: send at most {limits.data_bytes} bytes")
 
 
 def _unknown(function_id: int, ids: set[int]) -> Problem:
-    """Return the answer that names the calls that are not there."""
+    """Return the error response for unknown calls."""
     missing = [{"id": call_id} for call_id in sorted(ids)]
     return Problem(400, f"Unknown call ids of function {function_id}", missing=missing)

@@ -1,4 +1,4 @@
-"""What a cron expression of five fields means, in UTC."""
+"""Cron expressions of five fields: the times they mean, in UTC."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cronsim import CronSim
 
-__all__ = ["in_words", "next_time"]
+__all__ = ["explain", "next_time"]
 
 
 def next_time(expression: str, after: int) -> int | None:
-    """Return the first time after another one, both in epoch milliseconds; None if there is none within many years.
+    """Return the first time after *after*, both in epoch milliseconds; None if there is none within many years.
 
     Raises:
         ValueError: The expression is not a cron expression of five fields.
@@ -21,8 +21,8 @@ def next_time(expression: str, after: int) -> int | None:
     return None if found is None else int(found.timestamp()) * 1000
 
 
-def in_words(expression: str) -> str:
-    """Return what an expression means, in English.
+def explain(expression: str) -> str:
+    """Return an English explanation of an expression, such as "Every hour".
 
     Raises:
         ValueError: The expression is not a cron expression of five fields.
@@ -32,11 +32,13 @@ def in_words(expression: str) -> str:
 
 def _simulation(expression: str, after: datetime) -> CronSim:
     if len(expression.split()) != 5:
-        raise ValueError("it has five fields: minute, hour, day of the month, month, day of the week")
+        raise ValueError("use five fields: minute, hour, day of the month, month, day of the week")
     try:
         from cronsim import CronSim, CronSimError
     except ModuleNotFoundError:
-        raise ValueError("schedules need one more package where the server runs: pip install 'aiocdf[local]'") from None
+        raise ValueError(
+            "schedules need another package: run pip install 'aiocdf[local]' where the server runs"
+        ) from None
     try:
         return CronSim(expression, after)
     except CronSimError as error:

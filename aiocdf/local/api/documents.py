@@ -1,4 +1,4 @@
-"""The server's own OpenAPI document, and the page that shows it."""
+"""The server's OpenAPI document, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ FILES: Final = {
 
 
 def document_routes() -> Iterable[Route]:
-    """Return the endpoints `/openapi.json` and `/reference`, which are open to everyone."""
+    """Return the endpoints `/openapi.json` and `/reference`, which need no token."""
     return static_routes(files("aiocdf.local.api") / "reference", FILES)

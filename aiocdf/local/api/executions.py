@@ -1,4 +1,4 @@
-"""Running calls: admitted at the service's limits, run, and written down when they end."""
+"""Runs calls: admits them within the service's limits, runs them, and stores their outcomes."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ __all__ = ["Executions"]
 
 STOPPED = Outcome(status="Failed", message="the local server was stopped")
 LOGS_EVERY = 1.0  # seconds
-NOT_BEGUN = Outcome(status="Failed", message="the call was ended before it began")
+NOT_BEGUN = Outcome(status="Failed", message="the call was cancelled before the function started")
 UNNOTICED_WAIT = 1000  # milliseconds
-BROKEN = Outcome(status="Failed", message="the local server could not run the call")
+BROKEN = Outcome(
+    status="Failed", message="the local server could not run the call; see the log of the server for the reason"
+)
 
 
 @attrs.define
 class CallLog:
-    """The lines that a call has printed so far, up to a size."""
+    """The lines that a call has printed so far, up to a maximum size."""
 
     _room: int
     _on_line: Callable[[], None]
@@ -51,7 +53,7 @@ class CallLog:
     _taken: int = attrs.field(default=0, init=False)
 
     def add(self, timestamp: int, message: str) -> None:
-        """Keep a line, or say once that no more are kept."""
+        """Keep a line. At the maximum size, add a note that the following lines are dropped."""
         if self._room > 0:
             self._room -= len(message) + 1
             self.lines.append(LogLine(timestamp, message))
@@ -60,7 +62,7 @@ class CallLog:
             self._on_line()
 
     def take_new(self) -> list[LogLine]:
-        """Return the lines that were not taken before."""
+        """Return the lines since the last call of this method."""
         new = self.lines[self._taken :]
         self._taken = len(self.lines)
         return new
@@ -68,9 +70,9 @@ class CallLog:
 
 @attrs.define(kw_only=True)
 class Progress:
-    """When a call began to work, which is its start time if it waited long for a process.
+    """Updates the start time of a call if it waited long for a process.
 
-    A start time that moves by less would only confuse those who look for the call by the time at which they sent it.
+    Shorter waits do not change the start time, so that clients can find a call by the time at which they sent it.
     """
 
     call: Call
@@ -78,14 +80,14 @@ class Progress:
     _update: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     def begin(self) -> None:
-        """Note that the call begins to work now."""
+        """Record that the function starts to run now."""
         now = now_ms()
         if now - self.call.start_time > UNNOTICED_WAIT:
             self.call = attrs.evolve(self.call, start_time=now)
             self._update = asyncio.create_task(self._store.update_call(self.call))
 
     async def written(self) -> Call:
-        """Return the call, once what is noted is written."""
+        """Return the call when its start time is stored."""
         if self._update is not None:
             await asyncio.wait([self._update])
         return self.call
@@ -93,18 +95,18 @@ class Progress:
 
 @attrs.define(kw_only=True)
 class Executions:
-    """The calls that run now, each in a task of its own; `aclose` ends them.
+    """The running calls, each in its own task. `aclose` ends them.
 
     Args:
-        store: Where calls and their ends are written.
-        issuer: Who gives the tokens that functions call back with.
+        store: Stores calls and their outcomes.
+        issuer: Issues the tokens of the functions' clients.
         executor: Runs functions.
-        ids: Where ids of calls come from.
-        limits: How many calls may run, and how much they may say.
-        base_url: Where functions reach the server.
-        project: The project.
-        log: Where starts and ends of calls are logged.
-        feed: Where each change of a call is reported.
+        ids: Generates the ids of calls.
+        limits: How many calls may run at once, and the sizes of their logs and responses.
+        base_url: The URL of the server for functions.
+        project: The name of the project.
+        log: The logger for the starts and ends of calls.
+        feed: Reports each change of a call to readers.
     """
 
     _store: Store
@@ -124,14 +126,14 @@ class Executions:
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin without calls."""
+        """Start without calls."""
         self._waiting = WaitingCalls(self._log)
 
     async def start(self, function: Function, nonce: Secret, data: Mapping[str, Any]) -> Call:
-        """Bind the nonce's session and start a call, which runs on after this returns.
+        """Bind the nonce's session and start a call. The call continues to run after this returns.
 
         Raises:
-            Problem: Too many calls run, or the nonce cannot be bound; nothing was started.
+            Problem: Too many calls run, or the nonce is not valid. No call was started.
         """
         self._admit(function.id)
         try:
@@ -145,7 +147,7 @@ class Executions:
         """Start the call of a schedule, with the session that the schedule was created with.
 
         Raises:
-            Problem: Too many calls run; nothing was started.
+            Problem: Too many calls run. No call was started.
         """
         self._admit(function.id)
         try:
@@ -155,7 +157,7 @@ class Executions:
             raise
 
     async def refuse_scheduled(self, function: Function, schedule: Schedule, time: int, reason: str) -> None:
-        """Keep the call of a schedule as Failed, with the reason in its log too."""
+        """Store the call of a schedule as Failed, with the reason also in its log."""
         call = self._new_call(function, schedule, time)
         await self._store.add_call(call)
         failed = attrs.evolve(call, status="Failed", end_time=call.start_time, message=reason)
@@ -163,22 +165,22 @@ class Executions:
         self._feed.call_changed(failed, failed.status)
 
     def log(self, call_id: int) -> Sequence[LogLine] | None:
-        """Return what a running call has printed so far; None if it does not run."""
+        """Return the lines that a running call has printed so far; None if it is not running."""
         running = self._logs.get(call_id)
         return None if running is None else running.lines
 
     def state(self, call: Call) -> CallState:
-        """Return the status of a call, or Queued if it has not begun to work."""
+        """Return the status of a call, or Queued if the function has not started to run."""
         return "Queued" if call.id in self._waiting else call.status
 
     def end_waiting(self) -> int:
-        """End the calls that have not begun as Failed, and return how many these are."""
+        """End the calls whose function has not started, as Failed. Return how many there were."""
         return self._waiting.end()
 
     async def aclose(self) -> None:
-        """Start no more calls, and end those that run as Failed."""
+        """Stop starting calls, and end the running ones as Failed."""
         self._closed = True
-        await asyncio.sleep(0)  # a task that is cancelled before its first step would not write its end
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would not store the end of its call
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -187,7 +189,7 @@ class Executions:
             await asyncio.wait([self._keeper])
 
     async def _keep_logs(self) -> None:
-        """Write what running calls print now and then, so that it is there if the server is killed."""
+        """Store the new log lines of running calls at intervals, so that they survive if the server is killed."""
         while self._logs:
             await asyncio.sleep(LOGS_EVERY)
             for call_id, log in self._logs.items():
@@ -207,7 +209,7 @@ class Executions:
         )
 
     async def _begin(self, call: Call, function: Function, session: Session, data: Mapping[str, Any]) -> Call:
-        """Keep a call that was admitted, and run it in a task of its own."""
+        """Store an admitted call, and run it in its own task."""
         await self._store.add_call(call)
         self._logs[call.id] = CallLog(self._limits.log_bytes, functools.partial(self._feed.log_grew, call.id))
         task = asyncio.create_task(self._run(call, function, session, data), name=f"call {call.id}")
@@ -220,9 +222,9 @@ class Executions:
         return call
 
     def _admit(self, function_id: int) -> None:
-        """Count a call in, or refuse it; nothing is awaited between the check and the count."""
+        """Count a call as running, or reject it. Nothing is awaited between the check and the count."""
         if self._closed:
-            raise Problem(503, "The local server is stopping")
+            raise Problem(503, "The local server is stopping: start it again")
         for owner, running, most in (
             ("Function", self._running[function_id], self._limits.calls_per_function),
             ("Project", self._running.total(), self._limits.calls_per_project),
@@ -252,13 +254,15 @@ class Executions:
 
         try:
             outcome = await self._outcome(call, function, session, data, begin)
-        except Exception:  # noqa: BLE001 - whatever breaks, the call must be seen to end
-            self._log.exception("call %s of %s broke the executor", call.id, function.deployment.external_id)
+        except Exception:  # noqa: BLE001 - after any error, the call must end
+            self._log.exception(
+                "call %s of %s failed because of an error in the executor", call.id, function.deployment.external_id
+            )
             outcome = BROKEN
         finally:
             if self._waiting.remove(call.id):
                 outcome = NOT_BEGUN
-            # Counted out before it is seen to have ended: who sees the end may start the next call at once.
+            # Release before storing the end: a client that sees the end may start its next call immediately.
             self._release(call.function_id)
             await self._finish(await progress.written(), function, self._within_limit(outcome))
 
@@ -270,7 +274,7 @@ class Executions:
         data: Mapping[str, Any],
         on_begin: Callable[[], None],
     ) -> Outcome:
-        """Run the call with a token of its session that ends with the call."""
+        """Run the call with a token of its session. The token is revoked when the call ends."""
         token = await self._issuer.issue(
             Access(
                 client_id=session.client_id,
@@ -296,11 +300,11 @@ class Executions:
             await self._issuer.revoke(token)
 
     def _within_limit(self, outcome: Outcome) -> Outcome:
-        """Return the outcome, Failed if the response is larger than the service would take."""
+        """Return the outcome; Failed if the response is larger than the service allows."""
         size, limit = len(outcome.response or b""), self._limits.response_bytes
         if size <= limit:
             return outcome
-        message = f"the response is {size} bytes of JSON, and at most {limit} are allowed"
+        message = f"the response is {size} bytes of JSON: return at most {limit} bytes"
         return Outcome(status="Failed", message=message)
 
     async def _finish(self, call: Call, function: Function, outcome: Outcome) -> None:
@@ -313,8 +317,8 @@ class Executions:
         )
         try:
             await self._store.finish_call(ended, outcome.response, self._logs[call.id].take_new())
-        except Exception:  # noqa: BLE001 - the call has ended all the same
-            self._log.exception("the end of call %s of %s was not written", call.id, function.deployment.external_id)
+        except Exception:  # noqa: BLE001 - the call has ended even if storing its end fails
+            self._log.exception("storing the end of call %s of %s failed", call.id, function.deployment.external_id)
         finally:
             del self._logs[call.id]
         self._feed.call_changed(ended, ended.status)

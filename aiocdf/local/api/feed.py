@@ -1,7 +1,7 @@
-"""Tells readers in this process what changes while it runs: calls, their logs, and the functions and schedules.
+"""Reports changes of calls, logs, functions and schedules to readers in this process.
 
-Whoever reports a change never waits for a reader. A reader that is slow gets the newest state of each call, and one that is
-too slow learns that it has missed something.
+Reporting a change never waits for a reader. A slow reader gets only the newest state of each call. A reader that is too
+slow is notified that it missed changes.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["CallChange", "Feed", "Reader"]
 
-#: Calls of which a reader has not heard yet; with more, it has to begin again.
+#: The maximum number of changed calls kept for a reader. A reader that exceeds it has to read everything again.
 MOST_CHANGES = 1_000
 
 
 @attrs.frozen
 class CallChange:
-    """A call, and where it stands: its status, or Queued before it begins to work."""
+    """A call and its state: its status, or Queued before the function starts to run."""
 
     call: Call
     state: CallState
 
     def shown(self) -> dict[str, Any]:
-        """Return this as JSON values. The id of a call has the time when it was accepted; its start can be later."""
+        """Return the change as JSON values. `accepted` comes from the id of the call; `start` can be later."""
         call = self.call
         return {
             "id": call.id,
@@ -50,22 +50,22 @@ class CallChange:
 
     @functools.cached_property
     def json(self) -> str:
-        """The same as JSON text, which is made once for all readers."""
+        """The change as JSON, encoded once for all readers."""
         return json.dumps(self.shown())
 
 
 @attrs.define(eq=False)
 class Reader:
-    """What one reader has not heard yet."""
+    """The changes that one reader has not read yet."""
 
-    #: It has to read everything: at first, and when there were too many changes.
+    #: Whether the reader has to read everything: at first, and after too many changes.
     missed: bool = True
     overview: bool = False
     changes: dict[int, CallChange] = attrs.field(factory=dict)
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def add(self, change: CallChange) -> None:
-        """Note that a call has changed."""
+        """Record that a call has changed."""
         if len(self.changes) >= MOST_CHANGES:
             self.changes.clear()
             self.missed = True
@@ -83,7 +83,7 @@ class Feed:
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Collect changes for a reader from now on, until the end of the `with` block."""
+        """Collect changes for a reader until the end of the `with` block."""
         reader = Reader()
         self._readers.add(reader)
         try:
@@ -93,7 +93,7 @@ class Feed:
 
     @contextmanager
     def log_reader(self, call_id: int) -> Iterator[asyncio.Event]:
-        """Return an event that is set whenever a call prints a line, and when it ends."""
+        """Return an event that is set when a call prints a line and when it ends."""
         grew = asyncio.Event()
         self._log_readers.setdefault(call_id, set()).add(grew)
         try:
@@ -104,7 +104,7 @@ class Feed:
                 del self._log_readers[call_id]
 
     def call_changed(self, call: Call, state: CallState) -> None:
-        """Report that a call was accepted, began to work, or ended."""
+        """Report that a call was accepted, started to run, or ended."""
         if self._readers:
             change = CallChange(call, state)
             for reader in self._readers:
@@ -116,13 +116,13 @@ class Feed:
             grew.set()
 
     def overview_changed(self) -> None:
-        """Report that there are other functions or schedules, or that they have another status."""
+        """Report that functions or schedules were added, removed or changed."""
         for reader in self._readers:
             reader.overview = True
             reader.news.set()
 
     def close(self) -> None:
-        """Let all readers end."""
+        """End all readers."""
         self.closed = True
         for reader in self._readers:
             reader.news.set()

@@ -1,4 +1,4 @@
-"""The file endpoints, as far as functions need them: the code of a function comes as a file."""
+"""The part of the file endpoints that functions need: clients upload the code of a function as a file."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ _TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")  # RFC 6838, 
 
 @attrs.frozen
 class Links:
-    """Makes and checks addresses that work for a time without a token, as long as the server runs."""
+    """Makes and checks URLs that need no token. They expire, at the latest when the server stops."""
 
     _key: bytes = attrs.field(factory=lambda: secrets.token_bytes(32), repr=False)
 
     def link(self, request: web.Request, purpose: str, file_id: int, seconds: float) -> str:
-        """Return an address, at the host by which the client has reached the server."""
+        """Return a URL on the host that the client used to reach the server."""
         expires = int(time.time() + seconds)
         signature = self._signature(purpose, file_id, expires)
         return f"{request.scheme}://{request.host}/storage/{purpose}/{file_id}/{expires}/{signature}"
 
     def file_id(self, request: web.Request, purpose: str) -> int:
-        """Return the file that an address is for.
+        """Return the id of the file that a URL is for.
 
         Raises:
-            Problem: The address is not one of this server, or too old.
+            Problem: The URL was not made by this server, or it has expired.
         """
         file_id, expires = (fields.from_path(request, name) for name in ("fileId", "expires"))
         signature = self._signature(purpose, file_id, expires)
@@ -66,7 +66,7 @@ class Links:
             not hmac.compare_digest(signature.encode(), request.match_info["signature"].encode())
             or expires < time.time()
         ):
-            raise Problem(403, f"The {purpose} URL is not valid, or not any more: get another one")
+            raise Problem(403, f"The {purpose} URL is not valid or has expired: request a new one")
         return file_id
 
     def _signature(self, purpose: str, file_id: int, expires: int) -> str:
@@ -75,7 +75,7 @@ class Links:
 
 @attrs.frozen
 class FileEndpoints:
-    """What `/files` answers, and the addresses for contents."""
+    """The endpoints of `/files`, and the URLs of file contents."""
 
     store: Store
     ids: Ids
@@ -94,7 +94,7 @@ class FileEndpoints:
         yield Route("GET", "/storage/download/{fileId}/{expires}/{signature}", self.download, None)
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make a file known, and answer where its content is to be sent."""
+        """Create a file without content. Return the URL for uploading the content."""
         overwrite = fields.from_query(request).text_flag("overwrite")
         body = await fields.from_body(request)
         if overwrite and "externalId" not in body:
@@ -106,7 +106,7 @@ class FileEndpoints:
         return web.json_response(_shown(file) | {"uploadUrl": url}, status=201)
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Take the content of a file, which replaces what it had before once it has all arrived."""
+        """Receive the content of a file. It replaces the earlier content when the upload is complete."""
         file_id = self.links.file_id(request, "upload")
         (file,) = await self._known([file_id])
         path = self.store.content_path(file_id)
@@ -125,7 +125,7 @@ class FileEndpoints:
         """Return the content of a file."""
         file_id = self.links.file_id(request, "download")
         (file,) = await self._known([file_id])
-        # Content of others is never a page of this server.
+        # Uploaded content is untrusted: a browser must not show it as a page of this server.
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         response = web.FileResponse(self.store.content_path(file_id), headers=headers)
         response.content_type = _content_type(file)
@@ -148,7 +148,7 @@ class FileEndpoints:
         return web.json_response(page(found, limit, _shown))
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return what is known of a file."""
+        """Return the metadata of a file."""
         (file,) = await self._known([fields.from_path(request, "fileId")])
         return web.json_response(_shown(file))
 
@@ -160,7 +160,7 @@ class FileEndpoints:
         return web.json_response({"items": [_shown(file) for file in found]})
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete files; functions whose code they hold stay."""
+        """Delete files. Functions created from them remain."""
         body = await fields.from_body(request)
         keys = [item.identifier() for item in body.items(MAX_BY_IDS)]
         ids = [file.id for file in await self._known(keys, ignore_unknown=body.flag("ignoreUnknownIds"))]
@@ -170,12 +170,12 @@ class FileEndpoints:
         return web.json_response({})
 
     async def download_links(self, request: web.Request) -> web.Response:
-        """Return addresses of the contents of files."""
+        """Return the download URLs of files."""
         extended = fields.from_query(request).text_flag("extendedExpiration")
         items = (await fields.from_body(request)).items(MAX_LINKS)
         files = await self._known([item.identifier() for item in items])
         if absent := [file.id for file in files if not file.uploaded]:
-            raise Problem(400, f"No content was uploaded yet for files {', '.join(map(str, absent))}")
+            raise Problem(400, f"Files without uploaded content: {', '.join(map(str, absent))}. Upload it first")
         seconds = EXTENDED_SECONDS if extended else DOWNLOAD_SECONDS
         named = [
             {**item.values, "downloadUrl": self.links.link(request, "download", file.id, seconds)}
@@ -200,10 +200,10 @@ class FileEndpoints:
         )
 
     async def _replaced(self, file: File, *, overwrite: bool) -> File:
-        """Return the file that has the external id already, described anew; its content stays until the upload."""
+        """Return the existing file with this external id, with new metadata. Its content remains until the upload."""
         if not overwrite:
             duplicated = [{"externalId": file.external_id}]
-            raise Problem(409, f"External id {file.external_id!r} is taken by another file", duplicated=duplicated)
+            raise Problem(409, f"Another file has the external id {file.external_id!r}", duplicated=duplicated)
         (known,) = await self.store.list_files(external_id=file.external_id, limit=1)
         described = attrs.evolve(
             file,
@@ -217,7 +217,7 @@ class FileEndpoints:
         return described
 
     async def _known(self, keys: Iterable[int | str], *, ignore_unknown: bool = False) -> list[File]:
-        """Return the files by id or external id, in the order asked for."""
+        """Return files by id or external id, in the order of the request."""
         keys = list(keys)
         found: dict[int | str, File] = {
             file.id: file for file in await self.store.files([key for key in keys if isinstance(key, int)])
@@ -232,24 +232,24 @@ class FileEndpoints:
         return [found[key] for key in keys if key in found]
 
     async def _receive(self, request: web.Request, part: Path) -> None:
-        """Write the body to a file that only the owner can read, up to the size that is allowed."""
+        """Write the body to a file that only the owner can read, up to the size limit."""
         size, limit = 0, self.limits.file_bytes
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
             async for piece in request.content.iter_chunked(_PIECE):
                 size += len(piece)
                 if size > limit:
-                    raise Problem(400, f"The file is larger than {limit:,} bytes, which this server allows")
+                    raise Problem(400, f"The file is larger than {limit:,} bytes, the limit of this server")
                 await asyncio.to_thread(written.write, piece)
 
 
 def _content_type(file: File) -> str:
-    """Return the type of a file if it can be one: users give it, and it goes into a header."""
+    """Return the MIME type of a file if it is valid. It comes from a user and goes into a header."""
     named = file.mime_type or ""
     return named if _TYPE.fullmatch(named) else "application/octet-stream"
 
 
 def _shown(file: File) -> dict[str, Any]:
-    """Return a file as the API shows it."""
+    """Return a file as JSON values of the API."""
     shown = {
         "id": file.id,
         "name": file.name,

@@ -40,7 +40,7 @@ RUNTIME = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 @attrs.frozen(kw_only=True)
 class FunctionEndpoints:
-    """What `/functions` answers."""
+    """The endpoints of `/functions`."""
 
     registry: FunctionRegistry
     store: Store
@@ -71,22 +71,20 @@ class FunctionEndpoints:
         return await self._listed(FunctionFilter.read(body.object("filter")), body.limit())
 
     async def create(self, request: web.Request) -> web.Response:
-        """Create a function of an uploaded file, and build it in the background."""
+        """Create a function from an uploaded file, and build it in the background."""
         (item,) = (await fields.from_body(request)).items(1)
         record = read_function(item, self.ids.take(), self.cloud)
         if len(await self.registry.functions()) >= MAX_FUNCTIONS:
-            raise Problem(400, f"The project has {MAX_FUNCTIONS} functions already, and no more are allowed")
+            raise Problem(400, f"The project has {MAX_FUNCTIONS} functions, the limit: delete some first")
         files = await self.store.files([record.file_id])
         if not files:
             raise Problem(400, f"Unknown file id: {record.file_id}", missing=[{"id": record.file_id}])
         if not files[0].uploaded:
-            item.refuse("fileId", "must be the id of a file whose content was uploaded")
+            item.refuse("fileId", "must be the id of a file with uploaded content")
         function = await self.registry.create(record)
         if function is None:
             duplicated = [{"externalId": record.external_id}]
-            raise Problem(
-                409, f"External id {record.external_id!r} is taken by another function", duplicated=duplicated
-            )
+            raise Problem(409, f"Another function has the external id {record.external_id!r}", duplicated=duplicated)
         return web.json_response({"items": [_shown(function, {})]}, status=201)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -94,9 +92,7 @@ class FunctionEndpoints:
         functions = await self._found(await fields.from_body(request))
         for function in functions:
             if not self.registry.is_created(function):
-                raise Problem(
-                    400, f"Function {function.external_id!r} is in the folder that is served: delete it there"
-                )
+                raise Problem(400, f"Function {function.external_id!r} belongs to the served folder: delete it there")
         await self.registry.delete(functions)
         return web.json_response({})
 
@@ -112,7 +108,7 @@ class FunctionEndpoints:
         return web.json_response(_shown(function, await self.store.last_called()))
 
     async def show_limits(self, _: web.Request) -> web.Response:
-        """Tell the limits of functions."""
+        """Return the limits of functions."""
         answer = {
             "timeoutMinutes": self.cloud.timeout_minutes,
             "cpuCores": attrs.asdict(self.cloud.cpu),
@@ -124,7 +120,7 @@ class FunctionEndpoints:
         return web.json_response(answer)
 
     async def status(self, _: web.Request) -> web.Response:
-        """Tell that functions are activated: here they always are."""
+        """Return the activation status. The local server has functions always activated."""
         return web.json_response({"status": "activated"})
 
     async def activate(self, _: web.Request) -> web.Response:
@@ -132,7 +128,7 @@ class FunctionEndpoints:
         return web.json_response({"status": "activated"}, status=202)
 
     async def _found(self, body: Fields) -> list[Function]:
-        """Return the functions that a request names, in its order."""
+        """Return the functions that a request names, in the order of the request."""
         wanted, ignore_unknown = [item.identifier() for item in body.items(MAX_BY_IDS)], body.flag("ignoreUnknownIds")
         functions = await self.registry.functions()
         by_external_id = {function.external_id: function for function in functions.values()}
@@ -143,7 +139,7 @@ class FunctionEndpoints:
         return [function for function in found if function is not None]
 
     def _unknown(self, identifiers: Sequence[int | str]) -> Problem:
-        """Return the answer that names the functions that are not there."""
+        """Return the error response for unknown functions."""
         missing: list[dict[str, Any]] = [
             {"id": key} if isinstance(key, int) else {self.missing_key: key} for key in identifiers
         ]
@@ -158,7 +154,7 @@ class FunctionEndpoints:
 
 @attrs.frozen(kw_only=True)
 class FunctionFilter:
-    """Which functions to list, by what the API shows of them."""
+    """Selects the functions to list by their fields in the API."""
 
     exact: Mapping[str, Any] = {}
     prefix: str = ""
@@ -182,7 +178,7 @@ class FunctionFilter:
         )
 
     def matches(self, shown: Mapping[str, Any]) -> bool:
-        """Tell whether the function is one of those asked for."""
+        """Return whether a function matches the filter."""
         metadata = shown.get("metadata", {})
         return (
             all(shown.get(name) == value for name, value in self.exact.items())
@@ -193,18 +189,18 @@ class FunctionFilter:
 
 
 def status_of(function: Function) -> str:
-    """Return whether the function can be called."""
+    """Return the status of a function: `Ready` if it accepts calls."""
     return function.build.status
 
 
 def _end(error: str) -> str:
-    """Return the reason, and the end of the traceback or build log below it, within the service's length."""
+    """Return the reason and the last part of the traceback or build log, at most as long as the service allows."""
     reason, _, rest = error.partition("\n")
     return error if len(error) <= TRACE_LENGTH else f"{reason[:499]}\n{rest[500 - TRACE_LENGTH :]}"
 
 
 def _shown(function: Function, called: Mapping[int, int]) -> dict[str, Any]:
-    """Return a function as the API shows it: what is empty is left out."""
+    """Return a function as JSON values of the API, without empty fields."""
     deployment, version, error = function.deployment, function.build.runtime_version, function.build.error
     shown = {
         "id": function.id,

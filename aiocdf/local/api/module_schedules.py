@@ -1,4 +1,4 @@
-"""The schedules that a Cognite Toolkit module describes, made known as the server starts."""
+"""Loads the schedules of a Cognite Toolkit module when the server starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from aiocdf.errors import ConfigError
-from aiocdf.local.api.cron import in_words
+from aiocdf.local.api.cron import explain
 from aiocdf.local.identity.issuer import digest, random_secret
 from aiocdf.local.runtime.toolkit import read_schedules
 from aiocdf.local.state.records import ALL_CAPABILITIES, Session, now_ms
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_module_schedules"]
 
-#: As whom their calls run. The credentials that the files name are the service's.
+#: The client id of their calls. The credentials in the files belong to the service and are not used here.
 CLIENT: Final = "toolkit"
 _ID_BITS: Final = 52
 
@@ -35,36 +35,36 @@ _ID_BITS: Final = 52
 async def load_module_schedules(
     root: Path, *, registry: FunctionRegistry, store: Store, ids: Ids, log: logging.Logger
 ) -> None:
-    """Replace the schedules that an earlier server has taken from the module's files by those that are there now.
+    """Replace the schedules that were loaded before a restart by those in the files now.
 
-    One that cannot be used is left out, and the log says why.
+    Schedules that are not valid are skipped, with a warning in the log.
 
     Args:
-        root: What is served.
+        root: The folder that is served.
         registry: All functions.
-        store: Where the schedules are kept.
-        ids: Where ids of their sessions come from.
-        log: Where it says what is left out.
+        store: Stores the schedules.
+        ids: Generates the ids of their sessions.
+        log: The logger for skipped schedules.
     """
     earlier = await _taken_before(store)
     await store.delete_schedules(earlier)
     try:
         found = await asyncio.to_thread(read_schedules, root)
     except ConfigError as error:
-        log.warning("the schedules of the module are left out: %s", error)
+        log.warning("skipped the schedules of the module: %s", error)
         return
     functions = {function.external_id: function.id for function in (await registry.functions()).values()}
     for described in found:
         try:
             schedule = _schedule(described, functions.get(described.function_external_id), earlier)
         except ValueError as error:
-            log.warning("schedule %r is left out: %s", described.name, error)
+            log.warning("skipped schedule %r: %s", described.name, error)
         else:
             await store.add_schedule(attrs.evolve(schedule, session_id=await _session(store, ids.take())))
 
 
 async def _taken_before(store: Store) -> dict[int, Schedule]:
-    """Return the schedules that an earlier server has taken from files: those are known by their sessions."""
+    """Return the schedules that were loaded from files before a restart. Their sessions identify them."""
     schedules = await store.schedules()
     sessions = await store.sessions([schedule.session_id for schedule in schedules])
     ours = {session.id for session in sessions if session.client_id == CLIENT}
@@ -72,10 +72,10 @@ async def _taken_before(store: Store) -> dict[int, Schedule]:
 
 
 def _schedule(described: ToolkitSchedule, function_id: int | None, earlier: Mapping[int, Schedule]) -> Schedule:
-    """Return the schedule without its session; with the same id, and times, as at the last start.
+    """Return the schedule without its session, with the same id and times as before a restart.
 
     Raises:
-        ValueError: It cannot be used.
+        ValueError: Its function does not exist, or its cron expression is not valid.
     """
     if function_id is None:
         raise ValueError(f"function {described.function_external_id!r} does not exist")
@@ -87,7 +87,7 @@ def _schedule(described: ToolkitSchedule, function_id: int | None, earlier: Mapp
         created_time=now_ms() if before is None else before.created_time,
         name=described.name,
         cron_expression=described.cron_expression,
-        when=in_words(described.cron_expression),
+        when=explain(described.cron_expression),
         function_id=function_id,
         session_id=0,
         description=described.description,
@@ -97,7 +97,7 @@ def _schedule(described: ToolkitSchedule, function_id: int | None, earlier: Mapp
 
 
 async def _session(store: Store, session_id: int) -> int:
-    """Make a session that may do everything, and return its id."""
+    """Create a session with all capabilities, and return its id."""
     now, nonce = now_ms(), digest(random_secret())
     session = Session(
         id=session_id,

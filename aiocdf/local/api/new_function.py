@@ -1,4 +1,4 @@
-"""Reading the function that a request asks to create."""
+"""Reads the function from a request to create one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DEFAULT_PATH", "RUNTIMES", "read_function"]
 
 DEFAULT_PATH: Final = "handler.py"
 RUNTIMES: Final = ("py310", "py311", "py312", "py313", "py314")
-#: What is checked by the rules that settings files follow, too.
+#: The fields that follow the rules of settings files.
 _CHECKED: Final = {
     "metadata": "metadata",
     "secrets": "secrets",
@@ -33,9 +33,9 @@ def read_function(item: Fields, function_id: int, cloud: Cloud) -> FunctionRecor
     """Return the function that an item describes.
 
     Args:
-        item: The item.
-        function_id: The id for it.
-        cloud: Which amounts of CPU and memory it can have.
+        item: The item of the request.
+        function_id: The id of the new function.
+        cloud: The amounts of CPU and memory that functions can have.
 
     Raises:
         Problem: A field breaks a rule.
@@ -56,23 +56,23 @@ def read_function(item: Fields, function_id: int, cloud: Cloud) -> FunctionRecor
 
 
 def _optional(item: Fields, name: str, longest: int) -> str | None:
-    """Return a text, or None where it is empty, which the service drops as well."""
+    """Return a text field; None if it is empty, because the service drops empty text."""
     return None if item.values.get(name) == "" else item.optional_text(name, longest)
 
 
 def _within(value: float | None, allowed: Range, item: Fields, name: str) -> float | None:
-    """Return an amount; too little is silently raised to the smallest, as by the service."""
+    """Return an amount. Raise an amount below the minimum to the minimum, as the service does."""
     if value is not None and value > allowed.max:
         item.refuse(name, f"must be at most {allowed.max:g}")
     return None if value is None else max(value, allowed.min)
 
 
 def _checked(item: Fields, field: str, name: str) -> Any:
-    """Return a field that follows the rule of a setting."""
+    """Return a field, checked by the rule of a setting."""
     value = item.texts(field) if field in _TEXTS else item.values[field]
     try:
         return function_settings.check({name: value}, "")[name]
     except ConfigError as error:
         rule = str(error).removeprefix(f": {name} ")
-    del value  # it may hold secrets, and error trackers collect local variables
+    del value  # it may contain secrets, and error trackers collect local variables
     return item.refuse(field, rule)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FunctionRegistry"]
 
-#: The fields of a record that a `Deployment` has, too.
+#: The fields that a `FunctionRecord` and a `Deployment` share.
 _SETTINGS = (
     "name",
     "function_path",
@@ -44,13 +44,13 @@ _SETTINGS = (
 
 @attrs.define(kw_only=True, eq=False)
 class FunctionRegistry:
-    """Knows all functions. `load` those that an earlier server has created before it is asked.
+    """All functions. Call `load` first: it builds the functions that were created before a restart.
 
     Args:
         catalogue: The functions of the folder.
-        store: Where the others are kept.
-        builder: Builds the others.
-        cloud: Which time, CPU and memory functions can have.
+        store: Stores the functions created through the API.
+        builder: Builds the functions created through the API.
+        cloud: The timeout, CPU and memory that functions can have.
     """
 
     _catalogue: Catalogue
@@ -60,19 +60,19 @@ class FunctionRegistry:
     _created: dict[int, Function] = attrs.field(factory=dict, init=False)
 
     async def load(self) -> None:
-        """Build the functions that an earlier server has created."""
+        """Build the functions that were created before a restart."""
         for record in reversed(await self._store.functions()):
             await self._deploy(record)
 
     async def functions(self) -> Mapping[int, Function]:
-        """Return all functions by id, those of the folder as they are on disk now."""
+        """Return all functions by id. The functions of the folder are as they are on disk now."""
         return {**await self._catalogue.functions(), **self._created}
 
     async def function(self, function_id: int) -> Function:
         """Return a function.
 
         Raises:
-            Problem: There is none with this id.
+            Problem: No function has this id.
         """
         found = self._created.get(function_id) or (await self._catalogue.functions()).get(function_id)
         if found is None:
@@ -80,17 +80,17 @@ class FunctionRegistry:
         return found
 
     async def settled(self, function: Function) -> Function:
-        """Return a function once its build has ended, or after a few seconds."""
+        """Return a function when its build has ended, or after a few seconds."""
         return await self._catalogue.settled(function)
 
     async def create(self, record: FunctionRecord) -> Function | None:
-        """Keep a function and build it in the background; return None, and do nothing, if its external id is taken."""
+        """Store a function and build it in the background. Return None if another function has its external id."""
         taken = {function.external_id for function in (await self._catalogue.functions()).values()}
         if record.external_id is not None and record.external_id in taken:
             return None
         folder = self._store.code_folder(record.id)
         try:
-            # First, so that a function that is kept has all its code, even if the server is killed.
+            # First, so that a stored function has its complete code, even if the server is killed.
             await asyncio.to_thread(unpack, self._store.content_path(record.file_id), folder)
         except ConfigError as error:
             record = attrs.evolve(record, error_message=str(error))
@@ -100,7 +100,7 @@ class FunctionRegistry:
         return await self._deploy(record)
 
     async def delete(self, functions: Iterable[Function]) -> None:
-        """Delete functions that were created through the API, with their code, their schedules, and the sessions of those."""
+        """Delete functions created through the API, their code and schedules, and the sessions of the schedules."""
         ids = [function.id for function in functions if function.id in self._created]
         schedules = [schedule for schedule in await self._store.schedules() if schedule.function_id in ids]
         await self._store.revoke_sessions([schedule.session_id for schedule in schedules])
@@ -112,11 +112,11 @@ class FunctionRegistry:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def is_created(self, function: Function) -> bool:
-        """Tell whether a function was created through the API, and is not one of the folder."""
+        """Return whether a function was created through the API. Otherwise it belongs to the folder."""
         return function.id in self._created
 
     async def _deploy(self, record: FunctionRecord) -> Function:
-        """Begin the build of a function, and know it from now on."""
+        """Start the build of a function, and add it to the functions."""
         deployment = await asyncio.to_thread(self._read, record)
         function = Function(
             id=record.id,

@@ -1,4 +1,4 @@
-"""Starting calls when their schedules are due."""
+"""Starts calls when their schedules are due."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler", "due", "refusal"]
 
-#: A call that could not start in time, because the machine slept, is not started later than this. In milliseconds.
+#: The maximum delay of a scheduled call in milliseconds, such as after the machine was suspended.
 LATEST: Final = 60_000
-#: The clock of the machine can be set: look at it at least so often. In seconds.
+#: The maximum interval in seconds between two readings of the clock, because the user can set it.
 LONGEST_SLEEP: Final = 30.0
-#: The service's own words in the log of such a call.
+#: The service's own message in the log of a call without a valid session.
 NO_TOKEN: Final = (
     "Could not fetch a valid token or a valid API key. Unable to instantiate a CogniteClient. "
     "Please verify your credentials."
@@ -37,14 +37,14 @@ NO_TOKEN: Final = (
 
 
 def due(schedules: Iterable[Schedule], since: int, now: int) -> tuple[list[tuple[Schedule, int]], int | None]:
-    """Return the schedules that are due with the times they are due for, and when the next of the others is.
+    """Return the due schedules with their due times, and the next due time of the other schedules.
 
     All times are epoch milliseconds.
 
     Args:
         schedules: All schedules.
-        since: When the server was started: what was due before is not made up for.
-        now: The time.
+        since: When the server started. Times before it are skipped.
+        now: The present time.
     """
     found, later = [], []
     for schedule in schedules:
@@ -58,9 +58,9 @@ def due(schedules: Iterable[Schedule], since: int, now: int) -> tuple[list[tuple
 
 
 def refusal(function: Function, session: Session | None, now: int) -> str | None:
-    """Return why a schedule's call cannot run, or None.
+    """Return why a schedule's call cannot run; None if it can.
 
-    A session that was made with `oneshotTokenExchange` is not renewed: it ends with its token.
+    A session created with `oneshotTokenExchange` is not renewed. It ends when its token expires.
     """
     if status_of(function) != "Ready":
         return f"Function {function.id} is not ready to be called: its status is {status_of(function)}"
@@ -75,10 +75,10 @@ class Scheduler:
     """Starts calls until it is closed.
 
     Args:
-        store: Where schedules and sessions are kept.
+        store: Stores schedules and sessions.
         registry: All functions.
         executions: Runs the calls.
-        log: Where it says what could not be started.
+        log: The logger for schedules that started no call.
         clock: Returns the time in epoch milliseconds.
     """
 
@@ -91,15 +91,15 @@ class Scheduler:
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the scheduler."""
         self._task = asyncio.create_task(self._run(), name="schedules")
 
     def wake(self) -> None:
-        """Look again: there are other schedules than before."""
+        """Read the schedules again, because they have changed."""
         self._changed.set()
 
     async def aclose(self) -> None:
-        """Start no more calls."""
+        """Stop starting calls."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -110,13 +110,13 @@ class Scheduler:
             self._changed.clear()
             try:
                 seconds = await self._start_due(since)
-            except Exception:  # noqa: BLE001 - whatever breaks once, such as a full disk, does not end all schedules
-                self._log.exception("schedules could not be read or started")
+            except Exception:  # noqa: BLE001 - an error, such as a full disk, must not stop all schedules
+                self._log.exception("reading or starting schedules failed")
                 seconds = LONGEST_SLEEP
             await self._sleep(seconds)
 
     async def _start_due(self, since: int) -> float:
-        """Start what is due now, and return how many seconds there are until something is due again."""
+        """Start the due schedules. Return the seconds until the next one is due."""
         now = self._clock()
         found, next_due = due(await self._store.schedules(), since, now)
         for schedule, at in found:
@@ -139,11 +139,11 @@ class Scheduler:
             await self._call(schedule, function, at)
         except Problem as problem:
             self._log.warning("schedule %s (%s) started no call: %s", schedule.id, schedule.name, problem)
-        except Exception:  # noqa: BLE001 - one schedule does not stop the others
+        except Exception:  # noqa: BLE001 - an error in one schedule must not stop the others
             self._log.exception("schedule %s (%s) started no call", schedule.id, schedule.name)
 
     async def _call(self, schedule: Schedule, function: Function, at: int) -> None:
-        """Start the call of a schedule; one that cannot run is seen as Failed."""
+        """Start the call of a schedule. A call that cannot run is stored as Failed."""
         session = next(iter(await self._store.sessions([schedule.session_id])), None)
         reason = refusal(function, session, self._clock())
         if reason is None and session is not None:

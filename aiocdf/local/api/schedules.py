@@ -8,7 +8,7 @@ import attrs
 from aiohttp import web
 
 from aiocdf.local.api.calls import check_size
-from aiocdf.local.api.cron import in_words
+from aiocdf.local.api.cron import explain
 from aiocdf.local.api.functions import status_of
 from aiocdf.local.http import fields
 from aiocdf.local.http.application import Route
@@ -36,14 +36,14 @@ MAX_OF_FUNCTION = 100
 
 @attrs.frozen(kw_only=True)
 class ScheduleEndpoints:
-    """What `/functions/schedules` answers.
+    """The endpoints of `/functions/schedules`.
 
     Args:
         registry: All functions.
-        store: Where schedules and their sessions are kept.
-        ids: Where ids come from.
-        limits: How large `data` may be.
-        on_change: Called when there are other schedules than before.
+        store: Stores schedules and their sessions.
+        ids: Generates ids.
+        limits: The maximum size of `data`.
+        on_change: Called when schedules were added or removed.
     """
 
     registry: FunctionRegistry
@@ -64,7 +64,7 @@ class ScheduleEndpoints:
         yield Route("GET", f"{schedules}/{{scheduleId}}/input_data", self.input_data, "functionsAcl:READ")
 
     async def create(self, request: web.Request) -> web.Response:
-        """Create a schedule, whose calls run with the session that the nonce binds."""
+        """Create a schedule. Its calls use the session of the nonce."""
         (item,) = (await fields.from_body(request)).items(1)
         described = self._described(item)
         nonce = Secret(item.text("nonce"))
@@ -95,7 +95,7 @@ class ScheduleEndpoints:
         )
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete schedules and end their sessions; their calls stay."""
+        """Delete schedules and revoke their sessions. Their calls remain."""
         found = await self._found(request, may_ignore=False)
         await self.store.delete_schedules([schedule.id for schedule in found])
         await self.store.revoke_sessions([schedule.session_id for schedule in found])
@@ -107,7 +107,7 @@ class ScheduleEndpoints:
         return web.json_response(_shown(await self._known(request)))
 
     async def input_data(self, request: web.Request) -> web.Response:
-        """Return what the calls of a schedule get as `data`."""
+        """Return the `data` of a schedule's calls."""
         schedule = await self._known(request)
         data = {} if schedule.data is None else {"data": schedule.data}
         return web.json_response({"id": schedule.id} | data)
@@ -116,13 +116,13 @@ class ScheduleEndpoints:
         """Return the fields of the schedule that an item describes."""
         name, expression = item.text("name", 140), item.text("cronExpression", 1024)
         try:
-            when = in_words(expression)
+            when = explain(expression)
         except ValueError as error:
-            item.refuse("cronExpression", f"must be a cron expression: {error}")
+            item.refuse("cronExpression", f"must be a valid cron expression: {error}")
         if ("functionId" in item) == ("functionExternalId" in item):
             item.refuse_all("must have either functionId or functionExternalId")
         if "functionExternalId" in item:
-            # The service's own words, also for sessions that are not of an identity provider.
+            # The service's own message, also for sessions that do not come from an identity provider.
             raise Problem(
                 400,
                 "When creating a schedule with OIDC-tokens, you must use 'function_id' and not 'function_external_id'",
@@ -137,7 +137,11 @@ class ScheduleEndpoints:
         }
 
     async def _check_function(self, function_id: int) -> None:
-        """Refuse a function that does not exist, cannot be called, or has as many schedules as it can have."""
+        """Check that a function is Ready and can have one more schedule.
+
+        Raises:
+            Problem: The function is unknown or not Ready, or the number of schedules is at its limit.
+        """
         function = await self.registry.settled(await self.registry.function(function_id))
         if status_of(function) != "Ready":
             raise _not_bound()
@@ -145,7 +149,8 @@ class ScheduleEndpoints:
         of_function = sum(schedule.function_id == function_id for schedule in schedules)
         if len(schedules) >= MAX_SCHEDULES or of_function >= MAX_OF_FUNCTION:
             raise Problem(
-                400, f"A project can have {MAX_SCHEDULES} schedules, and a function {MAX_OF_FUNCTION}: delete some"
+                400,
+                f"The limit is {MAX_SCHEDULES} schedules per project and {MAX_OF_FUNCTION} per function: delete some",
             )
 
     async def _listed(self, wanted: ScheduleFilter, limit: int) -> web.Response:
@@ -158,7 +163,7 @@ class ScheduleEndpoints:
         return web.json_response({"items": [_shown(schedule) for schedule in found[:limit]]})
 
     async def _found(self, request: web.Request, *, may_ignore: bool) -> list[Schedule]:
-        """Return the schedules that a request names, in its order."""
+        """Return the schedules that a request names, in the order of the request."""
         body = await fields.from_body(request)
         ids, ignore_unknown = (
             [item.id() for item in body.items(MAX_BY_IDS)],
@@ -188,7 +193,7 @@ class ScheduleFilter:
 
     @classmethod
     def read(cls, wanted: Fields) -> ScheduleFilter:
-        """Return the filter of a request; the document and the clients spell two of its fields differently."""
+        """Return the filter of a request. The API document and clients spell two of its fields differently."""
         ids = [name for name in ("functionId", "FunctionId") if name in wanted]
         external_ids = [name for name in ("functionExternalId", "FunctionExternalId") if name in wanted]
         if len(ids) + len(external_ids) > 1:
@@ -205,7 +210,7 @@ class ScheduleFilter:
         )
 
     def matches(self, schedule: Schedule, external_id: str | None) -> bool:
-        """Tell whether the schedule of a function with this external id is one of those asked for."""
+        """Return whether a schedule matches the filter; *external_id* is that of its function."""
         return (
             all(getattr(schedule, name) == value for name, value in self.exact.items())
             and self.function_external_id in {None, external_id}
@@ -214,7 +219,7 @@ class ScheduleFilter:
 
 
 def _not_bound() -> Problem:
-    # The service's own words, also where the function is not ready.
+    # The service's own message, also if the function is not Ready.
     return Problem(400, "Failed to bind session on schedule with id None.")
 
 
@@ -224,7 +229,7 @@ def _unknown(ids: Iterable[int]) -> Problem:
 
 
 def _shown(schedule: Schedule) -> dict[str, Any]:
-    """Return a schedule as the API shows it; the session's id is a number, as clients have met it."""
+    """Return a schedule as JSON values of the API. The session id is a number, as in responses of the service."""
     shown = {
         "id": schedule.id,
         "createdTime": schedule.created_time,

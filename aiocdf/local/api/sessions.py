@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionEndpoints"]
 
-# A call may make a session to call another function; what that one calls may not (sessions concept page).
+# A call may create a session to call another function. Calls of that function may not (sessions concept page).
 MAX_DEPTH = 1
 
 
 @attrs.frozen
 class SessionEndpoints:
-    """What `/sessions` answers."""
+    """The endpoints of `/sessions`."""
 
     store: Store
     issuer: Issuer
@@ -48,7 +48,7 @@ class SessionEndpoints:
         yield Route("POST", "/sessions/revoke", self.revoke, "sessionsAcl:DELETE")
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make a session that can be bound once, for a short time."""
+        """Create a session with a nonce that is valid once, for a short time."""
         (item,) = (await fields.from_body(request)).items(1)
         kind, client_id, capabilities, depth = self._principal(item, await authenticate_bearer(request, self.issuer))
         now, nonce = now_ms(), random_secret()
@@ -81,12 +81,12 @@ class SessionEndpoints:
         return web.json_response(page(found, limit, _shown))
 
     async def by_ids(self, request: web.Request) -> web.Response:
-        """Return sessions by id, all of which must be known."""
+        """Return sessions by id. Unknown ids are an error."""
         found = await self._known((await fields.from_body(request)).items(1000))
         return web.json_response({"items": [_shown(session) for session in found]})
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """End sessions, and return what the caller may know about them."""
+        """Revoke sessions. Return the ids only, unless the client may list sessions."""
         found = await self._known((await fields.from_body(request)).items(fields.MAX_LIMIT))
         ids = [session.id for session in found]
         await self.store.revoke_sessions(ids)
@@ -107,34 +107,43 @@ class SessionEndpoints:
         return found
 
     def _principal(self, item: Fields, access: Access) -> tuple[SessionType, str, frozenset[str], int]:
-        """Return the type of the session asked for, as whom it acts, what it may do, and its depth."""
+        """Return the type of the requested session, its client id, its capabilities and its depth."""
         if (kind := _kind(item)) == "CLIENT_CREDENTIALS":
             client = self.issuer.authenticate(item.text("clientId"), Secret(item.text("clientSecret")))
             if client is None:
-                raise Problem(400, f"Invalid client credentials for clientId {item.text('clientId')!r}")
+                raise Problem(
+                    400,
+                    f"Invalid client credentials for clientId {item.text('clientId')!r}: check the secret too",
+                )
             return kind, client.client_id, client.capabilities, 1
         if access.depth > MAX_DEPTH:
-            raise Problem(400, "Sessions can be chained only one level deep, and this token is of a chained session")
+            raise Problem(
+                400, "This token belongs to a chained session, which may not create sessions: the limit is one level"
+            )
         if kind == "TOKEN_EXCHANGE" and not self.limits.token_exchange:
-            raise Problem(400, "The identity provider of this project does not exchange tokens")
+            raise Problem(
+                400, "The identity provider of this project does not exchange tokens: use oneshotTokenExchange"
+            )
         return kind, access.subject, access.capabilities, access.depth + 1
 
 
 def _kind(item: Fields) -> SessionType:
-    """Return the one type of session that is asked for."""
-    asked: dict[SessionType, bool] = {
+    """Return the type of the requested session."""
+    requested: dict[SessionType, bool] = {
         "CLIENT_CREDENTIALS": "clientId" in item or "clientSecret" in item,
         "TOKEN_EXCHANGE": item.flag("tokenExchange"),
         "ONESHOT_TOKEN_EXCHANGE": item.flag("oneshotTokenExchange"),
     }
-    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    kinds = [kind for kind, is_requested in requested.items() if is_requested]
     if len(kinds) != 1:
-        item.refuse_all("must have one of: clientId and clientSecret; tokenExchange: true; oneshotTokenExchange: true")
+        item.refuse_all(
+            "must have exactly one of: clientId and clientSecret; tokenExchange: true; oneshotTokenExchange: true"
+        )
     return kinds[0]
 
 
 def _shown(session: Session) -> dict[str, Any]:
-    """Return a session as the API shows it."""
+    """Return a session as JSON values of the API."""
     shown: dict[str, Any] = {
         "id": session.id,
         "type": session.type,

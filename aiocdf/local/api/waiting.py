@@ -1,4 +1,4 @@
-"""The calls that are accepted and wait to begin. The service runs them also when their client has ended."""
+"""The accepted calls that wait for a process. The service runs them even if their client has ended."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIRST_REPORT, NEXT_REPORT = 5.0, 60.0  # seconds
 
 @attrs.define
 class WaitingCalls:
-    """Knows the tasks of calls that wait, and says from time to time how many there are.
+    """Tracks the tasks of waiting calls, and logs their number at intervals.
 
     Args:
-        log: Where that is said.
+        log: The logger for their number.
     """
 
     _log: logging.Logger
@@ -29,17 +29,17 @@ class WaitingCalls:
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def __contains__(self, call_id: int) -> bool:
-        """Tell whether a call waits."""
+        """Return whether a call waits."""
         return call_id in self._tasks
 
     def add(self, call_id: int, task: asyncio.Task[None]) -> None:
-        """Note that a call waits."""
+        """Record that a call waits."""
         self._tasks[call_id] = task
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FIRST_REPORT, self._report)
 
     def remove(self, call_id: int) -> bool:
-        """Note that a call waits no longer, and tell whether `end` has ended it."""
+        """Record that a call stopped waiting. Return whether `end` ended it."""
         self._tasks.pop(call_id, None)
         if not self._tasks and self._timer is not None:
             self._timer.cancel()
@@ -49,10 +49,10 @@ class WaitingCalls:
         return ended
 
     def end(self) -> int:
-        """End all calls that wait now, and return how many these are."""
+        """End all waiting calls, and return how many there were."""
         loop = asyncio.get_running_loop()
         for call_id in self._tasks:
-            # Not at once: a task that is cancelled before its first step would not write the end of its call.
+            # Not immediately: a task that is cancelled before its first step would not store the end of its call.
             loop.call_soon(self._end, call_id)
         return len(self._tasks)
 
@@ -64,7 +64,7 @@ class WaitingCalls:
     def _report(self) -> None:
         count = len(self._tasks)
         self._log.info(
-            "%d accepted %s to begin, also if the client has ended (Ctrl-\\ in `aiocdf serve` ends %s)",
+            "%d accepted %s to start, even if the client has ended (Ctrl-\\ in `aiocdf serve` cancels %s)",
             count,
             *(("call waits", "it") if count == 1 else ("calls wait", "them")),
         )

@@ -1,1 +1,1 @@
-"""Faults on purpose, so that users can test how their programs take trouble."""
+"""Fault injection, so that users can test how their programs handle errors."""

@@ -1,4 +1,4 @@
-"""Which fault hits a request is drawn from a seed."""
+"""Draws the faults of each request from a seed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Draw", "Trouble"]
 
 @attrs.frozen(kw_only=True)
 class Trouble:
-    """What happens to one request.
+    """The faults of one request.
 
     Args:
-        before: Seconds that it waits before it is handled.
-        after: Seconds that its answer waits.
-        fault: What else goes wrong.
-        status: The HTTP status in place of the answer, if that is what goes wrong.
+        before: Seconds to wait before handling the request.
+        after: Seconds to wait before sending the response.
+        fault: The fault other than latency; None if there is none.
+        status: The HTTP status of a fault of kind `status`; None for other kinds.
     """
 
     before: float = 0.0
@@ -31,10 +31,10 @@ class Trouble:
 
 
 class Draw:
-    """Draws what happens to each request. Each fault has draws of its own, so that one does not disturb another.
+    """Draws the faults of each request. Each fault has its own random series, independent of other faults.
 
     Args:
-        faults: What can happen.
+        faults: The configured faults and the seed.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -42,18 +42,18 @@ class Draw:
         self._hits = [0] * len(self._faults)
 
     def trouble(self, method: str, path: str, elapsed: float) -> Trouble:
-        """Return what happens to a request.
+        """Return the faults of a request.
 
         Args:
-            method: Its HTTP method.
-            path: Its path, without the project's part.
+            method: The HTTP method.
+            path: The path, without the project's prefix.
             elapsed: Seconds since the server started.
         """
         trouble = Trouble()
         for number, (fault, chance) in enumerate(self._faults):
             if not (fault.hits(method, path) and fault.is_active(elapsed) and self._hits[number] != fault.times):
                 continue
-            # Drawn whether or not another fault came first, so that the series stays the same.
+            # Draw even if another fault came first, so that the random series stays the same.
             hit, choice = chance.random() < fault.rate, chance.random()
             if not hit or (fault.kind != "latency" and trouble.fault is not None):
                 continue
@@ -63,7 +63,7 @@ class Draw:
 
 
 def _with(trouble: Trouble, fault: Fault, choice: float) -> Trouble:
-    """Add a fault to what happens; *choice* is from 0 to 1."""
+    """Add a fault to a request's faults. *choice* is a random number from 0 to 1."""
     if fault.kind == "latency":
         low, high = fault.seconds[0], fault.seconds[-1]
         seconds = low + choice * (high - low)

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: which requests it hits, how often, and what happens to them."""
+"""The faults that can be injected: which requests they hit, how often, and their effect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Fault", "Faults", "Kind"]
 
 Kind = Literal["latency", "status", "reset", "half", "token-expiry"]
 
-#: What each kind needs, and what it may have besides.
+#: The required and the optional fields of each kind.
 _NEEDED: dict[str, tuple[str, ...]] = {"latency": ("seconds",), "status": ("status",)}
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "latency": ("seconds", "handled"),
@@ -58,7 +58,7 @@ def _delays(_: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -
     numbers = all(_is_number(number, 0, _MAX_SECONDS) for number in value)
     if not numbers or len(value) > 2 or list(value) != sorted(value, key=float):  # type: ignore[arg-type]  # they are numbers
         raise ConfigError(
-            f"{field.name} must be a number from 0 to {_MAX_SECONDS:g}, or a list of the least and the most, "
+            f"{field.name} must be a number from 0 to {_MAX_SECONDS:g}, or a list of minimum and maximum, "
             f"not {list(value)!r}"
         )
 
@@ -66,7 +66,7 @@ def _delays(_: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -
 def _statuses(_: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
     if not all(isinstance(status, int) and _is_number(status, 400, 599) for status in value):
         raise ConfigError(
-            f"{field.name} must be an HTTP status from 400 to 599, or a list of such, not {list(value)!r}"
+            f"{field.name} must be an HTTP status from 400 to 599, or a list of statuses, not {list(value)!r}"
         )
 
 
@@ -76,33 +76,32 @@ def _flag(_: object, field: attrs.Attribute[Any], value: object) -> None:
 
 
 def _is_part(part: str, wanted: str) -> bool:
-    """Tell whether a part of a path is the one wanted; a parameter such as `{callId}` stands for any part, like `*`."""
+    """Return whether a part of a path matches. A parameter such as `{callId}` matches any part, like `*`."""
     return wanted in {"*", part} or wanted.startswith("{") or part.startswith("{")
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """Something that goes wrong on purpose.
+    """A fault to inject into requests.
 
     Args:
-        kind: What happens to a request: `latency` (it takes longer), `status` (an error answer), `reset` (the connection
-            is reset in place of the answer), `half` (the connection ends in the middle of the answer), or `token-expiry`
-            (its access token ends, so that it is answered 401).
-        endpoint: Which requests it can hit, such as `POST /functions/*/call`: a method, or `*`, and a path below the
-            project's, in which `*`, or a
-            name in braces, stands for one part. Paths outside of the project are written in full, such as
-            `/oauth2/token`. Without a method it is any method; `*` alone is every request.
-        rate: The part of these requests that it hits, from 0 to 1.
-        times: How many requests it hits at most; no limit if not given.
-        every: The length of a period in seconds; with `lasts`.
-        lasts: How many seconds of each period it is active; it begins as the period ends.
-        handled: Whether the server does what was asked before the fault happens. With `half` it always does.
-        seconds: How much longer a request takes: a number, or the least and the most.
-        status: The HTTP status, or several, one of which is drawn.
-        retry_after: What the answer has as `Retry-After`, in whole seconds; no such header if not given.
+        kind: The effect on a request: `latency` (it takes longer), `status` (an error response), `reset` (the
+            connection is reset instead of a response), `half` (the connection ends in the middle of the response), or
+            `token-expiry` (its access token is revoked, so that the response is 401).
+        endpoint: The requests that it can hit, such as `POST /functions/*/call`: a method or `*`, and a path below the
+            project's, in which `*` or a name in braces matches one part. Write paths outside of the project in full,
+            such as `/oauth2/token`. Without a method, all methods match; `*` alone matches every request.
+        rate: The fraction of these requests that it hits, from 0 to 1.
+        times: The maximum number of requests that it hits. The default is no limit.
+        every: The length of a period in seconds. It needs `lasts`.
+        lasts: For how many seconds at the end of each period the fault is active.
+        handled: Whether the server handles the request before the fault. For `half` it always does.
+        seconds: The added latency in seconds: a number, or a list of minimum and maximum.
+        status: The HTTP status, or several, from which one is drawn.
+        retry_after: The header `Retry-After` in whole seconds. The default is no header.
 
     Raises:
-        ConfigError: A field has a value that it cannot have, is missing, or means nothing for this kind.
+        ConfigError: A field is not valid, is missing, or does not apply to this kind.
     """
 
     kind: Kind
@@ -117,7 +116,7 @@ class Fault:
     retry_after: int | None = attrs.field(default=None, validator=_whole(0, 86_400))
 
     def __attrs_post_init__(self) -> None:
-        """Check the fields against one another."""
+        """Check the combination of fields."""
         if self.kind not in get_args(Kind):
             raise ConfigError(f"kind must be one of {', '.join(get_args(Kind))}, not {self.kind!r}")
         if not isinstance(self.endpoint, str) or not _ENDPOINT.fullmatch(self.endpoint):
@@ -127,14 +126,14 @@ class Fault:
         for name in ("seconds", "status", "retry_after", "handled"):
             given = getattr(self, name) not in {(), None, False}
             if given and name not in _ALLOWED[self.kind]:
-                raise ConfigError(f"{name} means nothing for kind {self.kind!r}")
+                raise ConfigError(f"{name} does not apply to kind {self.kind!r}: leave it out")
             if not given and name in _NEEDED.get(self.kind, ()):
                 raise ConfigError(f"kind {self.kind!r} needs {name}")
         if (self.every is None) != (self.lasts is None) or (self.every or 0) < (self.lasts or 0):
-            raise ConfigError("every and lasts go together, and lasts is not longer than every")
+            raise ConfigError("every needs lasts and lasts needs every; lasts must be at most every")
 
     def hits(self, method: str, path: str) -> bool:
-        """Tell whether a request to a path, without the project's part, is one that it can hit."""
+        """Return whether the fault can hit a request. *path* is without the project's prefix."""
         wanted_method, _, wanted_path = self.endpoint.rpartition(" ")
         if wanted_method not in {"", "*", method}:
             return False
@@ -142,7 +141,7 @@ class Fault:
         return wanted_path == "*" or (len(parts) == len(wanted) and all(map(_is_part, parts, wanted)))
 
     def is_active(self, elapsed: float) -> bool:
-        """Tell whether it can hit a request so many seconds after the server started."""
+        """Return whether the fault is active *elapsed* seconds after the start of the server."""
         if self.every is None or self.lasts is None:
             return True
         return elapsed % self.every >= self.every - self.lasts
@@ -158,26 +157,28 @@ def _faults(values: Iterable[Fault]) -> tuple[Fault, ...]:
 
 @attrs.frozen(kw_only=True)
 class Faults:
-    """What goes wrong on purpose, and the seed of its draws.
+    """The faults to inject, and the seed for drawing them.
 
     Args:
-        faults: What can happen to a request. Latencies add up; of the others, the first that hits counts.
-        seed: With the same seed, each fault hits the same of the requests to its endpoint, in the order in which they
-            come.
+        faults: The faults. Latencies add up. Of the other faults, only the first that hits a request has an effect.
+        seed: With the same seed, each fault hits the same requests to its endpoint, counted in the order of arrival.
 
     Raises:
-        ConfigError: A fault is none, or the seed is not a whole number.
+        ConfigError: A value is not a `Fault`, or the seed is not a whole number.
     """
 
     faults: tuple[Fault, ...] = attrs.field(converter=_faults)
     seed: int = attrs.field(default=1, validator=_whole(0, 2**53))
 
     def check_endpoints(self, endpoints: Sequence[tuple[str, str]]) -> None:
-        """Check that every fault can hit one of the server's endpoints, given as method and path.
+        """Check that every fault can hit one of the server's endpoints.
+
+        Args:
+            endpoints: The method and the path of each endpoint.
 
         Raises:
-            ConfigError: One of them cannot.
+            ConfigError: A fault matches no endpoint.
         """
         for number, fault in enumerate(self.faults, 1):
             if not any(fault.hits(method, path) for method, path in endpoints):
-                raise ConfigError(f"fault {number}: the server has no endpoint {fault.endpoint!r}")
+                raise ConfigError(f"fault {number}: unknown endpoint {fault.endpoint!r}")

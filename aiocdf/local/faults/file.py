@@ -1,4 +1,4 @@
-"""Reading faults from a TOML file."""
+"""Reads faults from a TOML file."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ __all__ = ["read_faults"]
 
 
 def read_faults(path: Path) -> Faults:
-    """Return the faults that a file tells: `seed`, and a table `[[fault]]` for each. It blocks on the disk.
+    """Return the faults in a file, which has `seed` and a table `[[fault]]` for each fault. Call it in a thread.
 
     Raises:
-        ConfigError: The file cannot be read, or something in it is wrong; the message says which fault and which field.
+        ConfigError: The file is not readable, or a value is not valid. The message names the fault and the field.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read the faults in {str(path)!r}: {error.strerror}") from None
+        raise ConfigError(f"the file of faults {str(path)!r} is not readable: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{str(path)!r} is not TOML: {error}") from None
+        raise ConfigError(f"{str(path)!r} is not valid TOML: {error}") from None
     try:
-        return _faults(told)
+        return _faults(content)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _faults(told: dict[str, Any]) -> Faults:
-    _check_names(told, {"seed", "fault"})
-    tables = told.get("fault")
+def _faults(content: dict[str, Any]) -> Faults:
+    _check_names(content, {"seed", "fault"})
+    tables = content.get("fault")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError("there must be a table [[fault]] for each fault")
+        raise ConfigError("use a table [[fault]] for each fault")
     faults = tuple(_fault(number, table) for number, table in enumerate(tables, 1))
-    return Faults(faults=faults, seed=told.get("seed", 1))
+    return Faults(faults=faults, seed=content.get("seed", 1))
 
 
 def _fault(number: int, table: dict[str, Any]) -> Fault:
@@ -53,4 +53,4 @@ def _fault(number: int, table: dict[str, Any]) -> Fault:
 
 def _check_names(table: dict[str, Any], known: set[str]) -> None:
     if unknown := sorted(table.keys() - known):
-        raise ConfigError(f"unknown {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise ConfigError(f"unknown {unknown[0]!r}: use {', '.join(sorted(known))}")

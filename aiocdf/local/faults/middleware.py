@@ -1,4 +1,4 @@
-"""Making the faults happen that were drawn."""
+"""Injects the drawn faults into requests."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = ["FaultInjector"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Closing with this linger time sends a reset (socket(7)).
+#: Closing a socket with this linger time sends a reset (socket(7)).
 _RESET = struct.pack("ii", 1, 0)
-#: What a gateway answers itself, in place of the service.
+#: The statuses that a gateway sends instead of the service.
 _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 _TOO_MANY = "Project exceeded maximum number='50' of concurrent requests. Please try again later."
 
-#: What the service does not have, so that it must neither break nor change which other requests do.
+#: Paths that the service does not have. They are never hit, and do not change which other requests are hit.
 _OWN_PAGES = ("/openapi.json", "/page", "/reference")
 
 
 class FaultInjector:
-    """Does to requests what the faults say.
+    """Injects faults into requests.
 
     Args:
-        faults: What can happen.
-        base_path: The project's part of paths.
-        expire: Called to end the access token of a request.
-        log: Where each fault is logged in a line.
+        faults: The configured faults.
+        base_path: The prefix of paths for the project.
+        expire: Called to revoke the access token of a request.
+        log: The logger for faults, one line each.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FaultInjector:
 
     @web.middleware
     async def inject(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Handle a request, with what goes wrong with it."""
+        """Handle a request with its faults."""
         if request.path.startswith(_OWN_PAGES):
             return await handler(request)
         path = request.path.removeprefix(self._base_path)
@@ -84,7 +84,7 @@ class FaultInjector:
         return _error(trouble.status, fault.retry_after)
 
     def _log_fault(self, method: str, path: str, trouble: Trouble) -> None:
-        """Log a fault. Latency alone is logged at DEBUG, because a slow network makes every request late."""
+        """Log a fault. Latency alone is logged at DEBUG, because with a slow network every request has it."""
         late = trouble.before + trouble.after
         if trouble.fault is not None:
             kind = str(trouble.status) if trouble.status else trouble.fault.kind
@@ -95,7 +95,7 @@ class FaultInjector:
 
 
 async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Return the answer, also where it is an error."""
+    """Return the response, also if it is an error."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -107,13 +107,13 @@ def _error(status: int, retry_after: int | None) -> web.Response:
     if status in _GATEWAY:
         page = f"<html><body><h1>{status} {_GATEWAY[status]}</h1></body></html>"
         return web.Response(text=page, status=status, headers=headers, content_type="text/html")
-    problem = Problem(status, _TOO_MANY if status == 429 else "This fault was asked for")
+    problem = Problem(status, _TOO_MANY if status == 429 else "Injected fault")
     problem.headers.update(headers)
     return problem.response()
 
 
 def _reset(request: web.Request) -> web.Response:
-    """Reset the connection; what is returned is never sent."""
+    """Reset the connection. The returned response is never sent."""
     transport = request.transport
     if transport is not None:
         connection: socket.socket = transport.get_extra_info("socket")
@@ -123,7 +123,7 @@ def _reset(request: web.Request) -> web.Response:
 
 
 async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
-    """Send the first half of an answer, and close the connection."""
+    """Send the first half of a response, and close the connection."""
     body = whole.body if isinstance(whole, web.Response) else None
     if not isinstance(body, bytes) or not body:
         return _reset(request)

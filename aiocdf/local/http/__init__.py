@@ -1,1 +1,1 @@
-"""The HTTP of the local server: routes, reading requests, paging and error answers."""
+"""HTTP of the local server: routes, request fields, paging and error responses."""

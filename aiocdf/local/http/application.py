@@ -1,4 +1,4 @@
-"""The HTTP application: its routes, and the check of the token that a route needs."""
+"""The HTTP application: its routes, and the check of tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Authenticator", "Handler", "Route", "application"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: Returns what the token of a request allows, or raises `Unauthorized`.
+#: Returns the access of a request's token, or raises `Unauthorized`.
 Authenticator = Callable[[web.Request], Awaitable[Access]]
 
 
@@ -33,10 +33,10 @@ class Route:
     """An endpoint.
 
     Args:
-        method: Its HTTP method.
-        path: Its path below the project's, or from the root if `capability` is None.
-        handler: What answers.
-        capability: What the caller's token must allow, as `acl:ACTION`; None for an endpoint open to all.
+        method: The HTTP method.
+        path: The path below the project's, or from the root if `capability` is None.
+        handler: Handles the requests.
+        capability: The capability that a token needs, as `acl:ACTION`; None if the endpoint needs no token.
     """
 
     method: str
@@ -58,17 +58,17 @@ def application(
     """Return the application that serves the routes.
 
     Args:
-        routes: What to serve.
-        hosts: The hosts for which requests are answered.
-        project: The one project there is.
+        routes: The endpoints to serve.
+        hosts: The hosts that requests may be for.
+        project: The name of the project.
         authenticate: Called with each request that needs a capability.
-        body_bytes: The largest request body to read, after decompression.
-        faults: What goes wrong on purpose.
-        log: Where crashes of handlers are logged.
+        body_bytes: The maximum size in bytes of a request body, after decompression.
+        faults: The middleware that injects faults; None if there are none.
+        log: The logger for errors of handlers.
     """
     middlewares = [answering(log), *([faults] if faults else []), hosts.check]
     app = web.Application(client_max_size=body_bytes, middlewares=middlewares)
-    for route, path in _told_apart(tuple(routes)):
+    for route, path in _unambiguous(tuple(routes)):
         if route.capability is None:
             app.router.add_route(route.method, path, route.handler)
         else:
@@ -77,10 +77,10 @@ def application(
     return app
 
 
-def _told_apart(routes: Sequence[Route]) -> Iterable[tuple[Route, str]]:
-    """Yield each route with its path, in which parameters match no segment that is a word of another path.
+def _unambiguous(routes: Sequence[Route]) -> Iterable[tuple[Route, str]]:
+    """Yield each route with its path. Parameters in it do not match the constant segments of other paths.
 
-    So `GET /functions/list` is a wrong method (405) and not a function whose id is `list`.
+    So `GET /functions/list` is a wrong method (405) and not a function with the id `list`.
     """
     words = {segment for route in routes for segment in route.path.split("/") if segment and "{" not in segment}
     pattern = f"(?!(?:{'|'.join(map(re.escape, sorted(words)))})(?:/|$))[^/]+"
@@ -89,7 +89,7 @@ def _told_apart(routes: Sequence[Route]) -> Iterable[tuple[Route, str]]:
 
 
 def _guarded(handler: Handler, capability: str, project: str, authenticate: Authenticator) -> Handler:
-    """Return the handler behind a check of token, project and capability."""
+    """Return a handler that first checks token, project and capability."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         access = await authenticate(request)

@@ -1,4 +1,4 @@
-"""Connections that do not wait for ever for a request, and answer in the service's shape also what is not HTTP."""
+"""Connections that limit the wait for a request, and that answer requests that are not HTTP in the service's format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner"]
 
-#: Seconds within which the first request's head has to come, and the next one's after an answer.
+#: Seconds to wait for the head of the first request, and after a response for the head of the next one.
 FIRST_HEAD, NEXT_HEAD = 20.0, 75.0
 
 
@@ -40,36 +40,36 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what no handler has seen."""
+        """Return the response to a request that reached no handler."""
         if status >= 500:
-            self.log_exception("A request could not be handled", exc_info=exc)
+            self.log_exception("handling a request failed", exc_info=exc)
         response = Problem(status, message or "The request is not valid HTTP").response()
         response.headers[REQUEST_ID] = str(uuid.uuid4())
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log what is a fault of the server, and not that of a body that a client has encoded wrongly."""
+        """Log errors of the server, but not those of bodies that a client encoded wrongly."""
         if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **kw)
 
 
 class Server(web.Server):
-    """Makes the connections."""
+    """Creates the connections."""
 
     def __call__(self) -> web.RequestHandler:
-        """Return what handles a new connection."""
+        """Return the handler of a new connection."""
         connection = super().__call__()
-        connection.__class__ = Connection  # aiohttp has no argument for it
+        connection.__class__ = Connection  # aiohttp has no argument for the class
         return connection
 
 
 class Runner(web.AppRunner):
-    """Runs an application at such connections.
+    """Runs an application with these connections.
 
     Args:
         app: The application.
-        shutdown_timeout: How many seconds requests have when it is closed.
+        shutdown_timeout: Seconds for running requests to end at the shutdown.
     """
 
     def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:

@@ -1,7 +1,7 @@
-"""The host names by which clients may reach the server.
+"""The host names with which clients may reach the server.
 
-A web page can let its own name resolve to this computer (DNS rebinding). The browser then takes the server for a part of
-the page's site, and no check of origins helps. But it still sends the page's name as `Host`.
+A web page can make its own host name resolve to this machine (DNS rebinding). The browser then treats the server as
+part of the page's site, so that checks of the origin do not help. But it still sends the page's host name as `Host`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AllowedHosts", "host_names"]
 
-ALL_ADDRESSES = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not to listen at
+ALL_ADDRESSES = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not for listening
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s\[\]:@/]+))(?::[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
@@ -31,7 +31,7 @@ def host_names(names: Iterable[object]) -> frozenset[str]:
     """Return host names in lower case.
 
     Raises:
-        ConfigError: They are not a list of host names.
+        ConfigError: The names are a single string, or one is not a valid host name.
     """
     if isinstance(names, str):
         raise ConfigError(f"allowed_hosts must be a list of host names: write [{names!r}]")
@@ -40,24 +40,24 @@ def host_names(names: Iterable[object]) -> frozenset[str]:
 
 def _host_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name.lower()):
-        raise ConfigError(f"allowed_hosts: {name!r} is not a host name; give names without scheme and port")
+        raise ConfigError(f"allowed_hosts: {name!r} is not a valid host name: leave out scheme and port")
     return name.lower()
 
 
 @attrs.frozen(kw_only=True)
 class AllowedHosts:
-    """Decides which `Host` a request may have. The port does not matter: a tunnel may show another one.
+    """Decides which `Host` a request may have. The port is ignored, because a tunnel may have another one.
 
     Args:
-        listens_at: The host that the server listens at. If it listens at all addresses, every IP address is allowed.
-        names: More names, in lower case.
+        listens_at: The host that the server listens on. If this means all addresses, every IP address is allowed.
+        names: More host names, in lower case.
     """
 
     listens_at: str
     names: frozenset[str] = frozenset()
 
     def allows(self, host: str) -> bool:
-        """Tell whether a request with this `Host` is meant for the server."""
+        """Return whether a request with this `Host` is allowed."""
         found = _HOST.fullmatch(host.lower())
         name = (found[1] or found[2]) if found else ""
         if name in {"localhost", self.listens_at.lower(), *self.names} - ALL_ADDRESSES:
@@ -72,13 +72,13 @@ class AllowedHosts:
     async def check(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Refuse requests that are meant for another host (RFC 9110, section 15.5.20)."""
+        """Reject requests for other hosts (RFC 9110, section 15.5.20)."""
         hosts = request.headers.getall(hdrs.HOST, [])
         if len(hosts) != 1 or not self.allows(hosts[0]):
             shown = ", ".join(hosts)[:100]
             raise Problem(
                 421,
-                f"This server does not answer for the host {shown!r}. If the name is meant for it, start it with "
-                "--allow-host NAME, or with serve(allowed_hosts=[NAME])",
+                f"Unknown host {shown!r}. If it is a name of this server, start the server with --allow-host NAME "
+                "or serve(allowed_hosts=[NAME])",
             )
         return await handler(request)

@@ -1,4 +1,4 @@
-"""The sockets that the server listens at."""
+"""The sockets on which the server listens."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from aiocdf.errors import ConfigError, InvalidArgument
 __all__ = ["is_free", "listen"]
 
 MAX_PORT = 65_535
-#: `localhost` means both (RFC 6761, section 6.3), whichever of them a client tries first.
+#: `localhost` means both addresses (RFC 6761, section 6.3), because clients differ in which one they try first.
 LOOPBACK = ("127.0.0.1", "::1")
-#: What the system says of an address family that it does not have.
+#: The system's errors for an address family that it does not support.
 _ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _TRIES = 10
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that listen at the host: at `localhost` one for each loopback address that the machine has.
+    """Return sockets that listen on a host. For `localhost`, return one for each loopback address of the machine.
 
     Args:
-        host: An address or a name.
-        port: The TCP port of all; 0 for a free one.
+        host: A host name or an address.
+        port: The TCP port of all sockets; 0 chooses a free one.
 
     Raises:
-        InvalidArgument: The port is outside of its range.
-        ConfigError: The system refuses the address or the port.
+        InvalidArgument: The port is out of range.
+        ConfigError: The address or the port is not available.
     """
     if not isinstance(port, int) or not 0 <= port <= MAX_PORT:
         raise InvalidArgument(f"port must be a number from 0 to {MAX_PORT}, not {port!r}")
@@ -36,12 +36,12 @@ def listen(host: str, port: int) -> list[socket.socket]:
         return _listen_at_free_port(addresses) if port == 0 else _listen(addresses, port)
     except OSError as error:
         of_port = error.errno in {errno.EACCES, errno.EADDRINUSE}
-        advice = "choose another port, or 0 for a free one" if of_port else "choose a host of this machine"
-        raise ConfigError(f"cannot listen at {host} port {port}: {error}; {advice}") from error
+        advice = "use another port, or 0 for a free one" if of_port else "use an address of this machine"
+        raise ConfigError(f"listening on {host} port {port} failed: {error}; {advice}") from error
 
 
 def is_free(host: str, port: int) -> bool:
-    """Tell whether a server could listen at the host and port now."""
+    """Return whether a server could listen on a host and port now."""
     try:
         for listener in listen(host, port):
             listener.close()
@@ -51,7 +51,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def _listen_at_free_port(addresses: tuple[str, ...]) -> list[socket.socket]:
-    """Listen at a port that is free at all addresses; one that is free at the first may be taken at another."""
+    """Listen on one port that is free on all addresses. A port that is free on the first may be in use on another."""
     for _ in range(_TRIES):
         with contextlib.suppress(OSError):
             return _listen(addresses, 0)
@@ -59,7 +59,7 @@ def _listen_at_free_port(addresses: tuple[str, ...]) -> list[socket.socket]:
 
 
 def _listen(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
-    """Listen at all addresses that the machine has, at one port."""
+    """Listen on one port of all addresses that the machine has."""
     sockets: list[socket.socket] = []
     with contextlib.ExitStack() as opened:
         for address in addresses:

@@ -17,18 +17,18 @@ __all__ = ["from_cursor", "page"]
 
 
 class Identified(Protocol):
-    """A record that can be paged over."""
+    """A record with an id."""
 
     @property
     def id(self) -> int:
-        """Its id."""
+        """The id of the record."""
 
 
 Record = TypeVar("Record", bound=Identified)
 
 
 def from_cursor(fields: Fields) -> int | None:
-    """Return the id below which the page asked for begins, or None for the first page."""
+    """Return the id below which the requested page starts; None for the first page."""
     cursor = fields.optional_text("cursor")
     if cursor is None:
         return None
@@ -36,12 +36,12 @@ def from_cursor(fields: Fields) -> int | None:
     with contextlib.suppress(ValueError):
         before = int(base64.urlsafe_b64decode(cursor))
     if not 0 < before <= MAX_ID or _cursor(before) != cursor:
-        fields.refuse("cursor", "is not one that this server has given")
+        fields.refuse("cursor", "is not valid: use nextCursor of an earlier response")
     return before
 
 
 def page(records: Sequence[Record], limit: int, show: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
-    """Return a page of the first `limit` records, with a cursor if there are more."""
+    """Return a page with the first *limit* records, and a cursor if there are more."""
     shown = records[:limit]
     answer: dict[str, Any] = {"items": [show(record) for record in shown]}
     if len(records) > limit:

@@ -1,4 +1,4 @@
-"""The one shape of all error answers."""
+"""The common format of all error responses."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 __all__ = ["REQUEST_ID", "Problem", "TooManyCalls", "Unauthorized", "answering"]
 
-#: In each answer; clients put it into their errors.
+#: Each response has this header. Clients include it in their errors.
 REQUEST_ID = "x-request-id"
-#: At a limit, and while the server stops: these are no mistakes of the caller.
+#: The statuses at a limit and while the server stops. They are not errors of the client.
 _LATER = frozenset({429, 503})
-#: What a device hears until its user has answered (RFC 8628, section 3.5).
+#: The errors of a device's polls until its user has answered (RFC 8628, section 3.5).
 _USUAL = frozenset({"authorization_pending", "slow_down"})
 
 
 class Problem(Exception):
-    """An error answer of the service's API.
+    """An error response of the service's API.
 
     Args:
         status: The HTTP status.
-        message: What is wrong, in words for the caller.
-        missing: The identifiers that are unknown.
-        duplicated: The identifiers that were given twice.
+        message: The error message for the client.
+        missing: The unknown identifiers, such as `[{"id": 1}]`.
+        duplicated: The duplicated identifiers, such as `[{"id": 1}]`.
     """
 
     def __init__(
@@ -51,29 +51,29 @@ class Problem(Exception):
         self.headers: dict[str, str] = {}
 
     def response(self) -> web.Response:
-        """Return the answer."""
+        """Return the response."""
         return web.json_response({"error": self.error}, status=self.status, headers=self.headers)
 
 
 class Unauthorized(Problem):
-    """There is no valid token for the project; the answer does not say which of the two it is."""
+    """The token or the project is not valid. The response does not say which one."""
 
     def __init__(self) -> None:
         super().__init__(401, "Unauthorized")
 
 
 class TooManyCalls(Problem):
-    """A limit of running calls is reached; nothing was bound or started, so the same request may be sent again."""
+    """Too many calls run. The nonce was not used and no call was started, so the client may repeat the request."""
 
     def __init__(self, message: str) -> None:
         super().__init__(429, message)
-        # Clients read either of the two, according to their age.
+        # Clients read one of the two, depending on their version.
         self.headers["cdf-is-auto-retryable"] = "true"
         self.error["isAutoRetryable"] = True
 
 
 def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Return the middleware that turns every exception into an answer and gives each answer its request id."""
+    """Return the middleware that turns exceptions into responses and adds a request id to each response."""
 
     @web.middleware
     async def answer(
@@ -96,16 +96,16 @@ def answering(log: logging.Logger) -> Callable[..., Awaitable[web.StreamResponse
 
 
 def _refused(problem: Problem, request: web.Request, log: logging.Logger) -> web.Response:
-    """Return the answer, and log it in one line, unless the caller only has to wait."""
+    """Return the error response. Log it in one line, unless the client only has to wait."""
     if problem.status >= 400 and problem.status not in _LATER and problem.error.get("error") not in _USUAL:
         log.warning(
-            "refused %s %s: %d %s", request.method, one_line(request.path), problem.status, one_line(str(problem))
+            "rejected %s %s: %d %s", request.method, one_line(request.path), problem.status, one_line(str(problem))
         )
     return problem.response()
 
 
 def _of_http(error: web.HTTPException, request: web.Request) -> Problem:
-    """Return what aiohttp found wrong with a request, in the service's shape."""
+    """Return an error of aiohttp in the service's format."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return Problem(400, "The request body is too large")
     problem = Problem(error.status, f"{error.reason}: {request.method} {request.path}")

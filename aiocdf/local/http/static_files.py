@@ -1,4 +1,4 @@
-"""Files of the package that everyone may read: pages, with their styles and scripts."""
+"""Files of the package that need no token: pages, with their styles and scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["static_routes"]
 
-#: A page loads only files of its own server, runs no script that stands in the page, and is in no frame of another page.
+#: Pages load files only from this server, run no inline scripts, and are not shown in frames of other pages.
 HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -36,8 +36,8 @@ def static_routes(folder: Traversable, names: Mapping[str, str]) -> Iterable[Rou
     """Return the endpoints that serve files.
 
     Args:
-        folder: Where the files are.
-        names: Their names by the paths that they are served at.
+        folder: The folder of the files.
+        names: The names of the files by the paths of their URLs.
     """
     for path, name in names.items():
         text = (folder / name).read_text(encoding="utf-8")

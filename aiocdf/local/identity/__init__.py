@@ -1,1 +1,1 @@
-"""The local identity provider: sign-in pages, grants, and the tokens that it issues."""
+"""The local identity provider: sign-in pages, grants and tokens."""

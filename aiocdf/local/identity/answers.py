@@ -1,4 +1,4 @@
-"""The user's answer on a sign-in page, and the consent that comes from it."""
+"""The user's answer on a sign-in page, and the consent that results from it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Answer", "make_consent", "read_answer", "too_early"]
 
 
 class Answer(Enum):
-    """What a user may answer instead of signing in."""
+    """The answers other than a successful sign-in."""
 
     REFUSED = auto()
     WRONG_PASSWORD = auto()
 
 
 async def read_answer(request: web.Request, issuer: Issuer) -> User | Answer:
-    """Return who signs in by this form, or what else it says."""
+    """Return the user who signed in with this form, or another answer."""
     form = await read_form(request)
     if form.get("decision") == "refuse":
         return Answer.REFUSED
@@ -40,7 +40,7 @@ async def read_answer(request: web.Request, issuer: Issuer) -> User | Answer:
 
 
 def too_early(what: str, error: TooManyAttempts) -> PageProblem:
-    """Return the page for users who have to wait before they try again."""
+    """Return the page for users who have to wait before the next attempt."""
     problem = PageProblem(429, f"There were too many wrong {what}. Go back and try again in {error.seconds} s.")
     problem.headers["Retry-After"] = str(error.seconds)
     return problem
@@ -49,7 +49,7 @@ def too_early(what: str, error: TooManyAttempts) -> PageProblem:
 def make_consent(
     client: OAuthClient, user: User, scopes: tuple[str, ...], url: str, nonce: str | None = None
 ) -> Consent:
-    """Return a user's consent to a client, which allows what both the user and the client may do."""
+    """Return a user's consent to a client. It has the capabilities that both the user and the client have."""
     capabilities = client.capabilities & user.capabilities if grants_api_access(scopes, url) else frozenset[str]()
     return Consent(
         client_id=client.client_id,

@@ -1,4 +1,4 @@
-"""How often a password, a client secret or a user code may be guessed."""
+"""Limits how often clients can guess passwords, client secrets and user codes."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import attrs
 
 __all__ = ["Attempts", "TooManyAttempts"]
 
-#: After so many seconds without a failure, the earlier ones do not count.
+#: After this many seconds without a failure, earlier failures do not count.
 FORGOTTEN_SECONDS = 300.0
-#: Names that are remembered. An attacker who makes up more names meets the limit of all names together.
+#: The maximum number of names with counted failures. The limit for all names together applies to further names.
 MOST_NAMES = 1_000
 
 
 class TooManyAttempts(Exception):
-    """An attempt that comes too early. It is not checked, so it tells nothing about the secret.
+    """An attempt was too early. It was not checked, so the error reveals nothing about the secret.
 
     Args:
-        seconds: How long to wait before the next one.
+        seconds: Seconds to wait before the next attempt.
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"too many wrong attempts; the next is allowed in {math.ceil(seconds)} seconds")
+        super().__init__(f"too many wrong attempts: try again in {math.ceil(seconds)} seconds")
         self.seconds: int = math.ceil(seconds)
 
 
 @attrs.define(kw_only=True)
 class _Failures:
-    """Failures in a row. The first few are free; then each doubles the wait for the next attempt, up to a limit.
+    """Consecutive failures. The first ones cause no wait. Each further one doubles the wait, up to a maximum.
 
     Args:
         free: How many failures cause no wait.
-        longest: The longest wait in seconds.
+        longest: The maximum wait in seconds.
     """
 
     free: int
@@ -41,15 +41,15 @@ class _Failures:
     _last: float = attrs.field(default=-math.inf, init=False)
 
     def wait(self, now: float) -> float:
-        """Return how many seconds the next attempt has to wait."""
+        """Return the seconds until the next attempt is allowed."""
         if self._count < self.free or now - self._last >= FORGOTTEN_SECONDS:
             return 0.0
-        # A float overflows at 2**1024.
+        # Keeps the exponent small: a float overflows at 2**1024.
         pause = min(2.0 ** min(self._count - self.free, 30), self.longest)
         return max(0.0, self._last + pause - now)
 
     def add(self, now: float) -> None:
-        """Count one more."""
+        """Count a failure."""
         if now - self._last >= FORGOTTEN_SECONDS:
             self._count = 0
         self._count += 1
@@ -60,12 +60,12 @@ class _Failures:
 class Attempts:
     """Limits wrong attempts for each name, and for all names together.
 
-    The waits are short: whoever guesses on purpose can delay the owner, but does not lock them out. All waits end some
+    The waits are short, so that an attacker can delay the owner but not lock the owner out. All waits end a few
     seconds after the last wrong attempt.
 
     Args:
-        free: How many failures of one name cause no wait; ten times as many of all names.
-        longest: The longest wait in seconds after a failure of the same name; 1 s after one of another name.
+        free: How many failures of one name cause no wait. For all names together it is ten times this number.
+        longest: The maximum wait in seconds after a failure of the same name. After one of another name it is 1 s.
     """
 
     _free: int
@@ -74,14 +74,14 @@ class Attempts:
     _overall: _Failures = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin without failures."""
+        """Start without failures."""
         self._overall = _Failures(free=10 * self._free, longest=1.0)
 
     def check(self, name: str, now: float) -> None:
-        """Refuse an attempt that comes too early.
+        """Check that an attempt is allowed now.
 
         Raises:
-            TooManyAttempts: Earlier ones failed.
+            TooManyAttempts: The attempt is too early after earlier failures.
         """
         own = self._by_name.get(name)
         seconds = max(own.wait(now) if own else 0.0, self._overall.wait(now))
@@ -98,5 +98,5 @@ class Attempts:
         self._overall.add(now)
 
     def succeeded(self, name: str) -> None:
-        """Forget the failures of a name."""
+        """Reset the failures of a name."""
         self._by_name.pop(name, None)

@@ -1,4 +1,4 @@
-"""The authorization endpoint: a user signs in and lets a client act for them (RFC 6749, section 4.1)."""
+"""The authorization endpoint: a user signs in and allows a client to act for them (RFC 6749, section 4.1)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = ["AuthorizationEndpoint"]
 
 @attrs.frozen
 class RedirectTarget:
-    """The redirect URI of an authorization request, where the browser takes the response.
+    """The redirect URI of an authorization request. The browser takes the response there.
 
     Args:
-        redirect_uri: The client's own address.
+        redirect_uri: The URL of the client.
         state: The value by which the client recognizes the response to its request.
         issuer: The name of this identity provider.
     """
@@ -43,7 +43,7 @@ class RedirectTarget:
     issuer: str
 
     def respond(self, answer: Mapping[str, object]) -> web.Response:
-        """Return the redirect that takes this answer and the issuer's name (RFC 9207) to the client."""
+        """Return the redirect with this answer and the issuer's name (RFC 9207)."""
         state = {} if self.state is None else {"state": self.state}
         query = urlencode({**answer, **state, "iss": self.issuer})
         separator = "&" if "?" in self.redirect_uri else "?"
@@ -52,19 +52,19 @@ class RedirectTarget:
             "Cache-Control": "no-store",
             "Referrer-Policy": "no-referrer",
         }
-        # With 303 no browser sends the password on.
+        # With 303, browsers do not send the password to the client.
         return web.Response(status=303, headers=headers)
 
 
 class ReturnedProblem(Problem):
-    """An error that the redirect takes to the client (RFC 6749, section 4.1.2.1)."""
+    """An error that the redirect reports to the client (RFC 6749, section 4.1.2.1)."""
 
     def __init__(self, target: RedirectTarget, problem: OAuthProblem) -> None:
         super().__init__(303, str(problem))
         self.answer: web.Response = target.respond(problem.error)
 
     def response(self) -> web.Response:
-        """Return the answer."""
+        """Return the response."""
         return self.answer
 
 
@@ -81,10 +81,10 @@ class AuthorizationRequest:
 
 @attrs.frozen(kw_only=True)
 class AuthorizationEndpoint:
-    """What `/oauth2/authorize` answers.
+    """The endpoint `/oauth2/authorize`.
 
-    The form goes to the address that the page has, with the request in its query. So nothing is remembered of a
-    sign-in before it is done, and any number of them can go on in one browser.
+    The page sends its form to its own URL, with the request in the query. So the server stores nothing about a
+    sign-in before it is complete, and one browser can have many sign-ins at the same time.
     """
 
     issuer: Issuer
@@ -103,7 +103,7 @@ class AuthorizationEndpoint:
         return self._page(self._read(request), wrong=False)
 
     async def decide(self, request: web.Request) -> web.Response:
-        """Take the user's answer to the client."""
+        """Redirect the user's answer to the client."""
         authorization = self._read(request)
         match await read_answer(request, self.issuer):
             case Answer.WRONG_PASSWORD:
@@ -128,17 +128,22 @@ class AuthorizationEndpoint:
         return self.codes.add(code, now).reveal()
 
     def _read(self, request: web.Request) -> AuthorizationRequest:
-        """Read the authorization request. Client and redirect URI come first, because all other errors go to that URI."""
+        """Read the authorization request. Check the client and the redirect URI first: other errors go to that URI."""
         try:
             parameters = read_parameters(request.rel_url.raw_query_string)
         except OAuthProblem as problem:
-            raise PageProblem(400, "A parameter of the address was given twice.") from problem
+            raise PageProblem(
+                400, "The URL has a parameter twice. Start the sign-in again from the program."
+            ) from problem
         client = self.issuer.client(parameters.get("client_id", ""))
         if client is None:
-            raise PageProblem(400, "No program is known here by the client_id in the address.")
+            raise PageProblem(400, "The client_id in the URL is unknown. Check the client id of the program.")
         target = RedirectTarget(parameters.get("redirect_uri", ""), parameters.get("state"), self.url)
         if not client.may_return_to(target.redirect_uri):
-            raise PageProblem(400, "The redirect_uri in the address is not one of this program's.")
+            raise PageProblem(
+                400,
+                "The redirect_uri in the URL is unknown. Add it to the redirect_uris of the program's OAuthClient.",
+            )
         try:
             _check(parameters)
             scopes = read_scopes(parameters.get("scope"), client, self.url)
@@ -154,7 +159,11 @@ class AuthorizationEndpoint:
 
 
 def _check(parameters: dict[str, str]) -> None:
-    """Refuse what this endpoint cannot do, or must not."""
+    """Check the parameters of a request.
+
+    Raises:
+        OAuthProblem: A parameter is not supported or not secure.
+    """
     if required(parameters, "response_type") != "code":
         raise OAuthProblem(400, "unsupported_response_type", "response_type must be code")
     if parameters.get("response_mode", "query") != "query":
@@ -164,4 +173,4 @@ def _check(parameters: dict[str, str]) -> None:
     if parameters.get("code_challenge_method") != "S256":
         raise OAuthProblem(400, "invalid_request", "code_challenge_method must be S256")
     if "none" in parameters.get("prompt", "").split():
-        raise OAuthProblem(400, "login_required", "Users sign in each time")
+        raise OAuthProblem(400, "login_required", "Users have to sign in each time: leave out prompt=none")

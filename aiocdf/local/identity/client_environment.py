@@ -1,4 +1,4 @@
-"""The environment variables by which clients find the server."""
+"""The environment variables that configure clients for the server."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ __all__ = ["client_environment", "first_client"]
 
 
 def first_client(clients: Iterable[OAuthClient], *, public: bool) -> OAuthClient:
-    """Return the first client that has a secret, or if `public` the first that has none.
+    """Return the first client with a secret, or the first without one if *public* is set.
 
     Raises:
-        ConfigError: The server has no such client.
+        ConfigError: The server does not have such a client.
     """
     for client in clients:
         if client.public == public:
             return client
-    kind = "without a secret, for users to sign in to" if public else "with a secret"
-    raise ConfigError(f"this server has no client {kind}: give serve() an OAuthClient {kind}")
+    kind = "without a secret, for users who sign in" if public else "with a secret"
+    raise ConfigError(f"this server has no client {kind}: pass serve() an OAuthClient {kind}")
 
 
 def client_environment(client: OAuthClient, *, url: str, project: str, login_flow: str) -> dict[str, str]:
-    """Return the variables for a client.
+    """Return the environment variables for a client.
 
     Args:
-        client: The client; users sign in to it if it has no secret.
-        url: The server's address.
-        project: The project.
-        login_flow: How the client gets tokens.
+        client: The client. If it has no secret, users sign in.
+        url: The URL of the server.
+        project: The name of the project.
+        login_flow: The value of the variable for the login flow, such as `client_credentials`.
     """
     common = {"CDF_URL": url, "CDF_PROJECT": project, "LOGIN_FLOW": login_flow, "IDP_CLIENT_ID": client.client_id}
     if client.client_secret is None:

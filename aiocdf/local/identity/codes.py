@@ -1,4 +1,4 @@
-"""The authorization codes that clients trade for tokens (RFC 6749, section 4.1, and RFC 7636)."""
+"""Authorization codes (RFC 6749, section 4.1) with PKCE (RFC 7636)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthorizationCode", "CodeRegistry", "is_challenge"]
 
-#: A loop of sign-ins cannot fill the memory: beyond so many codes, the oldest are forgotten.
+#: The maximum number of codes, so that sign-ins in a loop do not fill the memory. The oldest are dropped.
 MOST_CODES = 1_000
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -31,10 +31,10 @@ class AuthorizationCode:
 
     Args:
         consent: The consent whose tokens the client gets for the code.
-        redirect_uri: Where it was sent.
-        challenge: The hash of a text that only the client knows which asked for it.
-        expires: When it ends, in epoch seconds.
-        used: Whether it was presented already.
+        redirect_uri: The redirect URI that the code was sent to.
+        challenge: The PKCE code challenge: the hash of a secret of the client.
+        expires: When the code expires, in epoch seconds.
+        used: Whether a client has used the code.
     """
 
     consent: Consent
@@ -44,25 +44,25 @@ class AuthorizationCode:
     used: bool = False
 
     def refusal(self, client: OAuthClient, redirect_uri: str, verifier: str, now: float) -> str | None:
-        """Say why it gives this client no tokens, or return None if it does."""
+        """Return why the code is not valid for a client; None if it is valid."""
         checks = {
             "The code was used before": not self.used,
             "The code has expired": now < self.expires,
-            "The code was given to another client": client.client_id == self.consent.client_id,
-            "redirect_uri is not the one that the code was sent to": redirect_uri == self.redirect_uri,
-            "code_verifier does not belong to code_challenge": _verifies(verifier, self.challenge),
+            "The code was issued to another client": client.client_id == self.consent.client_id,
+            "redirect_uri differs from that of the authorization request": redirect_uri == self.redirect_uri,
+            "code_verifier does not match code_challenge": _verifies(verifier, self.challenge),
         }
         return next((reason for reason, holds in checks.items() if not holds), None)
 
 
 @attrs.define
 class CodeRegistry:
-    """The codes of the last minute, up to `MOST_CODES`."""
+    """The codes that have not expired, at most `MOST_CODES`."""
 
     _codes: dict[bytes, AuthorizationCode] = attrs.field(factory=dict, init=False, repr=False)
 
     def add(self, code: AuthorizationCode, now: float) -> Secret:
-        """Return a secret for a new code, and forget those that have expired."""
+        """Add a code and return its secret. Remove the codes that have expired."""
         self._codes = {key: other for key, other in self._codes.items() if now < other.expires}
         while len(self._codes) >= MOST_CODES:
             del self._codes[next(iter(self._codes))]
@@ -71,7 +71,7 @@ class CodeRegistry:
         return secret
 
     def use(self, secret: Secret) -> AuthorizationCode | None:
-        """Mark a code as used and return it as it was before, or None if it is unknown."""
+        """Mark a code as used, and return it as it was before; None if it is unknown."""
         code = self._codes.get(digest(secret))
         if code is not None:
             self._codes[digest(secret)] = attrs.evolve(code, used=True)
@@ -79,7 +79,7 @@ class CodeRegistry:
 
 
 def is_challenge(text: str) -> bool:
-    """Tell whether this can be the SHA-256 hash of a verifier."""
+    """Return whether a text has the format of a SHA-256 code challenge."""
     return _CHALLENGE.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""The device authorization grant: a user lets a program act that runs where there is no browser (RFC 8628)."""
+"""The device authorization grant: a user allows a client on a device without a browser to act (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["DeviceEndpoints"]
 
 @attrs.frozen(kw_only=True)
 class DeviceEndpoints:
-    """What devices ask, and the pages on which their users answer."""
+    """The endpoint for devices, and the pages for their users."""
 
     issuer: Issuer
     devices: DeviceRegistry
@@ -52,7 +52,7 @@ class DeviceEndpoints:
         yield Route("POST", DEVICE_PATH, self.decide, None)
 
     async def authorize(self, request: web.Request) -> web.Response:
-        """Give a device a code for its user, and one to poll the token endpoint with."""
+        """Return a user code to show, and a device code for polling the token endpoint."""
         form = await read_form(request)
         client = authenticate_client(request, form, self.issuer)
         now = time.time()
@@ -75,16 +75,16 @@ class DeviceEndpoints:
         return web.json_response(answer, headers=NO_STORE)
 
     async def show(self, request: web.Request) -> web.Response:
-        """Ask the user for the code, and once it is there, to sign in."""
+        """Show the page for the user code, or the sign-in page if the URL has the code."""
         if "user_code" not in request.query:
             return pages.ask_for_code(wrong=False)
         if request.headers.get("Sec-Fetch-Dest", "document") != "document":
-            raise PageProblem(403, "A page of another site cannot look up codes.")
+            raise PageProblem(403, "This request came from another site. Open this page from your device's link.")
         device = self._waiting(request)
         return self._page(device, wrong=False) if device else pages.ask_for_code(wrong=True)
 
     async def decide(self, request: web.Request) -> web.Response:
-        """Take the user's answer to the device, which hears of it with its next poll."""
+        """Record the user's answer. The device gets it with its next poll."""
         answer = await read_answer(request, self.issuer)
         device = self._waiting(request)
         if device is None:
@@ -97,10 +97,10 @@ class DeviceEndpoints:
                 return pages.message("Refused", "The device may not act for you. You can close this page.")
             case user:
                 device.consent = make_consent(device.client, user, device.scopes, self.url)
-                return pages.message("Signed in", "Go on at your device. You can close this page.")
+                return pages.message("Signed in", "Continue on your device. You can close this page.")
 
     def _waiting(self, request: web.Request) -> Device | None:
-        """Return the device whose code the user typed. Wrong codes are limited (RFC 8628, section 5.1)."""
+        """Return the device whose code the user entered. Wrong codes are limited (RFC 8628, section 5.1)."""
         now = time.monotonic()
         try:
             self._guesses.check("", now)
@@ -108,7 +108,7 @@ class DeviceEndpoints:
             raise too_early("codes", error) from error
         device = self.devices.waiting(request.query.get("user_code", ""), time.time())
         if device is None:
-            # A right code does not make good for wrong ones: whoever guesses may have a device of their own.
+            # A right code does not reset the count of wrong ones: an attacker may have a device, and so a right code.
             self._guesses.failed("", now)
         return device
 

@@ -1,4 +1,4 @@
-"""The devices that wait for their users' consent (RFC 8628)."""
+"""The devices that wait for consent of their users (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ERRORS", "Device", "DeviceRegistry"]
 
-# No vowels, so that no code is a word, and nothing that looks like something else (RFC 8628, section 6.1).
+# No vowels, so that codes are not words, and no characters that look alike (RFC 8628, section 6.1).
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 SLOWER_SECONDS = 5
-#: A loop of requests cannot fill the memory: beyond so many, the oldest are forgotten.
+#: The maximum number of devices, so that requests in a loop do not fill the memory. The oldest are dropped.
 MOST_DEVICES = 1_000
 
-# What a poll is answered with while there is nothing to give (RFC 8628, section 3.5).
+# The errors that a poll gets if there are no tokens for it (RFC 8628, section 3.5).
 ERRORS = {
-    "authorization_pending": "The user has not answered yet",
+    "authorization_pending": "The user has not answered yet: poll again",
     "slow_down": f"Wait {SLOWER_SECONDS} seconds longer between two polls",
     "access_denied": "The user refused",
-    "expired_token": "The user did not answer in time",
+    "expired_token": "The user did not answer in time: request a new code",
 }
 
 
@@ -37,16 +37,16 @@ def _user_code() -> str:
 
 @attrs.define(kw_only=True)
 class Device:
-    """A device that waits.
+    """A device that waits for consent.
 
     Args:
-        client: The program on it.
-        scopes: What it asks for.
-        interval: Seconds that it has to wait between two polls.
-        expires: When it has waited long enough, in epoch seconds.
-        user_code: What its user types in.
-        consent: The user's consent, once it is given.
-        refused: Whether the user said no.
+        client: The client on the device.
+        scopes: The scopes that it requests.
+        interval: The minimum number of seconds between two polls.
+        expires: When its codes expire, in epoch seconds.
+        user_code: The code that its user enters.
+        consent: The user's consent; None until the user allows the client.
+        refused: Whether the user refused.
     """
 
     client: OAuthClient
@@ -59,7 +59,7 @@ class Device:
     _next_poll: float = attrs.field(default=0.0, init=False)
 
     def poll(self, now: float) -> Consent | str:
-        """Return the consent, or which of `ERRORS` to answer with."""
+        """Return the consent, or a key of `ERRORS`."""
         early, self._next_poll = now < self._next_poll, now + self.interval
         if now >= self.expires:
             return "expired_token"
@@ -72,18 +72,18 @@ class Device:
         return self.consent or "authorization_pending"
 
     def waits(self, now: float) -> bool:
-        """Tell whether its user has yet to decide."""
+        """Return whether the device still waits for its user."""
         return now < self.expires and self.consent is None and not self.refused
 
 
 @attrs.define
 class DeviceRegistry:
-    """The devices that wait, and some that did; the latest `MOST_DEVICES` of them."""
+    """The last `MOST_DEVICES` devices, including those with an answer or expired codes."""
 
     _devices: dict[bytes, Device] = attrs.field(factory=dict, init=False, repr=False)
 
     def add(self, device: Device, now: float) -> Secret:
-        """Return the secret by which a new device asks on, and forget those that must have given up."""
+        """Add a device and return its device code. Remove the devices that have expired."""
         self._devices = {key: other for key, other in self._devices.items() if now < other.expires + 600}
         while len(self._devices) >= MOST_DEVICES:
             del self._devices[next(iter(self._devices))]
@@ -92,15 +92,15 @@ class DeviceRegistry:
         return secret
 
     def find(self, secret: Secret) -> Device | None:
-        """Return the device with this secret."""
+        """Return the device with this device code; None if it is unknown."""
         return self._devices.get(digest(secret))
 
     def remove(self, secret: Secret) -> None:
-        """Forget a device, which has its answer."""
+        """Remove a device that has received its answer."""
         self._devices.pop(digest(secret), None)
 
     def waiting(self, typed: str, now: float) -> Device | None:
-        """Return the device that waits with the code that a user typed, in whatever case and with whatever dashes."""
+        """Return the waiting device with this user code, or None. Case and hyphens of the code do not matter."""
         letters = "".join(letter for letter in typed.upper() if letter in ALPHABET)
         matching = (device for device in self._devices.values() if device.user_code.replace("-", "") == letters)
         return next((device for device in matching if device.waits(now)), None)

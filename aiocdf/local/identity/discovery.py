@@ -32,7 +32,7 @@ CLIENT_PROOFS = ("client_secret_basic", "client_secret_post", "none")
 
 @attrs.frozen
 class DiscoveryEndpoints:
-    """The two documents that clients configure themselves by."""
+    """The documents from which clients configure themselves."""
 
     url: str
     signer: Signer
@@ -44,7 +44,7 @@ class DiscoveryEndpoints:
         yield Route("GET", JWKS_PATH, self.keys, None)
 
     async def metadata(self, _: web.Request) -> web.Response:
-        """Tell where the endpoints are and what they can do."""
+        """Return the URLs of the endpoints and the features that they support."""
         return web.json_response(_metadata(self.url))
 
     async def keys(self, _: web.Request) -> web.Response:
@@ -71,6 +71,6 @@ def _metadata(url: str) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "name", "preferred_username"],
         "authorization_response_iss_parameter_supported": True,
-        # OpenID Connect takes this for true where nothing is said.
+        # The default of OpenID Connect is true.
         "request_uri_parameter_supported": False,
     }

@@ -1,4 +1,4 @@
-"""The grants that clients trade for tokens, one method for each grant type."""
+"""Handles the token requests of clients, with one method for each grant type."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Tokens = dict[str, Any]
 
 @attrs.frozen(kw_only=True)
 class GrantHandlers:
-    """Checks the grant of a client, and returns the response of the token endpoint.
+    """Checks the grant in a token request, and returns the response of the token endpoint.
 
     Args:
-        issuer: Who gives the tokens.
-        codes: The codes of users who signed in.
+        issuer: Issues the tokens.
+        codes: The authorization codes.
         devices: The devices that wait for their users.
-        signer: Who signs id tokens.
-        limits: How long tokens live.
-        url: The server's address.
+        signer: Signs the id tokens.
+        limits: The lifetimes of tokens.
+        url: The URL of the server.
     """
 
     issuer: Issuer
@@ -47,10 +47,10 @@ class GrantHandlers:
     url: str
 
     async def client_credentials(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return a token in the client's own name (RFC 6749, section 4.4)."""
+        """Return an access token for the client itself (RFC 6749, section 4.4)."""
         if client.public:
             raise OAuthProblem(
-                400, "unauthorized_client", f"{client.client_id!r} has no secret, so a user must sign in"
+                400, "unauthorized_client", f"{client.client_id!r} has no secret: use a grant in which a user signs in"
             )
         scopes = read_scopes(form.get("scope"), client, self.url)
         capabilities = client.capabilities if grants_api_access(scopes, self.url) else frozenset[str]()
@@ -62,34 +62,36 @@ class GrantHandlers:
         secret, redirect_uri, verifier = (required(form, name) for name in ("code", "redirect_uri", "code_verifier"))
         code = self.codes.use(Secret(secret))
         if code is None:
-            raise OAuthProblem(400, "invalid_grant", "The code is unknown or has expired")
+            raise OAuthProblem(400, "invalid_grant", "The code is unknown or has expired: sign in again")
         if reason := code.refusal(client, redirect_uri, verifier, time.time()):
-            # If it was used before, its tokens may be in the wrong hands (RFC 6749, section 4.1.2).
+            # If the code was used before, an attacker may have its tokens (RFC 6749, section 4.1.2).
             await self.issuer.end_consent(code.consent)
             raise OAuthProblem(400, "invalid_grant", reason)
         return await self._user_tokens(code.consent, code.consent.scopes)
 
     async def refresh_token(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return new tokens for a refresh token, which can be used only once (RFC 6749, section 6)."""
+        """Return new tokens for a refresh token, which is valid only once (RFC 6749, section 6)."""
         token = Secret(required(form, "refresh_token"))
         consent = await self.issuer.consent_of(token, client)
         if consent is None:
-            raise OAuthProblem(400, "invalid_grant", "The refresh token is unknown or has expired")
+            raise OAuthProblem(400, "invalid_grant", "The refresh token is unknown or has expired: sign in again")
         scopes = tuple(form["scope"].split()) if "scope" in form else consent.scopes
         if not set(scopes) <= set(consent.scopes):
             raise OAuthProblem(400, "invalid_scope", f"The user allowed only {' '.join(consent.scopes)}")
         if not await self.issuer.use_refresh_token(token):
-            # Two have it, and one of them is a thief (RFC 9700, section 4.14.2).
+            # Two clients use the token, so one of them is an attacker (RFC 9700, section 4.14.2).
             await self.issuer.end_consent(consent)
-            raise OAuthProblem(400, "invalid_grant", "The refresh token was used before; its user has to sign in again")
+            raise OAuthProblem(400, "invalid_grant", "The refresh token was used before: sign in again")
         return await self._user_tokens(consent, scopes)
 
     async def device_code(self, client: OAuthClient, form: Form) -> Tokens:
-        """Return the tokens of a device whose user gave consent (RFC 8628, section 3.4)."""
+        """Return the tokens for a device code after the user's consent (RFC 8628, section 3.4)."""
         secret = Secret(required(form, "device_code"))
         device = self.devices.find(secret)
         if device is None or device.client.client_id != client.client_id:
-            raise OAuthProblem(400, "invalid_grant", "The device code is unknown or was used before")
+            raise OAuthProblem(
+                400, "invalid_grant", "The device code is unknown or was used before: request a new code"
+            )
         consent = device.poll(time.time())
         if isinstance(consent, str):
             raise OAuthProblem(400, consent, ERRORS[consent])
@@ -97,7 +99,7 @@ class GrantHandlers:
         return await self._user_tokens(consent, consent.scopes)
 
     async def _user_tokens(self, consent: Consent, scopes: tuple[str, ...]) -> Tokens:
-        """Return an access token in a user's name, and the other tokens that the scopes ask for."""
+        """Return an access token for a user, and the other tokens that the scopes request."""
         access = Access(
             client_id=consent.client_id,
             user=consent.user,

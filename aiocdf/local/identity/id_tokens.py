@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ALGORITHM", "Signer"]
 
-# What every client of OpenID Connect understands, and what most expect when nothing else is agreed.
+# All OpenID Connect clients support this algorithm, and most expect it by default.
 ALGORITHM = "RS256"
 BITS = 2048
 
 
 @attrs.define
 class Signer:
-    """Signs id tokens with a key that lives as long as the server.
+    """Signs id tokens with a key that exists as long as the server runs.
 
     Args:
-        url: The server's address, in whose name it signs.
+        url: The URL of the server, which is the issuer in the tokens.
     """
 
     url: str
@@ -33,19 +33,19 @@ class Signer:
     _making: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False, repr=False)
 
     async def public_keys(self) -> dict[str, Any]:
-        """Return the key set by which clients check signatures (RFC 7517)."""
+        """Return the key set with which clients check signatures (RFC 7517)."""
         key = await self._ensure_key()
         return {"keys": [key.as_dict(private=False)]}
 
     async def id_token(self, consent: Consent, seconds: float) -> str:
-        """Return a signed statement of who signed in.
+        """Return a signed id token.
 
         Args:
-            consent: What the user allowed.
-            seconds: For how long it is true.
+            consent: The consent of the user who signed in.
+            seconds: The lifetime of the id token in seconds.
         """
         key = await self._ensure_key()
-        from joserfc import jwt  # loaded with the key
+        from joserfc import jwt  # the import is fast here, because the key has loaded it
 
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -63,7 +63,7 @@ class Signer:
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key)
 
     async def _ensure_key(self) -> RSAKey:
-        """Return the key, made when it is first needed: most servers never sign anything."""
+        """Return the key. It is created at its first use, because most servers sign nothing."""
         async with self._making:
             if self._key is None:
                 self._key = await asyncio.to_thread(_make_key)
@@ -71,7 +71,7 @@ class Signer:
 
 
 def _make_key() -> RSAKey:
-    # Loads cryptography, and takes about a tenth of a second; so does the key.
+    # This import loads cryptography and takes about 0.1 s. Creating the key takes as long.
     from joserfc.jwk import RSAKey
 
     key = RSAKey.generate_key(BITS, {"use": "sig", "alg": ALGORITHM})

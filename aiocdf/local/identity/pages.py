@@ -1,4 +1,4 @@
-"""The pages that people see when they sign in, made from the files in `templates`."""
+"""The sign-in pages, rendered from the files in `templates`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TEMPLATES: Final = {
 }
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
-# There is no `form-action`: browsers apply it to where a form redirects too, which is the client's own address.
+# Without `form-action`, because browsers also apply it to the target of a redirect, which is the client's own URL.
 _POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": _POLICY,
-    # Not `no-referrer`: browsers would no longer say from where a form comes.
+    # Not `no-referrer`: browsers would not send the origin of a form.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -37,22 +37,22 @@ _HEADERS: Final = {
 
 
 class PageProblem(Problem):
-    """An error answer for people."""
+    """An error response as a page for users."""
 
     def response(self) -> web.Response:
-        """Return the answer."""
-        page = message("That did not work", str(self), status=self.status)
+        """Return the response."""
+        page = message("Request failed", str(self), status=self.status)
         page.headers.update(self.headers)
         return page
 
 
 def sign_in(client: str, project: str, *, address: str, wrong: bool) -> web.Response:
-    """Return the page on which users let a program act for them.
+    """Return the page on which users sign in and allow a client to act for them.
 
     Args:
-        client: The program.
-        project: Where it is to act.
-        address: The address that the page leads to.
+        client: The name of the client.
+        project: The project for which the client requests access.
+        address: The redirect URI, where the browser goes after the page.
         wrong: Whether the last password was wrong.
     """
     texts = {"client": client, "project": project, "address": address, "wrong": _wrong_password(wrong=wrong)}
@@ -60,12 +60,12 @@ def sign_in(client: str, project: str, *, address: str, wrong: bool) -> web.Resp
 
 
 def allow_device(client: str, project: str, *, code: str, wrong: bool) -> web.Response:
-    """Return the page on which users let a program on another device act for them.
+    """Return the page on which users sign in and allow a client on another device to act for them.
 
     Args:
-        client: The program.
-        project: Where it is to act.
-        code: The code that the device shows.
+        client: The name of the client.
+        project: The project for which the client requests access.
+        code: The user code that the device shows.
         wrong: Whether the last password was wrong.
     """
     texts = {"client": client, "project": project, "code": code, "wrong": _wrong_password(wrong=wrong)}
@@ -73,26 +73,26 @@ def allow_device(client: str, project: str, *, code: str, wrong: bool) -> web.Re
 
 
 def ask_for_code(*, wrong: bool) -> web.Response:
-    """Return the page on which users type in what their device shows.
+    """Return the page on which users enter the code that their device shows.
 
     Args:
-        wrong: Whether no device shows the code that they typed last.
+        wrong: Whether the last code was wrong.
     """
-    text = "No device waits with this code. It may have expired." if wrong else ""
+    text = "This code is wrong or has expired. Check the code on your device." if wrong else ""
     return _page("code", "Connect a device", {"wrong": text}, 404 if wrong else 200)
 
 
 def message(title: str, text: str, *, status: int = 200) -> web.Response:
-    """Return a page that only says something."""
+    """Return a page that shows a message."""
     return _page("message", title, {"text": text}, status)
 
 
 def _page(template: str, title: str, texts: dict[str, str], status: int) -> web.Response:
-    """Return a page of the template. Texts may come from outside, so they are escaped."""
+    """Return a page made from a template. Texts are untrusted, so they are escaped."""
     body = _TEMPLATES[template].substitute({name: escape(text) for name, text in texts.items()})
     html = _TEMPLATES["layout"].substitute(title=escape(title), style=_STYLE, body=body)
     return web.Response(text=html, content_type="text/html", status=status, headers=_HEADERS)
 
 
 def _wrong_password(*, wrong: bool) -> str:
-    return "User name and password do not belong together." if wrong else ""
+    return "The user name or the password is wrong." if wrong else ""

@@ -1,4 +1,4 @@
-"""The routes of the local identity provider, made from its parts."""
+"""The routes of the local identity provider."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["provider_routes"]
 
 
 def provider_routes(issuer: Issuer, limits: Limits, *, project: str, url: str) -> Iterable[Route]:
-    """Return the endpoints by which clients and users get tokens.
+    """Return the endpoints of the identity provider.
 
     Args:
-        issuer: Who knows them.
-        limits: How long things live.
-        project: The one project there is.
-        url: The server's address, which is the provider's name too.
+        issuer: Issues tokens to its clients and users.
+        limits: The lifetimes of tokens and codes.
+        project: The name of the project.
+        url: The URL of the server, which is also the name of the provider.
     """
     codes, devices, signer = CodeRegistry(), DeviceRegistry(), Signer(url)
     grants = GrantHandlers(issuer=issuer, codes=codes, devices=devices, signer=signer, limits=limits, url=url)

@@ -33,7 +33,7 @@ __all__ = ["TokenEndpoints"]
 
 @attrs.frozen(kw_only=True)
 class TokenEndpoints:
-    """What the token endpoint, the revocation endpoint and `/api/v1/token/inspect` answer."""
+    """The token endpoint, the revocation endpoint and `/api/v1/token/inspect`."""
 
     issuer: Issuer
     grants: GrantHandlers
@@ -46,7 +46,7 @@ class TokenEndpoints:
         yield Route("GET", "/api/v1/token/inspect", self.inspect, None)
 
     async def token(self, request: web.Request) -> web.Response:
-        """Give tokens to a client that proves itself, in its own name or in a user's (RFC 6749)."""
+        """Issue tokens to an authenticated client, for itself or for a user (RFC 6749)."""
         form = await read_form(request)
         grant_type = required(form, "grant_type")
         client = authenticate_client(request, form, self.issuer)
@@ -56,7 +56,7 @@ class TokenEndpoints:
         return web.json_response(await handler(self.grants, client, form), headers=NO_STORE)
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """End a token of the client that asks (RFC 7009); with a refresh token, all tokens of its consent end."""
+        """Revoke a token of the client (RFC 7009). For a refresh token, revoke all tokens of its consent."""
         form = await read_form(request)
         client = authenticate_client(request, form, self.issuer)
         token = Secret(required(form, "token"))
@@ -65,11 +65,11 @@ class TokenEndpoints:
             await self.issuer.revoke(token)
         elif consent := await self.issuer.consent_of(token, client):
             await self.issuer.end_consent(consent)
-        # One that is not there is as the client wants it to be; and of others' tokens it learns nothing.
+        # An unknown token is a success for the client, and the response reveals nothing about tokens of other clients.
         return web.Response(headers=NO_STORE)
 
     async def inspect(self, request: web.Request) -> web.Response:
-        """Tell what the caller's token allows."""
+        """Return the projects and capabilities of the request's token."""
         access = await authenticate_bearer(request, self.issuer)
         actions: defaultdict[str, list[str]] = defaultdict(list)
         for capability in sorted(access.capabilities):

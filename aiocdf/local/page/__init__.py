@@ -1,1 +1,1 @@
-"""The page on which people see what the local server does, and call its functions."""
+"""The page on which users see the calls of the local server, and call its functions."""

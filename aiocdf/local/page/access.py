@@ -1,7 +1,7 @@
-"""Who may use the page: whoever knows the key in the address that the server prints.
+"""Access to the page: it needs the key in the URL that the server prints.
 
-The key is the part of the address behind `#`, which browsers do not send. The page's script sends it as a bearer token.
-It does not use a cookie: a browser would send that to other servers of this computer too, and with requests that other pages make.
+The key is the part of the URL after `#`, which browsers do not send. The page's script sends it as a bearer token. It
+is not in a cookie: a browser would send that to other servers on this machine, and with requests of other pages.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["PageKey"]
 
 @attrs.frozen
 class PageKey:
-    """The key of the page, a new one at each start of the server."""
+    """The key of the page. It is new at each start of the server."""
 
     key: Secret = attrs.field(factory=random_secret)
 
     def check(self, request: web.Request) -> None:
-        """Refuse a request without the key.
+        """Check the key of a request.
 
         Raises:
-            Unauthorized: The request has no key, or another one.
+            Unauthorized: The request does not have the right key.
         """
         scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(digest(Secret(given)), digest(self.key)):

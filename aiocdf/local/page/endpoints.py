@@ -1,4 +1,4 @@
-"""What the page gets from the server: its files, and, with its key, events, calls and logs."""
+"""The endpoints of the page: its files, and with the key its events, calls and logs."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ FILES: Final = {
         )
     },
 }
-#: As whom functions run that are called from the page.
+#: The client id of calls from the page.
 CLIENT: Final = "page"
-#: The calls that the page shows at first; it forgets older ones too.
+#: The maximum number of calls on the page, at first and later.
 RECENT_CALLS: Final = 300
-#: Changes within so many seconds go into one event.
+#: Changes within this many seconds go into one event.
 PAUSE: Final = 0.1
 LINES_AT_ONCE: Final = 500
-#: What is shown of a response.
+#: The maximum size of a response on the page.
 MOST_SHOWN: Final = 100_000
 
 
 @attrs.frozen(kw_only=True)
 class PageEndpoints:
-    """What `/page` answers. Its files are open to everyone, all else needs the key."""
+    """The endpoints of `/page`. The files need no key, everything else does."""
 
     key: PageKey
     registry: FunctionRegistry
@@ -85,17 +85,17 @@ class PageEndpoints:
         yield Route("GET", f"{PAGE_PATH}/calls/{{functionId}}/{{callId}}", self.watch, None)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Send everything, then what changes, until the reader or the server ends."""
+        """Send everything, then the changes, until the reader or the server ends."""
         self.key.check(request)
         async with streaming(request) as stream:
-            # In this order: what changes while everything is read is not missed.
+            # In this order, so that changes while everything is read are not missed.
             with self.feed.reader() as reader:
                 async with self.overview.watched():
                     await self._pass_on(reader, stream)
         return stream.response
 
     async def _pass_on(self, reader: Reader, stream: EventStream) -> None:
-        """Send a reader everything, then what changes."""
+        """Send a reader everything, then the changes."""
         while not self.feed.closed:
             async for event, data in self._news(reader):
                 await stream.send(event, data)
@@ -103,7 +103,7 @@ class PageEndpoints:
             await asyncio.sleep(PAUSE)
 
     async def call(self, request: web.Request) -> web.Response:
-        """Start a call, with a session that may do everything."""
+        """Start a call with a session that has all capabilities."""
         self.key.check(request)
         body = await fields.from_body(request)
         function_id, data = body.id("functionId"), body.object("data").values
@@ -113,11 +113,13 @@ class PageEndpoints:
         return web.json_response(self._change(call).shown(), status=201)
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
-        """Send the log of a call as it grows, and how the call ended when it has."""
+        """Send the log of a call as it grows, and its outcome when it has ended."""
         self.key.check(request)
         function_id, call_id = (fields.from_path(request, name) for name in ("functionId", "callId"))
         if not await self.store.calls(function_id, [call_id]):
-            raise Problem(404, f"Function {function_id} has no call {call_id}: it may be too old")
+            raise Problem(
+                404, f"Function {function_id} has no call {call_id}: it may have been deleted because of its age"
+            )
         async with streaming(request) as stream:
             sent = await self._follow(call_id, stream)
             if not self.feed.closed:
@@ -127,7 +129,7 @@ class PageEndpoints:
         return stream.response
 
     async def _news(self, reader: Reader) -> AsyncIterator[tuple[str, str]]:
-        """Yield the events that a reader has not had, with their data as JSON text."""
+        """Yield the events that a reader has not received, with their data as JSON."""
         if reader.missed:
             reader.missed = False
             reader.overview = False
@@ -142,7 +144,7 @@ class PageEndpoints:
             yield "calls", f"[{','.join(change.json for change in changes.values())}]"
 
     async def _follow(self, call_id: int, stream: EventStream) -> int:
-        """Send what a call prints while it runs, and return how many lines these are."""
+        """Send the log lines of a call while it runs, and return how many there were."""
         sent = 0
         with self.feed.log_reader(call_id) as grew:
             while not self.feed.closed and (lines := self.executions.log(call_id)) is not None:
@@ -159,7 +161,7 @@ class PageEndpoints:
             await stream.send("log", json.dumps([attrs.asdict(line) for line in chosen]))
 
     async def _nonce(self) -> Secret:
-        """Make a session, and return what binds it."""
+        """Create a session, and return its nonce."""
         now, nonce = now_ms(), random_secret()
         session = Session(
             id=self.ids.take(),

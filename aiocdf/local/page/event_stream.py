@@ -1,4 +1,4 @@
-"""One answer that goes on: server-sent events (HTML standard, section 9.2)."""
+"""Server-sent events (HTML standard, section 9.2)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EventStream", "streaming"]
 
-#: A reader that does not take what was sent within so many seconds is given up.
+#: Seconds to wait for a reader to receive an event. After that, the connection is closed.
 WRITE_SECONDS: Final = 20.0
-#: After so many seconds without news something is sent all the same, which finds out whether the reader is there.
+#: After this many seconds without news, a comment is sent to detect a lost reader.
 QUIET_SECONDS: Final = 15.0
 HEADERS: Final = {"Cache-Control": "no-store", "Content-Type": "text/event-stream; charset=utf-8"}
 
@@ -28,11 +28,11 @@ class EventStream:
     response: web.StreamResponse
 
     async def send(self, event: str, data: str) -> None:
-        """Send an event, whose data is one line, and wait until the reader has room for the next."""
+        """Send an event with one line of data, and wait until the reader has room for the next."""
         await self._write(f"event: {event}\ndata: {data}\n\n".encode())
 
     async def wait(self, news: asyncio.Event) -> None:
-        """Wait for news, and keep the connection alive meanwhile."""
+        """Wait for news, and keep the connection alive during the wait."""
         while not news.is_set():
             try:
                 async with asyncio.timeout(QUIET_SECONDS):
@@ -48,7 +48,7 @@ class EventStream:
 
 @asynccontextmanager
 async def streaming(request: web.Request) -> AsyncIterator[EventStream]:
-    """Begin the answer to a request; a reader that is gone, or does not read, ends the block without an error."""
+    """Start the response to a request. If the reader is gone or does not read, the block ends without an error."""
     response = web.StreamResponse(headers=HEADERS)
     with suppress(ConnectionError, TimeoutError):
         await response.prepare(request)

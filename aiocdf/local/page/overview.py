@@ -1,4 +1,4 @@
-"""The functions and schedules that there are, and the limits."""
+"""The overview on the page: functions, schedules and limits."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Overview"]
 
-#: Nothing reports that a file was edited, so the folder is looked at while somebody looks at the page. In seconds.
+#: Seconds between two readings of the folder while the page is open, because edits of files are not reported.
 LOOK_EVERY: Final = 2.0
 
 
 @attrs.define(kw_only=True, eq=False)
 class Overview:
-    """Reads the overview, and reports to the feed when it changes while somebody watches.
+    """Reads the overview. Reports changes to the feed while the page is open.
 
     Args:
-        project: The project.
+        project: The name of the project.
         registry: All functions.
-        store: Where schedules are kept.
-        feed: Where a change is reported.
-        limits: What is allowed.
-        processes: How many function instances run at once.
-        log: Where failures are reported.
+        store: Stores the schedules.
+        feed: Reports changes to readers.
+        limits: The limits of the server.
+        processes: How many function instances may run at once.
+        log: The logger for errors.
     """
 
     project: str
@@ -80,7 +80,7 @@ class Overview:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Look for changes until the end of the `with` block; all who watch at a time share the looks."""
+        """Check for changes until the end of the `with` block. Concurrent readers share the checks."""
         self._watchers += 1
         if self._watch is None:
             self._watch = asyncio.create_task(self._look(), name="page-overview")
@@ -99,7 +99,7 @@ class Overview:
             try:
                 before, seen = seen, await self.read()
             except Exception:
-                self.log.exception("the functions and schedules for the page could not be read")
+                self.log.exception("reading the functions and schedules for the page failed")
             else:
                 if before != seen:
                     self.feed.overview_changed()

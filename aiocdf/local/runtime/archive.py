@@ -1,4 +1,4 @@
-"""The code of a function that came as a zip file: unpacked into a folder that nothing of it can leave."""
+"""Unpacks the zip file with a function's code, and keeps all of its members inside of one folder."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _PIECE = 1_000_000
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip file into a new folder, readable by the owner only. It blocks on the disk, so call it in a thread.
+    """Unpack a zip file into a new folder that only the owner can read. Call it in a thread: it uses the disk.
 
     Args:
-        archive: The file.
-        folder: Where; what is there is deleted before.
+        archive: The zip file.
+        folder: The folder to create. An existing folder is deleted first.
 
     Raises:
-        ConfigError: It is not a zip file, is too large, or has a member that would be written outside of the folder.
-            Nothing is left in the folder.
+        ConfigError: The file is not a zip file or is too large, or a member is outside of the folder. The folder is
+            removed again.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
@@ -41,15 +41,15 @@ def unpack(archive: Path, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError) as error:
-        # zipfile raises any of these for a damaged or encrypted file, and the system for names that it cannot have.
+        # zipfile raises these for damaged or encrypted files, and the system for names that are not valid.
         shutil.rmtree(folder, ignore_errors=True)
-        raise ConfigError(f"the code file cannot be unpacked: {error}") from None
+        raise ConfigError(f"unpacking the code file failed: {error}") from None
 
 
 def _unpack_all(opened: zipfile.ZipFile, folder: Path) -> None:
     members = opened.infolist()
     if len(members) > MAX_FILES:
-        raise ConfigError(f"the code file has {len(members)} members, and at most {MAX_FILES} are allowed")
+        raise ConfigError(f"the code file has {len(members)} members: use at most {MAX_FILES}")
     room = MAX_BYTES
     for member in members:
         target = folder.joinpath(*_parts(member))
@@ -61,24 +61,28 @@ def _unpack_all(opened: zipfile.ZipFile, folder: Path) -> None:
 
 
 def _parts(member: zipfile.ZipInfo) -> tuple[str, ...]:
-    """Return the parts of a member's path, all of which lead down."""
+    """Return the parts of a member's path.
+
+    Raises:
+        ConfigError: The path leaves the folder, or the member is not a regular file or folder.
+    """
     path, mode = PurePosixPath(member.filename), member.external_attr >> 16
     leads_away = path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in member.filename
     special = stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}
     if leads_away or special or (not path.parts and not member.is_dir()):
         raise ConfigError(
-            f"the code file has the member {member.filename!r}: only files and folders below it are allowed"
+            f"the code file has the member {member.filename!r}: use only regular files and folders with relative paths"
         )
     return path.parts
 
 
 def _copy(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, room: int) -> int:
-    """Write a member to a file and return its size, which is what it unpacks to and not what the zip says of it."""
+    """Write a member to a file. Return how many bytes were unpacked: the size in the zip file may be wrong."""
     size = 0
     with opened.open(member) as source, target.open("wb") as written:
         while piece := source.read(_PIECE):
             size += len(piece)
             if size > room:
-                raise ConfigError(f"the code file unpacks to more than {MAX_BYTES:,} bytes")
+                raise ConfigError(f"the code file unpacks to more than {MAX_BYTES:,} bytes, the limit")
             written.write(piece)
     return size

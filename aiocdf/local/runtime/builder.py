@@ -1,4 +1,4 @@
-"""Making functions ready to be called, in the background."""
+"""Makes functions ready to be called, in the background."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _BUILDS_AT_ONCE = 4
 
 @attrs.define(kw_only=True, eq=False)
 class Build:
-    """What has become of a deployment so far. It changes while the build goes on.
+    """The state of the build of a deployment. It changes while the build runs.
 
     Args:
-        asked: The function, as it was on disk when the build began.
-        deployment: What is deployed. Once Ready, it can be given to `Executor.run`.
-        status: How far it is.
-        error: Why it is Failed: a line with the reason, the file and the line, then the traceback or the build log.
-        runtime_version: The version of its Python, such as `3.11.7`, once it is known.
+        source: The function, as it was on disk when the build started.
+        deployment: The deployment to pass to `Executor.run` when the status is Ready.
+        status: The status of the build.
+        error: Why the build Failed: a line with reason, file and line number, then the traceback or the build log.
+        runtime_version: The version of the function's Python, such as `3.11.7`; None until it is known.
     """
 
-    asked: Deployment
+    source: Deployment
     deployment: Deployment
     status: BuildStatus = "Queued"
     error: str | None = None
@@ -44,20 +44,20 @@ class Build:
 
 @attrs.define(eq=False)
 class Builder:
-    """Builds functions: lets the executor make them ready, a few at a time.
+    """Builds functions with an executor, a few at a time.
 
-    It treats functions of the folder and functions made through the API alike. For the latter, write the code to a folder
-    of its own, then::
+    It builds functions of the folder and functions created through the API. To build one of the latter, write its code
+    to a separate folder, then::
 
         deployment = read_deployment(folder, external_id="...", settings={"secrets": ..., "cpu": ...})
-        build = builder.begin(deployment)       # returns at once
+        build = builder.begin(deployment)       # returns immediately
         build.status, build.error               # at any time
-        await builder.finished(deployment)      # once it is Ready or Failed
+        await builder.finished(deployment)      # when it is Ready or Failed
         builder.forget(folder)                  # when the function is deleted
 
     Args:
-        executor: Makes functions ready where it runs them.
-        log: Where failures are reported, in one line each.
+        executor: Makes the functions ready, and runs them later.
+        log: The logger for failures, one line each.
     """
 
     _executor: Executor
@@ -67,18 +67,18 @@ class Builder:
     _room: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_BUILDS_AT_ONCE), init=False)
 
     def begin(self, deployment: Deployment) -> Build:
-        """Return the build of a deployment, which begins now unless it has begun before.
+        """Return the build of a deployment. Start it if it has not started.
 
-        A build of what was in the same folder before is given up.
+        This cancels the build of an earlier version in the same folder.
 
         Args:
             deployment: The function, as it is on disk now.
         """
         found = self._builds.get(deployment.path)
-        if found is not None and found.asked == deployment:
+        if found is not None and found.source == deployment:
             return found
         self.forget(deployment.path)
-        build = self._builds[deployment.path] = Build(asked=deployment, deployment=deployment)
+        build = self._builds[deployment.path] = Build(source=deployment, deployment=deployment)
         if deployment.error is not None:
             self._fail(build, deployment.error)
         else:
@@ -86,7 +86,7 @@ class Builder:
         return build
 
     async def finished(self, deployment: Deployment) -> Build:
-        """Return the build of a deployment, once it is Ready or Failed.
+        """Return the build of a deployment when it is Ready or Failed.
 
         Args:
             deployment: The function, as it is on disk now.
@@ -97,12 +97,12 @@ class Builder:
         return self._builds.get(deployment.path, build)
 
     async def settle(self, seconds: float) -> None:
-        """Wait until all builds have ended, or for so many seconds."""
+        """Wait until all builds have ended, but at most *seconds*."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=seconds)
 
     def forget(self, path: Path) -> None:
-        """Give up the build of the function in a folder, if there is one.
+        """Cancel and remove the build of the function in a folder, if there is one.
 
         Args:
             path: The folder.
@@ -112,7 +112,7 @@ class Builder:
             task.cancel()
 
     async def aclose(self) -> None:
-        """Give up all builds that go on."""
+        """Cancel all builds."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
@@ -126,9 +126,9 @@ class Builder:
                 await self._deploy(build)
         except ConfigError as error:
             self._fail(build, str(error))
-        except Exception:  # noqa: BLE001 - whatever breaks, the function must be seen to be Failed
+        except Exception:  # noqa: BLE001 - after any error, the status must be Failed
             self._log.exception("the build of %s failed because of a bug in aiocdf", build.deployment.external_id)
-            self._fail(build, "the local server could not build the function; its log says why")
+            self._fail(build, "the local server could not build the function; see the log of the server for the reason")
         finally:
             if self._tasks.get(build.deployment.path) is asyncio.current_task():
                 del self._tasks[build.deployment.path]

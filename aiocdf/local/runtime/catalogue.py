@@ -1,4 +1,4 @@
-"""The functions that are on disk now, and the ids they go by."""
+"""The functions that are on disk now, and their ids."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Function:
     """A function of the project.
 
     Args:
-        id: Its id.
-        created_time: When it was first seen, in epoch milliseconds.
-        deployment: What is on disk.
-        build: What has become of it so far.
-        record: What was asked for, if it was created through the API.
+        id: The id of the function.
+        created_time: When the server first found it, in epoch milliseconds.
+        deployment: The function as it is on disk.
+        build: The state of its build.
+        record: The stored request, if the function was created through the API; None for a function of the folder.
     """
 
     id: int
@@ -49,18 +49,18 @@ class Function:
 
     @property
     def external_id(self) -> str | None:
-        """Its external id, which a function of the folder always has."""
+        """The external id. A function of the folder always has one."""
         return self.deployment.external_id if self.record is None else self.record.external_id
 
 
 @attrs.define
 class Catalogue:
-    """The functions below a folder, looked at anew for each request that needs them.
+    """The functions below a folder. It reads the folder for each request that needs them.
 
     Args:
         root: The folder.
-        builder: Builds what is new or has changed.
-        cloud: Which time, CPU and memory functions can have.
+        builder: Builds functions that are new or have changed.
+        cloud: The timeout, CPU and memory that functions can have.
     """
 
     _root: Path
@@ -74,15 +74,15 @@ class Catalogue:
 
     @property
     def last_seen(self) -> Mapping[int, Function]:
-        """The functions by id, as the last look at the disk found them."""
+        """The functions by id, as they were when the folder was last read."""
         return self._functions
 
     async def functions(self) -> Mapping[int, Function]:
-        """Return the functions by id, as they are on disk after this was called."""
-        asked = self._begun
+        """Return the functions by id, as they are on disk at or after the time of this call."""
+        begun = self._begun
         async with self._lock:
-            # Those who asked while a look was under way share the next one, which sees what they may have changed.
-            if self._seen <= asked:
+            # A read that was under way may miss recent changes. Callers that arrive during it share the next read.
+            if self._seen <= begun:
                 await self._look()
         return self._functions
 
@@ -108,7 +108,7 @@ class Catalogue:
         self._seen = look
 
     async def settled(self, function: Function) -> Function:
-        """Return a function once its build has ended, or after a few seconds: a call right after an edit waits for it."""
+        """Return a function when its build has ended, or after a few seconds. So calls after an edit wait for it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_BUILD_PATIENCE):
                 return attrs.evolve(function, build=await self._builder.finished(function.deployment))
@@ -116,7 +116,7 @@ class Catalogue:
 
 
 def identified(deployments: Iterable[Deployment]) -> dict[int, Deployment]:
-    """Return deployments by id: the id of its settings, or one derived from the external id, the same at each start."""
+    """Return deployments by id: the id from the settings, or a stable one derived from the external id."""
     ordered = sorted(deployments, key=lambda deployment: deployment.external_id)
     taken: dict[int, Deployment] = {}
     for deployment in ordered:
@@ -126,16 +126,16 @@ def identified(deployments: Iterable[Deployment]) -> dict[int, Deployment]:
         if deployment.id is None:
             taken[_derived_id(deployment.external_id, taken)] = deployment
         elif (owner := taken[deployment.id]) is not deployment:
-            error = f"id {deployment.id} is taken by {owner.external_id!r}: give one of the two another id"
+            error = f"the function {owner.external_id!r} has the same id {deployment.id}: change one of the two ids"
             taken[_derived_id(deployment.external_id, taken)] = attrs.evolve(deployment, error=error)
     return taken
 
 
 def _derived_id(external_id: str, taken: Mapping[int, Deployment]) -> int:
-    """Return the first id, of an endless series made from the external id, that is free."""
+    """Return the first unused id of an infinite series derived from the external id."""
     for attempt in count():
         digest = hashlib.sha256(f"{attempt}:{external_id}".encode()).digest()
         candidate = int.from_bytes(digest[:8]) >> (64 - ID_BITS)
         if candidate and candidate not in taken:
             return candidate
-    raise AssertionError  # pragma: no cover - the series is endless
+    raise AssertionError  # pragma: no cover - the series is infinite

@@ -1,4 +1,4 @@
-"""Functions as they are on disk: a folder with a handler is a deployed function."""
+"""Functions on disk: a folder with a handler is a deployed function."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ _ARGUMENTS = {"client", "data", "function_call_info", "secrets"}
 
 @attrs.frozen(kw_only=True)
 class Deployment:
-    """One function as found on disk.
+    """One function as it is on disk.
 
     Args:
-        external_id: The folder's name.
-        name: The function's name; the folder's unless its settings say otherwise.
+        external_id: The external id: the name of the folder.
+        name: The name from the settings, or else of the folder.
         path: The folder.
-        fingerprint: A text that changes whenever the code or the settings change.
-        function_path: The file that defines `handle`, below the folder.
-        id: The id that the settings ask for.
-        secrets: What `handle` gets as `secrets`.
-        env_vars: What is added to the environment of the function's process.
+        fingerprint: Text that changes when the code or the settings change.
+        function_path: The path below the folder of the file that defines `handle`.
+        id: The id from the settings; None to derive it from the external id.
+        secrets: The `secrets` argument of `handle`.
+        env_vars: Variables to add to the environment of the function's process.
         timeout: The time limit of a call, in seconds.
-        cpu: How many processors a call may use.
+        cpu: How many CPU cores a call may use.
         memory: How much memory a call may use, in GiB.
-        runtime: The Python that it asks for, such as `py311`; None for the one that runs the server.
-        index_url: The package index to install its requirements from.
-        extra_index_urls: More package indexes.
+        runtime: The Python version, such as `py311`; None uses the server's own Python.
+        index_url: The package index for the function's requirements; None uses the default of pip or uv.
+        extra_index_urls: Additional package indexes.
         takes_client: Whether `handle` takes `client`.
-        python: The interpreter to run it with.
-        bundle: The name of its code on a cluster.
-        description: What the function is for.
-        owner: Who answers for it.
-        metadata: Anything else that is to be known of it.
-        error: Why it cannot be deployed, if it cannot.
+        python: The path of the interpreter to run the function with.
+        bundle: The name of the function's code on a cluster.
+        description: A description for readers.
+        owner: The person or team that owns the function.
+        metadata: Custom keys and values.
+        error: Why deploying the function fails; None if the function is valid.
     """
 
     external_id: str
@@ -80,7 +80,7 @@ class Deployment:
     error: str | None = None
 
     def within(self, cloud: Cloud) -> Deployment:
-        """Return the deployment with the time, CPU and memory that a cloud gives it."""
+        """Return the deployment with the timeout, CPU and memory that a cloud gives it."""
         return attrs.evolve(
             self,
             timeout=min(self.timeout, cloud.timeout),
@@ -94,18 +94,17 @@ def _clamped(amount: float, allowed: Range) -> float:
 
 
 def discover(root: Path) -> tuple[Deployment, ...]:
-    """Return the functions below a folder, in the order of their names.
+    """Return the functions below a folder, ordered by name. Call it in a thread: it reads files.
 
-    The folder is a module of Cognite Toolkit if it, or its folder `functions`, has files `*.Function.yaml`. Else each
-    folder in it with a `handler.py` or a settings file is a function. If there is none, it may be a function itself.
-
-    It blocks on the disk, so call it in a thread. What has not changed since the last time is not read again.
+    If the folder, or the folder `functions` in it, has files `*.Function.yaml`, it is a module of Cognite Toolkit.
+    Otherwise each folder in it with a `handler.py` or a settings file is a function. If it has no such folder, it may
+    be a function itself. Files that did not change since the last call are not read again.
 
     Args:
         root: The folder.
 
     Raises:
-        OSError: The folder cannot be listed.
+        OSError: The folder is not readable.
     """
     root = root.resolve()
     if module := toolkit.module_folder(root):
@@ -123,7 +122,7 @@ def _is_function(folder: Path) -> bool:
 
 def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
     if function.error is None and not folder.is_dir():
-        error = f"the folder {folder.name!r} with its code is missing beside the file that describes it"
+        error = f"the folder {folder.name!r} with its code is missing: put it next to the YAML file that describes it"
         function = attrs.evolve(function, error=error)
     if function.error is not None:
         return attrs.evolve(_bare(folder, ""), external_id=function.external_id, error=function.error)
@@ -132,7 +131,7 @@ def _of_module(folder: Path, function: toolkit.ToolkitFunction) -> Deployment:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Return the paths of all files below a folder that can be part of the function. It blocks on the disk."""
+    """Return the paths of all files below a folder that can be part of the function. Call it in a thread."""
     return [path for path, *_ in _files(str(folder))]
 
 
@@ -141,7 +140,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _files(folder: str) -> Iterator[tuple[str, int, int]]:
-    """Yield path, size and time of change of all files below a folder that can be part of the function."""
+    """Yield path, size and modification time of all files below a folder that can be part of the function."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name == "__pycache__":
@@ -149,7 +148,7 @@ def _files(folder: str) -> Iterator[tuple[str, int, int]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path)
                 continue
-            with suppress(FileNotFoundError):  # an editor's passing file, or a link to nowhere
+            with suppress(FileNotFoundError):  # an editor's temporary file, or a broken link
                 facts = entry.stat()
                 yield entry.path, facts.st_size, facts.st_mtime_ns
 
@@ -164,12 +163,12 @@ def _deploy(folder: Path, fingerprint: str) -> Deployment:
 
 
 def read_deployment(folder: Path, *, external_id: str, settings: Mapping[str, Any]) -> Deployment:
-    """Return the function in a folder, with settings that are not read from a file. It blocks on the disk.
+    """Return the function in a folder, with settings that do not come from a file. Call it in a thread.
 
     Args:
         folder: The folder.
-        external_id: What the function goes by.
-        settings: Checked values by the names of `Deployment`, such as `secrets`, `env_vars`, `cpu`, `function_path`.
+        external_id: The external id of the function.
+        settings: Checked values with the field names of `Deployment`, such as `secrets`, `env_vars` and `cpu`.
     """
     deployment = _with_settings(folder, _fingerprint(folder), settings)
     return attrs.evolve(deployment, external_id=external_id)
@@ -189,19 +188,19 @@ def _with_settings(folder: Path, fingerprint: str, settings: Mapping[str, Any]) 
 
 
 def check_handler(path: Path, shown: str) -> bool:
-    """Check by the service's rules that a file defines `handle`, and tell whether that takes `client`.
+    """Check by the service's rules that a file defines `handle`. Return whether `handle` takes `client`.
 
     Args:
         path: The file.
-        shown: Its path below the function's folder, for messages.
+        shown: The path below the function's folder, for messages.
 
     Raises:
-        ConfigError: It does not; the message has the file and the line.
+        ConfigError: The file breaks a rule. The message names the file and the line.
     """
     try:
         tree = ast.parse(path.read_bytes(), shown)
     except OSError as error:
-        raise ConfigError(f"{shown} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{shown} is not readable: {error.strerror}") from None
     except SyntaxError as error:
         where = f"{shown}, line {error.lineno}" if error.lineno else shown
         raise ConfigError(f"{where}: not valid Python: {error.msg}") from None
@@ -210,13 +209,13 @@ def check_handler(path: Path, shown: str) -> bool:
     definitions = [node for node in tree.body if _defines_handle(node)]
     if not definitions:
         raise ConfigError(f"{shown} defines no function `handle` at its top level")
-    last = definitions[-1]  # as when the file is run
+    last = definitions[-1]  # the definition that counts when Python runs the file
     if isinstance(last, ast.AsyncFunctionDef):
         where = f"{shown}, line {last.lineno}"
-        raise ConfigError(f"{where}: `handle` is async, which the service does not support: make it a plain function")
+        raise ConfigError(f"{where}: `handle` is async, which the service does not support: define it with `def`")
     if isinstance(last, ast.FunctionDef):
         return _check_arguments(last.args, f"{shown}, line {last.lineno}")
-    return True  # not known before it runs
+    return True  # unknown until the file runs
 
 
 def _defines_handle(node: ast.stmt) -> bool:
@@ -232,10 +231,10 @@ def _defines_handle(node: ast.stmt) -> bool:
 
 def _check_arguments(arguments: ast.arguments, where: str) -> bool:
     if arguments.posonlyargs:
-        raise ConfigError(f"{where}: the arguments of `handle` are passed by name, so none may stand before a `/`")
+        raise ConfigError(f"{where}: the service passes the arguments of `handle` by name: remove the `/`")
     names = {argument.arg for argument in arguments.args + arguments.kwonlyargs}
     if unknown := names - _ARGUMENTS:
         raise ConfigError(
-            f"{where}: `handle` takes {', '.join(sorted(unknown))}; only {', '.join(sorted(_ARGUMENTS))} are passed"
+            f"{where}: `handle` takes {', '.join(sorted(unknown))}: use only {', '.join(sorted(_ARGUMENTS))}"
         )
     return "client" in names or arguments.kwarg is not None

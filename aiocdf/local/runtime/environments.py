@@ -1,4 +1,4 @@
-"""Virtual environments with the requirements of functions, kept by their content."""
+"""Virtual environments with the requirements of functions. Functions with the same requirements share one."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _REQUIREMENTS = "requirements.txt"
 _COMPLETE = "complete"
 _INSTALL_LIMIT = 600.0
 _TAIL = 2000
-_FORMAT = 1  # part of each name: environments that other releases built differently are not used
+_FORMAT = 1  # part of each name, so that a release does not use environments that another release built differently
 
 
 def default_cache() -> Path:
-    """Return the folder for what can be made again: `aiocdf` in `$XDG_CACHE_HOME` or the system's usual place."""
+    """Return the cache folder: `aiocdf` in `$XDG_CACHE_HOME` or in the system's default cache folder."""
     if configured := os.environ.get("XDG_CACHE_HOME"):
         return Path(configured) / "aiocdf"
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "aiocdf"
@@ -43,23 +43,23 @@ def default_cache() -> Path:
 
 @attrs.frozen
 class Environments:
-    """Builds virtual environments, and finds those that are there. uv builds them where it is installed, else pip.
+    """Builds and finds virtual environments. It uses uv if uv is installed, otherwise pip.
 
     Args:
-        folder: Where they are. Several servers can share it.
+        folder: The folder of the environments. Several servers can share it.
     """
 
     folder: Path
 
     async def python(self, deployment: Deployment, interpreter: Interpreter) -> str:
-        """Return the Python to run a function with: of an environment with its requirements, or the interpreter itself.
+        """Return the path of the Python to run a function with: in an environment, or the interpreter itself.
 
         Args:
             deployment: The function.
-            interpreter: What the environment is made with.
+            interpreter: The interpreter to build the environment with.
 
         Raises:
-            ConfigError: The requirements cannot be installed; the message ends with the tail of the log.
+            ConfigError: Installing the requirements failed. The message ends with the last part of the log.
         """
         requirements = await asyncio.to_thread(_requirements, deployment.path)
         if requirements is None:
@@ -92,7 +92,7 @@ async def _build(deployment: Deployment, interpreter: Interpreter, place: Path, 
 
 
 def _uv() -> str | None:
-    """Return uv, if it is installed on PATH or beside the server."""
+    """Return the path of uv, on PATH or in the server's environment; None if it is not installed."""
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
@@ -118,22 +118,20 @@ async def _run(command: Sequence[str], deployment: Deployment) -> None:
         await process.wait()
     if code:
         text = log[-_TAIL:].strip()
-        raise ConfigError(
-            f"{_REQUIREMENTS} cannot be installed: {Path(command[0]).name} exited with code {code}\n{text}"
-        )
+        raise ConfigError(f"installing {_REQUIREMENTS} failed: {Path(command[0]).name} exited with code {code}\n{text}")
 
 
 async def _tail(process: asyncio.subprocess.Process) -> str:
-    """Read all that a process prints, and return the end of it."""
+    """Read the output of a process to its end, and return the last part of it."""
     kept = b""
-    assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
+    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
     while chunk := await process.stdout.read(64 * 1024):
         kept = (kept + chunk)[-4 * _TAIL :]
     return kept.decode(errors="replace")
 
 
 def _index_settings(deployment: Deployment) -> Mapping[str, str]:
-    """Return the environment for pip and uv. Indexes are in it, as everybody can read the arguments of a process."""
+    """Return the environment of pip and uv. It holds the indexes, because all users can read process arguments."""
     settings = dict(os.environ)
     if deployment.index_url:
         settings |= dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), deployment.index_url.reveal())
@@ -144,7 +142,7 @@ def _index_settings(deployment: Deployment) -> Mapping[str, str]:
 
 
 def _without_secrets(log: str, deployment: Deployment) -> str:
-    """Return a log without the names and passwords in the URLs of indexes."""
+    """Return a log without the user names and passwords in the URLs of indexes."""
     for url in (deployment.index_url, *deployment.extra_index_urls):
         if url is not None and (login := re.match(r"\w+://([^/@]+)@", url.reveal())):
             for part in (login[1], *login[1].split(":", 1)):
@@ -153,19 +151,19 @@ def _without_secrets(log: str, deployment: Deployment) -> str:
 
 
 def _preinstalled(deployment: Deployment, requirements: bytes) -> tuple[str, ...]:
-    """Return what the service installs unasked: cognite-sdk, here for functions that take `client`, unless it is listed."""
+    """Return additional packages: cognite-sdk, if the function takes `client` and does not require it itself."""
     listed = re.search(rb"(?im)^\s*cognite[-_.]sdk\b", requirements)
     return () if listed or not deployment.takes_client else ("cognite-sdk",)
 
 
 def _requirements(folder: Path) -> bytes | None:
-    """Return the file's content, or None if there is none or it asks for nothing."""
+    """Return the content of the requirements file; None if it is missing or empty."""
     try:
         content = (folder / _REQUIREMENTS).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{_REQUIREMENTS} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{_REQUIREMENTS} is not readable: {error.strerror}") from None
     return content if re.search(rb"(?m)^\s*[^#\s]", content) else None
 
 
@@ -178,7 +176,7 @@ def _name(deployment: Deployment, interpreter: Interpreter, requirements: bytes,
 
 
 def _names_files(requirements: bytes) -> bool:
-    """Tell whether there are paths below the function's folder, or other files of requirements or constraints."""
+    """Return whether requirements name paths in the function's folder, or other requirements or constraints files."""
     words = re.sub(rb"(?m)(^|\s)#.*", b"", requirements).split()
     options = {b"-r", b"--requirement", b"-c", b"--constraint", b"-e", b"--editable"}
     return any(
@@ -189,7 +187,7 @@ def _names_files(requirements: bytes) -> bool:
 
 @asynccontextmanager
 async def _lock(place: Path) -> AsyncIterator[None]:
-    """Hold a lock on an environment that keeps other servers from building it too."""
+    """Hold a lock, so that no other server builds the same environment at the same time."""
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with place.with_suffix(".lock").open("w") as file:
         while True:

@@ -1,4 +1,4 @@
-"""What runs functions: this machine, or a cluster."""
+"""The interface of executors, which run functions on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Deployed:
     """A function that is ready to be called.
 
     Args:
-        deployment: What to run.
-        runtime_version: The version of its Python, such as `3.11.7`.
+        deployment: The deployment to run.
+        runtime_version: The version of the function's Python, such as `3.11.7`.
     """
 
     deployment: Deployment
@@ -30,7 +30,7 @@ class Deployed:
 
 
 class Executor(Protocol):
-    """Makes functions ready, and runs their calls in processes of their own."""
+    """Makes functions ready, and runs their calls in separate processes."""
 
     @property
     def processes(self) -> int:
@@ -43,21 +43,21 @@ class Executor(Protocol):
         ...
 
     async def start(self) -> None:
-        """Begin. Call this before anything else.
+        """Start the executor. Call this before any other method.
 
         Raises:
-            ConfigError: It cannot begin.
+            ConfigError: The executor cannot start. The message says why.
         """
         ...
 
     async def deploy(self, deployment: Deployment) -> Deployed:
-        """Make a function ready: find its Python, install its requirements, import its handler.
+        """Make a function ready: find its Python, install its requirements and import its handler.
 
         Args:
             deployment: The function, as it is on disk now.
 
         Raises:
-            ConfigError: The function cannot be run; the message says why.
+            ConfigError: The function is not runnable. The message says why.
         """
         ...
 
@@ -68,17 +68,17 @@ class Executor(Protocol):
         on_log: OnLog,
         on_begin: Callable[[], None],
     ) -> Outcome:
-        """Run one call and return how it ended. Cancelling this kills the process that runs it.
+        """Run one call and return its outcome. Cancelling this kills the process that runs the call.
 
         Args:
-            deployment: What `deploy` has returned.
-            invocation: What the call is given.
-            on_log: Called in the event loop with each line the function prints and its time in epoch milliseconds,
+            deployment: The deployment that `deploy` returned.
+            invocation: The input of the call.
+            on_log: Called in the event loop with the time in epoch milliseconds and each line that the function prints,
                 always before this returns.
-            on_begin: Called when the function begins to work.
+            on_begin: Called when the function starts to run.
         """
         ...
 
     async def aclose(self) -> None:
-        """End all function instances, and wait for that; calls that run or wait fail."""
+        """End all function instances and wait until they have ended. Calls that run or wait fail."""
         ...

@@ -1,4 +1,4 @@
-"""A fork server, as the local server sees it. The code that runs in its process is `child/fork_server.py`."""
+"""The server's connection to a fork server. `child/fork_server.py` is the program that runs in that process."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["ForkServer", "NoStart", "death"]
 _PROGRAM = Path(__file__).parent / "child" / "fork_server.py"
 _START_LIMIT = 60.0
 _END_LIMIT = 10.0
-# A new instance uses the credentials of its call, never the server's, and no modules that only the server should see.
+# An instance uses the credentials of its call, never the server's, and does not import the server's own modules.
 _KEPT_BACK = ("CDF_", "IDP_", "COGNITE_", "PYTHONPATH", "PYTHONSTARTUP")
 
 
 class NoStart(Exception):
-    """A process did not start, or ended before it began on the call."""
+    """A process did not start, or it ended before the function started to run."""
 
 
 class ForkServer:
-    """A process that forks instances of functions that use the same Python and the same modules.
+    """A process that forks function instances, all with the same Python and the same imported modules.
 
     Args:
         process: The process.
-        control: The socket that leads to it.
+        control: The socket to it.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
@@ -53,14 +53,14 @@ class ForkServer:
         """Start a fork server and wait until it can fork.
 
         Args:
-            python: The path of its Python.
-            modules: What it imports before it forks.
+            python: The path of the interpreter.
+            modules: The names of the modules to import before forking.
 
         Raises:
-            NoStart: It ended, or did not answer.
+            NoStart: The process ended, or did not answer in time.
         """
         ours, theirs = socket.socketpair()
-        # In a thread: the start of a process waits for the disk.
+        # In a thread: starting a process waits for the disk.
         spawning = asyncio.ensure_future(asyncio.to_thread(_spawn, python, theirs.fileno(), modules))
         try:
             process = await asyncio.shield(spawning)
@@ -79,21 +79,21 @@ class ForkServer:
                 await server._started
         except TimeoutError:
             await server._end_at_once()
-            raise NoStart(f"{python} did not begin within {_START_LIMIT:g} seconds") from None
+            raise NoStart(f"{python} did not start within {_START_LIMIT:g} seconds") from None
         except NoStart:
             await server.aclose()
-            raise NoStart(f"it {death(process.returncode)} before it began") from None
+            raise NoStart(f"it {death(process.returncode)} before the function started") from None
         except BaseException:
             await server._end_at_once()
             raise
         return server
 
     async def fork(self, channel: int, output: int) -> int:
-        """Fork an instance and return its process id. Do not cancel this: the instance would be forgotten.
+        """Fork an instance and return its process id. Do not cancel this: the instance would keep running.
 
         Args:
-            channel: The descriptor of its end of the channel.
-            output: The descriptor that it writes to.
+            channel: The file descriptor of the instance's end of the channel.
+            output: The file descriptor for the instance's stdout and stderr.
 
         Raises:
             NoStart: The fork server has ended.
@@ -105,10 +105,10 @@ class ForkServer:
         return await future
 
     async def end(self, pid: int) -> int:
-        """Kill an instance with all that it started, and return its exit code once it has ended.
+        """Kill an instance and all processes that it started. Return its exit code when it has ended.
 
         Args:
-            pid: Its process id.
+            pid: The process id of the instance.
         """
         future = self._ending.get(pid)
         if future is None:
@@ -117,10 +117,10 @@ class ForkServer:
         try:
             return await asyncio.shield(future)
         except NoStart:
-            return -signal.SIGKILL  # as the fork server ended, the instance did too
+            return -signal.SIGKILL  # instances end with their fork server
 
     async def aclose(self) -> None:
-        """End the process and all its instances, and wait for that."""
+        """End the process and all its instances, and wait until they have ended."""
         self._lose()
         try:
             await asyncio.to_thread(self._process.wait, _END_LIMIT)
@@ -130,7 +130,7 @@ class ForkServer:
         await asyncio.to_thread(_remove_files, self._process.pid)
 
     async def _end_at_once(self) -> None:
-        """End a process that has no instances, and may not listen."""
+        """End a process that has no instances and may not read its messages."""
         self._process.kill()
         await self.aclose()
 
@@ -140,7 +140,7 @@ class ForkServer:
             return
         try:
             self._control.sendmsg([message], ancillary)
-        except OSError as error:  # full: the process does not read its messages
+        except OSError as error:  # the buffer is full: the process does not read its messages
             self._lose(str(error))
 
     def _read(self) -> None:
@@ -162,7 +162,7 @@ class ForkServer:
             _resolve(self._ending.pop(pid), status)
 
     def _lose(self, reason: str = "it was ended") -> None:
-        """Close the socket, which ends the process, and fail what waits for it."""
+        """Close the socket, which ends the process, and fail the requests that wait for an answer."""
         if not self.ended:
             self.ended = True
             self._loop.remove_reader(self._control)
@@ -173,13 +173,13 @@ class ForkServer:
         for future in (self._started, *self._forking, *self._ending.values()):
             if not future.done():
                 future.set_exception(NoStart(reason))
-                future.exception()  # asyncio need not report it where nothing waits for it
+                future.exception()  # if nothing waits for it, asyncio should not report it
         self._forking.clear()
         self._ending.clear()
 
 
 async def _discard(spawning: asyncio.Future[subprocess.Popen[bytes]]) -> None:
-    """End a process that starts while it is no longer wanted."""
+    """End a process whose start was cancelled."""
     with suppress(OSError):
         process = await spawning
         process.kill()
@@ -187,16 +187,16 @@ async def _discard(spawning: asyncio.Future[subprocess.Popen[bytes]]) -> None:
 
 
 def _remove_files(pid: int) -> None:
-    """Remove the temporary files of a fork server that was killed: otherwise it removes them itself."""
+    """Remove the temporary files of a fork server that was killed. One that ends by itself removes them."""
     for folder in Path(tempfile.gettempdir()).glob(f"aiocdf-{pid}-*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def death(exit_code: int) -> str:
-    """Say how a process ended.
+    """Return a phrase that says how a process ended.
 
     Args:
-        exit_code: Its exit code, or the negative number of the signal that killed it.
+        exit_code: The exit code, or the negative number of the signal that killed it.
     """
     if exit_code >= 0:
         return f"exited with code {exit_code}"
@@ -206,7 +206,7 @@ def death(exit_code: int) -> str:
 
 def _spawn(python: str, control: int, modules: tuple[str, ...]) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_BACK)}
-    return subprocess.Popen(  # noqa: S603 - our own program, in the Python of the function
+    return subprocess.Popen(  # noqa: S603 - a program of aiocdf, with the function's interpreter
         [python, "-X", "faulthandler", _PROGRAM, str(control), *modules],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The settings file of a function: reading it and checking it by the service's rules."""
+"""Reads the settings file of a function, and checks it by the service's rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FILES", "check", "load", "parse_yaml"]
 
 _TOML = "function.toml"
 _YAML = "function.yaml"
-#: The names that a settings file can have.
+#: The possible names of a settings file.
 FILES = (_TOML, _YAML)
 _RESERVED = {"token", "indexurl", "extraindexurls"}
 
@@ -27,42 +27,42 @@ def load(folder: Path) -> dict[str, Any]:
     """Read and check a function's settings.
 
     Args:
-        folder: The function's folder, with a `function.toml` or `function.yaml`, or with none of them.
+        folder: The function's folder, with a `function.toml`, a `function.yaml` or neither.
 
     Raises:
-        ConfigError: The file cannot be read, or breaks the service's rules.
+        ConfigError: The file is not readable, or a setting breaks the service's rules.
     """
     toml, yaml = folder / _TOML, folder / _YAML
     if toml.exists() and yaml.exists():
-        raise ConfigError(f"there are both {_TOML} and {_YAML}: keep one of them")
+        raise ConfigError(f"the folder has both {_TOML} and {_YAML}: delete one of them")
     path = yaml if yaml.exists() else toml
     return check(_parse(path), path.name) if path.exists() else {}
 
 
 def check(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return settings by the names and in the types of a `Deployment`.
+    """Return checked settings with the field names and types of `Deployment`.
 
     Rules: https://api-docs.cognite.com/20230101/tag/Functions/operation/postFunctions
 
     Args:
-        settings: What the file says.
+        settings: The content of the file.
         source: The file's name, for messages.
 
     Raises:
-        ConfigError: A key is unknown or a value breaks a rule. The message holds no value of a secret.
+        ConfigError: A key is unknown or a value breaks a rule. The message contains no secrets.
     """
     outcome = _apply_rules(settings)
-    del settings  # it may hold secrets, and error trackers collect local variables
+    del settings  # it may contain secrets, and error trackers collect local variables
     if isinstance(outcome, str):
         raise ConfigError(f"{source}: {outcome}")
     return outcome
 
 
 def _apply_rules(settings: Mapping[str, Any]) -> dict[str, Any] | str:
-    """Return the checked settings, or what is wrong: an error from here would take the secrets along in its frames."""
+    """Return the checked settings, or the problem. An exception raised here would have secrets in its traceback."""
     unknown = sorted(str(key) for key in settings if key not in _RULES)
     if unknown:
-        return f"unknown {', '.join(unknown)}; known are {', '.join(_RULES)}"
+        return f"unknown {', '.join(unknown)}: use {', '.join(_RULES)}"
     checked = {}
     for key, value in settings.items():
         try:
@@ -73,7 +73,7 @@ def _apply_rules(settings: Mapping[str, Any]) -> dict[str, Any] | str:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    """Return what a file says."""
+    """Return the content of a settings file."""
     outcome: dict[str, Any] | str = parse_yaml(path) if path.name == _YAML else _parse_toml(path)
     if isinstance(outcome, str):
         raise ConfigError(f"{path.name} {outcome}")
@@ -81,19 +81,19 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _parse_toml(path: Path) -> dict[str, Any] | str:
-    """Return what a file says, or what is wrong with it, as in `_apply_rules`."""
+    """Return the content of a file, or the problem with it, as in `_apply_rules`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        return f"cannot be read: {error}"
+        return f"is not readable: {error}"
 
 
 def parse_yaml(path: Path, *, lists: bool = False) -> Any:
-    """Return what a file says, or what is wrong with it: an error from here would take its secrets along.
+    """Return the content of a file, or the problem with it. An exception would have secrets in its traceback.
 
     Args:
         path: The file.
-        lists: Whether it may hold a list.
+        lists: Whether the file may hold a list.
     """
     try:
         yaml = importlib.import_module("yaml")
@@ -102,14 +102,14 @@ def parse_yaml(path: Path, *, lists: bool = False) -> Any:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        return f"cannot be read: {error}"
-    except yaml.YAMLError as error:  # its own text quotes the file, and so perhaps a secret
+        return f"is not readable: {error}"
+    except yaml.YAMLError as error:  # its text quotes the file, which may contain secrets
         mark = getattr(error, "problem_mark", None)
         return "is not valid YAML" + (f" at line {mark.line + 1}" if mark else "")
     if settings is None:
         return {}
     if not isinstance(settings, (dict, list) if lists else dict):
-        return f"must hold keys and values, not a {type(settings).__name__}"
+        return f"must hold a mapping of keys to values, not a {type(settings).__name__}"
     return settings
 
 
@@ -122,7 +122,7 @@ def _id(value: Any) -> int:
 def _text(longest: int) -> Callable[[Any], str]:
     def rule(value: Any) -> str:
         if not isinstance(value, str) or not 1 <= len(value) <= longest:
-            raise ValueError(f"must be a text of 1 to {longest} characters")
+            raise ValueError(f"must be text of 1 to {longest} characters")
         return value
 
     return rule
@@ -130,7 +130,7 @@ def _text(longest: int) -> Callable[[Any], str]:
 
 def _timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 600:
-        raise ValueError("must be seconds, above 0 and at most 600: the service runs no call longer")
+        raise ValueError("must be a number of seconds above 0 and at most 600, the service's limit")
     return float(value)
 
 
@@ -149,7 +149,7 @@ def _runtime(value: Any) -> str:
 def _index_url(value: Any) -> Secret:
     if not isinstance(value, str) or not re.fullmatch(r"(https?|file)://[^\s]{1,2000}", value):
         raise ValueError("must be the URL of a package index")
-    return Secret(value)  # it may hold a password
+    return Secret(value)  # it may contain a password
 
 
 def _index_urls(value: Any) -> tuple[Secret, ...]:
@@ -159,7 +159,7 @@ def _index_urls(value: Any) -> tuple[Secret, ...]:
 
 
 def _function_path(value: Any) -> str:
-    # Each part becomes a part of a module's name.
+    # Each part of the path becomes a part of a module name.
     if not isinstance(value, str) or len(value) > 500 or not re.fullmatch(r"([\w-]+/)*[\w-]+\.py", value):
         raise ValueError("must be the path of a .py file below the function's folder, such as src/handler.py")
     return value
@@ -167,16 +167,16 @@ def _function_path(value: Any) -> str:
 
 def _table_of_texts(value: Any, *, most: int) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(text, str) for item in value.items() for text in item):
-        raise ValueError('must be a table of texts, such as key = "value"')
+        raise ValueError('must be a table of text values, such as key = "value"')
     if len(value) > most:
-        raise ValueError(f"has {len(value)} entries, more than {most}")
+        raise ValueError(f"has {len(value)} entries: use at most {most}")
     return value
 
 
 def _metadata(value: Any) -> dict[str, str]:
     metadata = _table_of_texts(value, most=16)
     if any(len(key) > 32 or len(text) > 512 for key, text in metadata.items()):
-        raise ValueError("has a key of more than 32 or a value of more than 512 characters")
+        raise ValueError("has a key of more than 32 characters or a value of more than 512 characters")
     if sum(len((key + text).encode()) for key, text in metadata.items()) > 4096:
         raise ValueError("is larger than 4096 bytes")
     return metadata
@@ -186,11 +186,11 @@ def _secrets(value: Any) -> dict[str, Secret]:
     secrets = _table_of_texts(value, most=30)
     for key, text in secrets.items():
         if key.lower() in _RESERVED:
-            raise ValueError(f"has the reserved name {key!r}: choose another")
+            raise ValueError(f"has the reserved name {key!r}: use another name")
         if not re.fullmatch(r"[a-z0-9-]{1,15}", key):
-            raise ValueError(f"has the name {key!r}: use 1 to 15 lower-case letters, digits and dashes")
+            raise ValueError(f"has the name {key!r}: use 1 to 15 lower-case letters, digits and hyphens")
         if len((key + text).encode()) > 25_000:
-            raise ValueError(f"has more than 25 kB in {key!r}")
+            raise ValueError(f"has more than 25 kB in {key!r}: use a shorter value")
     return {key: Secret(text) for key, text in secrets.items()}
 
 
@@ -200,7 +200,7 @@ def _env_vars(value: Any) -> dict[str, str]:
         if not re.fullmatch(r"[A-Za-z0-9_]+", key):
             raise ValueError(f"has the name {key!r}: use letters, digits and underscores")
         if "\0" in text:
-            raise ValueError(f"has a null character in {key!r}")
+            raise ValueError(f"has a null character in {key!r}: remove it")
     return env_vars
 
 

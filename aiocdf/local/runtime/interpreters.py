@@ -1,4 +1,4 @@
-"""Finding an installed Python of a version that a function asks for."""
+"""Finds an installed Python of the version that a function needs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Interpreter", "find_interpreter"]
 
-_ASK = "import sys; print(sys.version.split()[0])"
-_ASK_LIMIT = 10.0
+_PRINT_VERSION = "import sys; print(sys.version.split()[0])"
+_PRINT_VERSION_LIMIT = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -28,8 +28,8 @@ class Interpreter:
     """An installed Python.
 
     Args:
-        path: Its executable.
-        version: Its version, such as `3.11.7`.
+        path: The path of the executable.
+        version: The version, such as `3.11.7`.
     """
 
     path: str
@@ -37,15 +37,15 @@ class Interpreter:
 
 
 async def find_interpreter(runtime: str | None) -> Interpreter:
-    """Return a Python of the runtime's version: the server's own if it fits, else the newest patch that is found.
+    """Return a Python of a version: the server's own if it matches, otherwise the newest patch version found.
 
-    It looks in pyenv's and uv's folders and on PATH.
+    It searches the folders of pyenv and uv, and PATH.
 
     Args:
-        runtime: What the function asks for, such as `py311`; None for the server's own Python.
+        runtime: The version that the function needs, such as `py311`; None uses the server's own Python.
 
     Raises:
-        ConfigError: None is installed.
+        ConfigError: This version is not installed.
     """
     own = Interpreter(path=sys.executable, version=sys.version.split()[0])
     minor = f"3.{runtime.removeprefix('py3')}" if runtime else None
@@ -90,10 +90,14 @@ def _executables(folders: Iterable[Path], minor: str) -> Iterator[str]:
 
 
 def _version(path: str) -> str | None:
-    """Return what a Python says of itself, or None if it does not run, as a shim of pyenv that is not active."""
+    """Return the version that a Python prints; None if it does not run, such as a pyenv shim that is not active."""
     try:
-        answer = subprocess.run(  # noqa: S603 - an interpreter that the user has installed
-            [path, "-I", "-S", "-c", _ASK], capture_output=True, text=True, timeout=_ASK_LIMIT, check=True
+        answer = subprocess.run(  # noqa: S603 - an interpreter that the user installed
+            [path, "-I", "-S", "-c", _PRINT_VERSION],
+            capture_output=True,
+            text=True,
+            timeout=_PRINT_VERSION_LIMIT,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

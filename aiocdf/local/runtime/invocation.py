@@ -1,4 +1,4 @@
-"""One run of a function: what it is given, and how it ended."""
+"""One run of a function: its input and its outcome."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Invocation", "Outcome"]
 
 @attrs.frozen(kw_only=True)
 class Invocation:
-    """One call of a function, as its process gets it.
+    """The input of one call of a function.
 
     Args:
         call_id: The call's id.
         function_id: The function's id.
-        data: What `handle` gets as `data`; JSON values only.
-        base_url: Where a `client` inside the function finds the service.
-        project: The project that `client` works in.
+        data: The `data` argument of `handle`; JSON values only.
+        base_url: The URL of the service for `client` in the function.
+        project: The project for `client`.
         token: The access token of the call's session.
-        schedule_id: The schedule that started the call, if one did.
-        scheduled_time: The time it was scheduled for, in epoch milliseconds.
+        schedule_id: The id of the schedule that started the call; None for other calls.
+        scheduled_time: When the schedule was due, in epoch milliseconds; None for other calls.
     """
 
     call_id: int
@@ -40,7 +40,7 @@ class Invocation:
 
     @property
     def info(self) -> dict[str, int]:
-        """What `handle` gets as `function_call_info`: ids as integers, the schedule's only in scheduled calls."""
+        """The `function_call_info` argument of `handle`: ids as integers; the schedule's only if a schedule called."""
         info = {"function_id": self.function_id, "call_id": self.call_id}
         if self.schedule_id is not None:
             info["schedule_id"] = self.schedule_id
@@ -51,13 +51,13 @@ class Invocation:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """How a call ended.
+    """The outcome of a call.
 
     Args:
-        status: The call's last status.
-        response: What the function returned, as JSON text; None when it returned None or did not complete.
-        message: What went wrong, in a sentence.
-        trace: The function's own traceback, if it raised.
+        status: The final status of the call.
+        response: The function's return value as JSON; None if it returned None or did not complete.
+        message: Why the call failed; None if it completed.
+        trace: The function's traceback; None if the function did not raise.
     """
 
     status: Literal["Completed", "Failed", "Timeout"]

@@ -27,11 +27,11 @@ _IMPORT_LIMIT = 60.0
 
 @attrs.frozen(eq=False)
 class Machine:
-    """The executor that runs functions on this machine.
+    """Runs functions on this machine.
 
     Args:
-        pool: Runs the functions; it keeps the process that did the import for the first call.
-        environments: Where requirements are installed.
+        pool: Runs the functions. It keeps the process that imported the handler for the first call.
+        environments: The virtual environments with the functions' requirements.
     """
 
     _pool: WorkerPool
@@ -48,16 +48,16 @@ class Machine:
         return "127.0.0.1"
 
     async def start(self) -> None:
-        """Do nothing: processes start with the first calls."""
+        """Do nothing: processes start when they are needed."""
 
     async def deploy(self, deployment: Deployment) -> Deployed:
-        """Find the function's Python, install its requirements, and import its handler once.
+        """Find the function's Python, install its requirements and import its handler once.
 
         Args:
             deployment: The function, as it is on disk now.
 
         Raises:
-            ConfigError: One of these failed; the message has the reason, then the traceback or the build log.
+            ConfigError: A step failed. The message has the reason, then the traceback or the build log.
         """
         interpreter = await find_interpreter(deployment.runtime)
         python = await self._environments.python(deployment, interpreter)
@@ -66,7 +66,7 @@ class Machine:
             async with asyncio.timeout(_IMPORT_LIMIT):
                 outcome = await self._pool.run(ready, None, lambda *_: None)
         except TimeoutError:
-            raise ConfigError(f"the import of the handler took more than {_IMPORT_LIMIT:g} seconds") from None
+            raise ConfigError(f"importing the handler took more than {_IMPORT_LIMIT:g} seconds") from None
         if outcome.status != "Completed":
             raise ConfigError("\n".join(filter(None, (outcome.message, outcome.trace))))
         return Deployed(deployment=ready, runtime_version=interpreter.version)
@@ -74,9 +74,9 @@ class Machine:
     async def run(
         self, deployment: Deployment, invocation: Invocation, on_log: OnLog, on_begin: Callable[[], None]
     ) -> Outcome:
-        """Run one call and return how it ended; see `WorkerPool.run`."""
+        """Run one call and return its outcome. See `WorkerPool.run`."""
         return await self._pool.run(deployment, invocation, on_log, on_begin)
 
     async def aclose(self) -> None:
-        """Kill all processes and wait for their ends; calls that run or wait fail."""
+        """Kill all processes and wait until they have ended. Calls that run or wait fail."""
         await self._pool.aclose()

@@ -1,4 +1,4 @@
-"""What a child process prints, as log lines."""
+"""The output of a function's process, as log lines."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["OnLog", "Output"]
 
 OnLog: TypeAlias = "Callable[[int, str], None]"
 
-# A pipe holds no more than this, so one read of this size takes all that was written before it.
+# A pipe holds at most this many bytes, so one read of this size returns everything written before it.
 _PIPE = 64 * 1024
 _LONGEST_LINE = 64 * 1024
 
 
 class Output:
-    """The read end of a child's stdout and stderr, read whenever there is something to read.
+    """The read end of a process's stdout and stderr. It reads when data arrives.
 
-    Lines go to one listener at a time; between calls they are dropped. The pipe is still read then, so that a thread
-    that a function left behind does not block on a full pipe.
+    Lines go to one listener at a time. Between calls, lines are read and dropped, so that a thread that a function
+    left running does not block on a full pipe.
 
     Args:
-        descriptor: The read end of the pipe; closed by `close`.
+        descriptor: The read end of the pipe; `close` closes it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -38,13 +38,13 @@ class Output:
         self._loop.add_reader(descriptor, self._read)
 
     def listen(self, on_log: OnLog) -> None:
-        """Give each line from now on to `on_log`, with its time in epoch milliseconds."""
-        self._read()  # what is there already belongs to no call
+        """Pass each following line to *on_log*, after its time in epoch milliseconds."""
+        self._read()  # drops what was written before this call
         self._rest = b""
         self._on_log = on_log
 
     def finish(self) -> None:
-        """Give the listener all that has been written until now, an unfinished last line too, and forget it."""
+        """Pass the listener everything written so far, including an unfinished last line, and remove the listener."""
         self._read()
         if self._rest:
             self._emit(self._rest)
@@ -61,7 +61,7 @@ class Output:
             chunk = os.read(self._descriptor, _PIPE)
         except BlockingIOError:
             return
-        if not chunk:  # closed by all who could write
+        if not chunk:  # all writers have closed the pipe
             self._loop.remove_reader(self._descriptor)
             return
         *lines, self._rest = (self._rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""The pool of warm worker processes. POSIX only: it needs process groups and passed descriptors."""
+"""The pool of warm worker processes. POSIX only: it needs process groups, and passes file descriptors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Invocation", "Outcome", "WorkerPool", "default_processes"]
 _T = TypeVar("_T")
 
 _IDLE_SECONDS = 60.0
-# More starts at once gain nothing: a start is the processor's work.
+# More parallel starts are not faster: a start is CPU-bound.
 _STARTS_AT_ONCE = 4
 _MOST_PROCESSES = 250
 _LEAST_PROCESSES = 4
@@ -35,36 +35,36 @@ _STOPPED = Outcome(status="Failed", message="the local server was stopped")
 
 
 def default_processes() -> int:
-    """Return how many function instances may run on this machine: one for each 64 MiB of memory, 4 to 250."""
+    """Return how many worker processes may run on this machine: one for each 64 MiB of memory, from 4 to 250."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(_LEAST_PROCESSES, min(_MOST_PROCESSES, memory // _BYTES_PER_PROCESS))
 
 
 @attrs.define(eq=False)
 class _Line:
-    """One function: its newest deployment, its processes, and the calls that wait for one."""
+    """One function: its newest deployment, its worker processes, and the calls that wait for one."""
 
     deployment: Deployment
     waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]] = attrs.field(factory=deque)
-    idle: dict[WorkerProcess, asyncio.TimerHandle] = attrs.field(factory=dict)  # the longest idle first
+    idle: dict[WorkerProcess, asyncio.TimerHandle] = attrs.field(factory=dict)  # the one idle longest comes first
     starting: int = 0
     busy: int = 0
 
     @property
     def size(self) -> int:
-        """How many processes it has."""
+        """How many worker processes the function has."""
         return self.starting + self.busy + len(self.idle)
 
 
 class WorkerPool:
-    """Runs calls, each in a child process of its function, and keeps the children warm for the next.
+    """Runs each call in a worker process of its function, and keeps idle worker processes for the next calls.
 
-    A function's children are started when calls wait for them, a few at a time. They end after a minute without work, or
-    when the code changes. Calls wait in line when there are as many children as allowed. One function gets four fifths
-    of them at most, so that a function that calls another one does not wait for itself.
+    Worker processes start when calls wait for them, a few at a time. They end after a minute without a call, or when
+    the code changes. At the limit, calls wait. One function uses at most four fifths of the worker processes, so that
+    a function that calls another one cannot block the call that it waits for.
 
     Args:
-        processes: How many children there may be; None for what the memory of the machine suggests.
+        processes: How many worker processes may exist at once; None computes it from the memory of the machine.
     """
 
     def __init__(self, *, processes: int | None = None) -> None:
@@ -83,20 +83,20 @@ class WorkerPool:
         on_log: OnLog,
         on_begin: Callable[[], None] = lambda: None,
     ) -> Outcome:
-        """Run one call and return how it ended. Cancelling this kills the child that runs it.
+        """Run one call and return its outcome. Cancelling this kills the process that runs the call.
 
         Args:
             deployment: The function, as it is on disk now.
-            invocation: What the call is given; None to only import and check the handler.
-            on_log: Called in the event loop with each line the function prints and its time in epoch milliseconds,
+            invocation: The input of the call; None only imports and checks the handler.
+            on_log: Called in the event loop with the time in epoch milliseconds and each line that the function prints,
                 always before this returns.
-            on_begin: Called when the function begins to work: not while the call waits in line or its child starts.
+            on_begin: Called when the function starts to run, after the call got a process.
         """
-        # A task of our own, so that `aclose` can wait for the end of the call without waiting for the caller.
-        return await self._own(self._run(deployment, invocation, on_log, on_begin))
+        # In a separate task, so that `aclose` can wait for the end of the call without waiting for the caller.
+        return await self._start_task(self._run(deployment, invocation, on_log, on_begin))
 
     async def aclose(self) -> None:
-        """Kill all children and wait for their ends; calls that run or wait fail."""
+        """Kill all worker processes and wait until they have ended. Calls that run or wait fail."""
         self._closed = True
         for worker in self._busy:
             worker.kill()
@@ -106,7 +106,7 @@ class WorkerPool:
             while future := _next(line.waiting):
                 future.set_exception(NoStart("the local server was stopped"))
         for starting in self._fork_servers.values():
-            starting.cancel()  # one that has started stays
+            starting.cancel()  # does nothing to one that has started
         while self._tasks:
             await asyncio.wait(self._tasks)
         servers = await asyncio.gather(*self._fork_servers.values(), return_exceptions=True)
@@ -134,7 +134,7 @@ class WorkerPool:
         return _STOPPED
 
     async def _take(self, line: _Line) -> tuple[WorkerProcess, bool]:
-        """Return an idle child of the function as it is now, or a fresh one, and whether it is fresh."""
+        """Return a process that runs the function's present code, and whether the process is new."""
         self._retire_old(line)
         if line.idle and not line.waiting:
             worker, timer = line.idle.popitem()
@@ -163,11 +163,11 @@ class WorkerPool:
         self._offer(line, worker, fresh=False)
 
     def _offer(self, line: _Line, worker: WorkerProcess, *, fresh: bool) -> None:
-        """Give a child to the call that waits longest, or keep it for the next."""
+        """Give a process to the call that waits longest, or keep it for the next call."""
         if worker.spent:
-            self._own(self._gone(worker.end()))
+            self._start_task(self._gone(worker.end()))
         elif self._closed or worker.deployment != line.deployment:
-            self._own(self._gone(worker.retire()))
+            self._start_task(self._gone(worker.retire()))
         elif future := _next(line.waiting):
             self._lend(line, worker)
             future.set_result((worker, fresh))
@@ -177,7 +177,7 @@ class WorkerPool:
         self._start_more()
 
     def _start_more(self) -> None:
-        """Start children for calls that wait, where there is room; the function with the fewest children comes first."""
+        """Start processes for waiting calls while there is room. The function with the fewest processes comes first."""
         while not self._closed and sum(line.starting for line in self._lines.values()) < _STARTS_AT_ONCE:
             short = [
                 line
@@ -188,10 +188,10 @@ class WorkerPool:
                 return
             line = min(short, key=lambda line: line.size)
             line.starting += 1
-            self._own(self._start(line))
+            self._start_task(self._start(line))
 
     def _make_room(self) -> bool:
-        """Return whether one more child may start, if need be in the place of the longest idle one."""
+        """Return whether one more process may start. At the limit, first end the one that was idle longest."""
         if sum(line.size for line in self._lines.values()) < self.processes:
             return True
         idle = [line for line in self._lines.values() if line.idle]
@@ -216,13 +216,13 @@ class WorkerPool:
             self._offer(line, worker, fresh=True)
 
     async def _fork_server(self, deployment: Deployment) -> ForkServer:
-        """Return the fork server of the function's Python, which functions share."""
+        """Return the fork server of the function's Python. Functions with the same Python share it."""
         key = (deployment.python, ("cognite.client",) if deployment.takes_client else ())
         task = self._fork_servers.get(key)
         if task is not None and task.done() and (task.cancelled() or task.exception()):
             task = None
         if task is not None and task.done() and (ended := task.result()).ended:
-            self._own(ended.aclose())
+            self._start_task(ended.aclose())
             task = None
         if task is None:
             task = self._fork_servers[key] = asyncio.create_task(ForkServer.start(*key))
@@ -234,13 +234,13 @@ class WorkerPool:
 
     def _retire(self, line: _Line, worker: WorkerProcess) -> None:
         line.idle.pop(worker).cancel()
-        self._own(self._gone(worker.retire()))
+        self._start_task(self._gone(worker.retire()))
 
     async def _gone(self, end: Coroutine[Any, Any, object]) -> None:
         await end
         self._start_more()
 
-    def _own(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    def _start_task(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -250,7 +250,7 @@ class WorkerPool:
 def _next(
     waiting: deque[asyncio.Future[tuple[WorkerProcess, bool]]],
 ) -> asyncio.Future[tuple[WorkerProcess, bool]] | None:
-    """Take the call that waits longest, if any still waits."""
+    """Remove and return the call that waits longest; None if no call waits."""
     while waiting:
         future = waiting.popleft()
         if not future.done():
@@ -259,4 +259,4 @@ def _next(
 
 
 def _no_start(error: Exception) -> Outcome:
-    return Outcome(status="Failed", message=f"the function's process could not be started: {error}")
+    return Outcome(status="Failed", message=f"starting the function's process failed: {error}")

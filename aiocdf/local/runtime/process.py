@@ -1,4 +1,4 @@
-"""A warm worker process of one function, as the server sees it. The code that runs in it is `child/worker.py`."""
+"""The server's connection to a worker process of one function. The program in that process is `child/worker.py`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _GIB = 2**30
 
 
 class WorkerProcess:
-    """One process of a function. It runs one call at a time, and is spent once it was killed.
+    """One process of a function. It runs one call at a time. A killed process is `spent` and runs no more calls.
 
     Args:
         deployment: The function.
-        fork_server: The process that forked it.
-        pid: Its process id.
-        channel: The socket that leads to it.
-        output: What it prints.
+        fork_server: The fork server that started the process.
+        pid: The process id.
+        channel: The socket to the process.
+        output: The output of the process.
     """
 
     def __init__(
@@ -75,22 +75,25 @@ class WorkerProcess:
         ours.setblocking(False)
         worker = cls(deployment, fork_server, pid, ours, Output(reading))
         try:
-            await worker._settle()
+            await worker._configure()
         except BaseException:
             await worker.end()
             raise
         return worker
 
     async def call(self, invocation: Invocation | None, on_log: OnLog, on_begin: Callable[[], None]) -> Outcome:
-        """Run `handle` once. The process is spent if it died, ran too long, this was cancelled, or something runs on.
+        """Run `handle` once.
+
+        The process is spent after a timeout, a cancellation or its own end, and if the call left a thread or process
+        running.
 
         Args:
-            invocation: What the call is given; None to only import and check the handler.
-            on_log: Called with each line that the function prints and its time in epoch milliseconds.
-            on_begin: Called when the work begins.
+            invocation: The input of the call; None only imports and checks the handler.
+            on_log: Called with the time in epoch milliseconds and each line that the function prints.
+            on_begin: Called when the function starts to run.
 
         Raises:
-            NoStart: The process ended before it began.
+            NoStart: The process ended before the function started to run.
         """
         self._output.listen(on_log)
         try:
@@ -104,15 +107,15 @@ class WorkerProcess:
             self._output.finish()
 
     async def retire(self) -> None:
-        """Let an idle process end by itself, and see that it does."""
-        with suppress(EOFError, OSError):  # gone, as it should be, or too slow
+        """Ask an idle process to end. Kill it if it does not."""
+        with suppress(EOFError, OSError):  # it has ended, as requested, or it is too slow
             async with asyncio.timeout(_GOODBYE_LIMIT):
                 await asyncio.get_running_loop().sock_sendall(self._socket, _GOODBYE)
                 await self._receive(1)
         await self.end()
 
     async def end(self) -> int:
-        """Kill the process and all it started, wait for its end, close what is held of it, and return its exit code."""
+        """Kill the process and all processes that it started, wait for its end, and return its exit code."""
         self.spent = True
         try:
             return await self._exit_code()
@@ -121,15 +124,15 @@ class WorkerProcess:
             self._socket.close()
 
     def kill(self) -> None:
-        """Kill the process. What it started ends with `end`."""
+        """Kill the process. `end` kills the processes that it started."""
         if not self.spent:
             self.spent = True
-            # Its fork server collects it when `end` asks, so the number is not used again before that.
+            # The fork server reaps the process only in `end`, so the system does not reuse the process id before that.
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    async def _settle(self) -> None:
-        """Tell the process what it runs, and hear that it can."""
+    async def _configure(self) -> None:
+        """Send the process its settings, and wait for its confirmation."""
         deployment = self.deployment
         settings = {
             "folder": str(deployment.path),
@@ -144,9 +147,9 @@ class WorkerProcess:
                 await asyncio.get_running_loop().sock_sendall(self._socket, _frame(json.dumps(settings)))
                 reply = json.loads(await self._receive(int.from_bytes(await self._receive(8))))
         except TimeoutError:
-            raise NoStart(f"it did not begin within {_START_LIMIT:g} seconds") from None
+            raise NoStart(f"it did not start within {_START_LIMIT:g} seconds") from None
         except (OSError, EOFError):
-            raise NoStart(f"it {death(await self._exit_code())} before it began") from None
+            raise NoStart(f"it {death(await self._exit_code())} before the function started") from None
         if reply["fault"] is not None:
             raise NoStart(reply["fault"])
 
@@ -156,10 +159,10 @@ class WorkerProcess:
                 await asyncio.get_running_loop().sock_sendall(self._socket, _frame(request.reveal()))
                 await self._receive(1)
         except TimeoutError:
-            raise NoStart(f"it did not begin within {_START_LIMIT:g} seconds") from None
+            raise NoStart(f"it did not start within {_START_LIMIT:g} seconds") from None
         except (OSError, EOFError):
             self.spent = True
-            raise NoStart(f"it {death(await self._exit_code())} before it began") from None
+            raise NoStart(f"it {death(await self._exit_code())} before the function started") from None
 
     async def _outcome(self) -> Outcome:
         limit = self.deployment.timeout
@@ -183,7 +186,7 @@ class WorkerProcess:
         return Outcome(status="Completed", response=response or None)
 
     async def _exit_code(self) -> int:
-        """Kill the process, and return its exit code: asked once, as its number may then be used again."""
+        """Kill the process once and return its exit code. After that, the system may reuse the process id."""
         if self._end is None:
             self._end = asyncio.create_task(self._fork_server.end(self._pid))
         return await asyncio.shield(self._end)
@@ -205,7 +208,7 @@ class WorkerProcess:
         )
 
     async def _receive(self, size: int) -> bytes:
-        """Read so many bytes, or raise EOFError."""
+        """Return the next *size* bytes, or raise EOFError."""
         loop = asyncio.get_running_loop()
         received = bytearray()
         while len(received) < size:
@@ -224,6 +227,6 @@ def _frame(text: str) -> bytes:
 def _died(exit_code: int, deployment: Deployment) -> Outcome:
     if exit_code == -signal.SIGXCPU:
         seconds = deployment.cpu * deployment.timeout
-        message = f"the call was stopped at its limit of {seconds:g} seconds of processor time"
+        message = f"the call was stopped at its limit of {seconds:g} seconds of CPU time"
         return Outcome(status="Timeout", message=message)
-    return Outcome(status="Failed", message=f"the function's process {death(exit_code)} in the middle of the call")
+    return Outcome(status="Failed", message=f"the function's process {death(exit_code)} during the call")

@@ -1,6 +1,6 @@
-"""Modules of Cognite Toolkit: functions and schedules that YAML files describe, with the code in folders beside them.
+"""Modules of Cognite Toolkit: YAML files describe functions and schedules, and folders next to them hold the code.
 
-The files: https://docs.cognite.com/cdf/deploy/cdf_toolkit/references/resource_library
+Format of the files: https://docs.cognite.com/cdf/deploy/cdf_toolkit/references/resource_library
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _SETTINGS = {
     "indexUrl": "index_url",
     "extraIndexUrls": "extra_index_urls",
 }
-# Where the Toolkit puts the code in a project; here the code stays where it is.
-_PASSED_OVER = {"externalId", "dataSetExternalId", "space"}
+# Where the Toolkit uploads the code to. The local server runs the code from the module's folder.
+_IGNORED = {"externalId", "dataSetExternalId", "space"}
 
 
 @attrs.frozen(kw_only=True)
 class ToolkitFunction:
-    """A function of a module.
+    """A function that a module describes.
 
     Args:
-        external_id: Its external id, which is the name of the folder with its code.
-        settings: Its checked settings, by the names of `Deployment`.
-        error: Why it cannot be deployed, if it cannot.
+        external_id: The external id of the function, which is also the name of the folder with its code.
+        settings: The checked settings, with the field names of `Deployment`.
+        error: Why the function is not valid; None if it is.
     """
 
     external_id: str
@@ -55,14 +55,14 @@ class ToolkitFunction:
 
 @attrs.frozen(kw_only=True)
 class ToolkitSchedule:
-    """A schedule of a module. Whose credentials the service would use does not matter here.
+    """A schedule that a module describes. The local server ignores the credentials in the file.
 
     Args:
-        name: Its name.
-        function_external_id: The function that it calls.
-        cron_expression: When, in UTC.
-        description: What it is for.
-        data: What it calls the function with.
+        name: The name of the schedule.
+        function_external_id: The external id of the function to call.
+        cron_expression: When to call it, in UTC, such as `0 6 * * *`.
+        description: A description for readers.
+        data: The `data` of each call.
     """
 
     name: str
@@ -73,10 +73,10 @@ class ToolkitSchedule:
 
 
 def module_folder(root: Path) -> Path | None:
-    """Return the folder with a module's functions: `functions` below the root, or the root; None if it is not a module.
+    """Return the folder with a module's functions: `functions` below *root*, or *root*; None if it is not a module.
 
     Args:
-        root: What is served.
+        root: The folder that is served.
     """
     for folder in (root / "functions", root):
         if next(folder.glob(_FUNCTIONS), None):
@@ -85,7 +85,7 @@ def module_folder(root: Path) -> Path | None:
 
 
 def read_functions(folder: Path) -> tuple[ToolkitFunction, ...]:
-    """Return the functions that a module describes. A file that cannot be read becomes a function that says why.
+    """Return the functions that a module describes. A file that is not valid becomes a function with an `error`.
 
     Args:
         folder: The module's folder of functions.
@@ -94,13 +94,13 @@ def read_functions(folder: Path) -> tuple[ToolkitFunction, ...]:
 
 
 def read_schedules(root: Path) -> tuple[ToolkitSchedule, ...]:
-    """Return the schedules that a module describes. It blocks on the disk.
+    """Return the schedules that a module describes. Call it in a thread: it reads files.
 
     Args:
-        root: What is served.
+        root: The folder that is served.
 
     Raises:
-        ConfigError: A file cannot be read; the message names it.
+        ConfigError: A file is not readable or not valid. The message names the file.
     """
     folder = module_folder(root)
     if folder is None:
@@ -115,7 +115,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _functions(path: Path, stamp: tuple[int, int]) -> tuple[ToolkitFunction, ...]:
-    del stamp  # a part of the cache's key
+    del stamp  # only part of the cache key
     try:
         return tuple(_function(item, path) for item in _items(path))
     except ConfigError as error:
@@ -125,8 +125,8 @@ def _functions(path: Path, stamp: tuple[int, int]) -> tuple[ToolkitFunction, ...
 def _function(item: Mapping[str, Any], path: Path) -> ToolkitFunction:
     external_id = _text(item, "externalId", path)
     if "/" in external_id or external_id in {".", ".."}:
-        raise ConfigError(f"{path.name}: externalId {external_id!r} does not name a folder")
-    settings = {_SETTINGS.get(key, key): value for key, value in item.items() if key not in _PASSED_OVER}
+        raise ConfigError(f"{path.name}: externalId {external_id!r} is not a valid folder name")
+    settings = {_SETTINGS.get(key, key): value for key, value in item.items() if key not in _IGNORED}
     if isinstance(place := settings.get("function_path"), str):
         settings["function_path"] = place.removeprefix("./")
     try:
@@ -138,7 +138,7 @@ def _function(item: Mapping[str, Any], path: Path) -> ToolkitFunction:
 def _schedule(item: Mapping[str, Any], path: Path) -> ToolkitSchedule:
     data = item.get("data") or {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{path.name}: data must be keys and values")
+        raise ConfigError(f"{path.name}: data must be a mapping of keys to values")
     return ToolkitSchedule(
         name=_text(item, "name", path),
         function_external_id=_text(item, "functionExternalId", path),
@@ -149,23 +149,23 @@ def _schedule(item: Mapping[str, Any], path: Path) -> ToolkitSchedule:
 
 
 def _items(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield what a file describes: one thing, or a list of them."""
+    """Yield the items of a file, which holds one item or a list of items."""
     if "{{" in path.read_text(encoding="utf-8", errors="replace"):
         raise ConfigError(
-            f"{path.name} has variables in {{{{ }}}}: build the module with `cdf build`, and serve what is built"
+            f"{path.name} has variables in {{{{ }}}}: build the module with `cdf build`, and serve the built folder"
         )
     content = parse_yaml(path, lists=True)
     if isinstance(content, str):
         raise ConfigError(f"{path.name} {content}")
     for item in content if isinstance(content, list) else [content]:
         if not isinstance(item, dict):
-            raise ConfigError(f"{path.name} must hold keys and values, or a list of such")
-        # The credentials of a schedule are not used, and so not passed on.
+            raise ConfigError(f"{path.name} must hold a mapping of keys to values, or a list of mappings")
+        # The local server does not use the credentials of a schedule, so they are dropped here.
         yield {key: value for key, value in item.items() if key != "authentication"}
 
 
 def _text(item: Mapping[str, Any], key: str, path: Path) -> str:
     value = item.get(key)
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{path.name}: {key} must be a text")
+        raise ConfigError(f"{path.name}: {key} must be text, and not empty")
     return value

@@ -1,1 +1,1 @@
-"""The records that the local server keeps, where it keeps them, and its limits."""
+"""The records of the local server, their storage, and the server's limits."""

@@ -1,4 +1,4 @@
-"""What the three clouds that the service runs on allow. They differ in the size of data, in time and in memory."""
+"""The limits of the service on its three clouds. They differ in the size of data, the timeout and the memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CloudName = Literal["gcp", "azure", "aws"]
 
 @attrs.frozen
 class Range:
-    """The smallest and the largest amount that a function can have, and what it has if it does not say."""
+    """The minimum, maximum and default amount that a function can have."""
 
     min: float
     max: float
@@ -25,14 +25,14 @@ class Range:
 
 @attrs.frozen(kw_only=True)
 class Cloud:
-    """The figures of a cloud (https://docs.cognite.com/cdf/functions/technical).
+    """The limits of a cloud (https://docs.cognite.com/cdf/functions/technical).
 
     Args:
-        data_bytes: The largest `data` of a call, as JSON text.
-        timeout_minutes: The time limit of a call.
-        cpu: How many cores a function can have.
+        data_bytes: The maximum size in bytes of the `data` of a call, as JSON.
+        timeout_minutes: The time limit of a call, in minutes.
+        cpu: How many CPU cores a function can have.
         memory: How much memory a function can have, in GB.
-        shows_response_size: Whether the limits that it shows have the largest response.
+        shows_response_size: Whether the limits endpoint returns the maximum size of a response.
     """
 
     data_bytes: int
@@ -64,7 +64,7 @@ def cloud_of(name: Any) -> Cloud:
     """Return a cloud by its name.
 
     Raises:
-        InvalidArgument: There is no such cloud.
+        InvalidArgument: The name is unknown.
     """
     if name not in get_args(CloudName):
         raise InvalidArgument(f"cloud must be one of {', '.join(CLOUDS)}, not {name!r}")
@@ -75,6 +75,6 @@ def limits_of(name: Any) -> Limits:
     """Return the limits of the service on a cloud.
 
     Raises:
-        InvalidArgument: There is no such cloud.
+        InvalidArgument: The name is unknown.
     """
     return Limits(data_bytes=cloud_of(name).data_bytes)

@@ -1,4 +1,4 @@
-"""A SQLite database that does not block the event loop, and that writes in groups."""
+"""A SQLite database that does not block the event loop and groups its writes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["Database"]
 
 T = TypeVar("T")
 
-#: Seconds for which work waits that no one waits for: it mostly goes along with the next that someone waits for.
+#: Seconds that submitted work may wait. Usually it is written earlier, with the next write that has a waiter.
 LATER = 0.02
 
-#: Seconds between two transactions: each costs as much as ten pieces of work.
+#: Seconds between two transactions, because a transaction costs as much as ten work items.
 BETWEEN = 0.005
 
 Work = Callable[[sqlite3.Connection], T]
 
-#: What came of a piece of work.
+#: The result or the exception of a work item.
 Ending = tuple[Any, Exception | None]
 
 
 class Database:
-    """An open database: one thread writes and another reads, so that neither waits for the other (WAL)."""
+    """An open database. One thread writes and another reads. With the WAL, neither waits for the other."""
 
     def __init__(self, path: Path, prepare: Work[None]) -> None:
         self._writer = _connect(path)
@@ -49,14 +49,14 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, prepare: Work[None]) -> AsyncIterator[Self]:
-        """Open a database, which is made if it is not there.
+        """Open a database. Create it if it does not exist.
 
         Args:
-            path: Where it is.
-            prepare: What to do with it first.
+            path: The path of the file.
+            prepare: The first work item.
 
         Raises:
-            sqlite3.Error: The file is no database, or cannot be used.
+            sqlite3.Error: The file is not a database, or is not readable or writable.
         """
         database = await asyncio.to_thread(cls, path, prepare)
         try:
@@ -65,14 +65,14 @@ class Database:
             await database.aclose()
 
     async def read(self, work: Work[T]) -> T:
-        """Return what the work reads; it sees all that was committed before."""
+        """Return the result of a work item that only reads. It sees everything committed before."""
         return await asyncio.get_running_loop().run_in_executor(self._read_thread, work, self._reader)
 
     async def write(self, work: Work[T]) -> T:
-        """Return what the work returns, once it is committed. If it fails, nothing of it is written.
+        """Return the result of a work item when it is committed. If the work item raises, its changes are rolled back.
 
         Raises:
-            sqlite3.Error: It cannot be written.
+            sqlite3.Error: Writing failed.
         """
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, waiter))
@@ -80,14 +80,14 @@ class Database:
         return await waiter
 
     def submit(self, work: Work[Any]) -> None:
-        """Have the work done within a moment, and before all that is written after it."""
+        """Queue a work item. It is written soon, and before all later writes."""
         loop = asyncio.get_running_loop()
         self._waiting.append((work, loop.create_future()))
         if self._timer is None:
             self._timer = loop.call_later(LATER, self._start)
 
     async def committed(self) -> None:
-        """Wait until all that was submitted is committed."""
+        """Wait until all submitted work items are committed."""
         await self.write(lambda _: None)
 
     def _start(self) -> None:
@@ -96,22 +96,22 @@ class Database:
             self._timer = None
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="aiocdf-write")
-            self._task.add_done_callback(self._go_on)
+            self._task.add_done_callback(self._restart)
 
-    def _go_on(self, _: asyncio.Task[None]) -> None:
-        """Write what is left, if the task was cancelled by someone who cancels all tasks."""
+    def _restart(self, _: asyncio.Task[None]) -> None:
+        """Continue writing if the task was cancelled by code that cancels all tasks."""
         if self._waiting:
             self._start()
 
     async def _write_all(self) -> None:
-        """Write in one transaction what came together during the one before, and a moment after it."""
+        """Write in groups: a transaction has the work items that arrived during the previous one or just after it."""
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:
                 await self._write_group(group)
             finally:
                 for _, waiter in group:
-                    waiter.cancel()  # of which nothing is known, if this task was cancelled
+                    waiter.cancel()  # if this task was cancelled, the result is unknown
             await asyncio.sleep(BETWEEN)
 
     async def _write_group(self, group: Sequence[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
@@ -127,13 +127,13 @@ class Database:
                 waiter.set_exception(error)
 
     async def aclose(self) -> None:
-        """Write what was submitted, and close."""
+        """Write all submitted work items, and close."""
         try:
             self._start()
             if self._task is not None:
                 await asyncio.wait([self._task])
         finally:
-            # Threads of their own do it, also if this is cancelled again.
+            # In separate threads, which continue even if this is cancelled again.
             closed = self._read_thread.submit(self._reader.close), self._write_thread.submit(self._writer.close)
             self._read_thread.shutdown(wait=False)
             self._write_thread.shutdown(wait=False)
@@ -141,14 +141,14 @@ class Database:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Each connection is used by one thread at a time, but not by the one that opens it.
+    # Only one thread at a time uses a connection, but not the thread that opened it.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        # Pages: the WAL is then copied into the database after 16 MB, for which writers wait.
+        # In pages: SQLite copies the WAL into the database after 16 MB. Writers wait for that.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 50000000")
-        # What is committed outlives the process; after a power failure the database is whole, and a moment older.
+        # Commits survive the end of the process. After a power failure, the last commits may be missing.
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error:
         connection.close()
@@ -161,7 +161,7 @@ def _transact(connection: sqlite3.Connection, group: Sequence[Work[Any]]) -> lis
         connection.execute("BEGIN IMMEDIATE")
         endings = [_attempt(connection, work) for work in group]
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - whoever waits for the work gets it
+    except Exception as error:  # noqa: BLE001 - the waiters of the work items get it
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return [(None, error)] * len(group)
@@ -169,12 +169,12 @@ def _transact(connection: sqlite3.Connection, group: Sequence[Work[Any]]) -> lis
 
 
 def _attempt(connection: sqlite3.Connection, work: Work[Any]) -> Ending:
-    """Do one piece of work of a group; if it fails, the others are written all the same."""
+    """Run one work item of a group. If it raises, the others are still written."""
     connection.execute("SAVEPOINT work")
     try:
         result = work(connection)
     except Exception as error:
-        if not connection.in_transaction:  # the disk is full, for one: SQLite has given up the whole group
+        if not connection.in_transaction:  # SQLite rolled back the whole group, such as for a full disk
             raise
         connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")

@@ -1,4 +1,4 @@
-"""Files that were uploaded, as the server keeps them."""
+"""The stored form of uploaded files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["File"]
 
 @attrs.frozen(kw_only=True)
 class File:
-    """What is known of a file; times in epoch milliseconds. Its content is a file beside the database.
+    """The metadata of a file. Times are in epoch milliseconds. The content is a file next to the database.
 
     Args:
-        id: Its id.
-        name: Its name; other files may have the same.
-        created_time: When it was made known.
+        id: The id of the file.
+        name: The name; not unique.
+        created_time: When it was created.
         last_updated_time: When it last changed.
-        external_id: Its external id, which no other file has.
-        uploaded: Whether its content has arrived.
-        uploaded_time: When its content arrived.
-        mime_type: What its content is.
-        source: Where it comes from.
-        directory: The directory that it belongs to.
-        data_set_id: The data set that it belongs to.
-        metadata: Anything else that users know of it.
+        external_id: The unique external id; None if it has none.
+        uploaded: Whether the content was uploaded.
+        uploaded_time: When the content was uploaded.
+        mime_type: The MIME type of the content.
+        source: The origin of the file, as text for readers.
+        directory: The directory of the file, as text for readers.
+        data_set_id: The id of the data set of the file.
+        metadata: Custom keys and values.
     """
 
     id: int

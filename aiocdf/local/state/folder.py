@@ -1,4 +1,4 @@
-"""The folder where a server keeps its state."""
+"""The folder with the state of a server."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DATABASE", "clear", "locked_folder", "state_folder", "tidy"]
 
-#: The database in the folder; SQLite puts two more files beside it.
+#: The name of the database. SQLite writes two more files next to it.
 DATABASE = "state.db"
 FOLDERS = ("files", "functions")
 LOCK = "lock"
 
 
 def state_folder(root: Path) -> Path:
-    """Return where the server of a folder of functions keeps its state, unless another place is given.
+    """Return the default state folder for a folder of functions.
 
-    It is below `$XDG_STATE_HOME`, or `~/.local/state`, and the same at each start.
+    It is below `$XDG_STATE_HOME` or `~/.local/state`, and the same at each start.
     """
     root = root.resolve()
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
@@ -36,13 +36,13 @@ def state_folder(root: Path) -> Path:
 
 @contextlib.contextmanager
 def locked_folder(folder: Path | None) -> Iterator[Path]:
-    """Keep a folder to this process, and make what is not there, readable by the owner only.
+    """Lock a folder for this process. Create missing folders, which only the owner can read.
 
     Args:
-        folder: Where; None for a folder that is deleted at the end.
+        folder: The folder; None uses a temporary folder, which is deleted at the end.
 
     Raises:
-        ConfigError: Another server uses the folder, or it cannot be written.
+        ConfigError: Another server uses the folder, or it is not writable.
     """
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="aiocdf-", ignore_cleanup_errors=True) as temporary:
@@ -53,14 +53,14 @@ def locked_folder(folder: Path | None) -> Iterator[Path]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigError(f"cannot keep the state in {str(folder)!r}: {error.strerror}") from None
-    # The system lets go of the lock when the process ends, however it does.
+        raise ConfigError(f"the state folder {str(folder)!r} is not writable: {error.strerror}") from None
+    # The system releases the lock when the process ends, even if it is killed.
     with os.fdopen(descriptor, "rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigError(
-                f"another server keeps its state in {str(folder)!r}: stop it, or give another folder, with --state or "
+                f"another server uses the state folder {str(folder)!r}: stop it, or use another folder with --state or "
                 "serve(state=...)"
             ) from None
         _prepare(folder)
@@ -68,12 +68,12 @@ def locked_folder(folder: Path | None) -> Iterator[Path]:
 
 
 def tidy(folder: Path, *, files: Container[str], functions: Container[str]) -> None:
-    """Delete what a killed server was about to keep.
+    """Delete files without records, which a killed server leaves.
 
     Args:
         folder: The locked folder.
-        files: The names of what belongs to `files`.
-        functions: The names of what belongs to `functions`.
+        files: The names to keep in the folder `files`.
+        functions: The names to keep in the folder `functions`.
     """
     for place, known in zip(FOLDERS, (files, functions), strict=True):
         for path in (folder / place).iterdir():
@@ -90,15 +90,15 @@ def _prepare(folder: Path) -> None:
         for name in FOLDERS:
             (folder / name).mkdir(exist_ok=True)
             (folder / name).chmod(0o700)
-        # SQLite gives its side files the same mode.
+        # SQLite creates its other files with the same mode.
         (folder / DATABASE).touch(0o600)
         (folder / DATABASE).chmod(0o600)
     except OSError as error:
-        raise ConfigError(f"cannot keep the state in {str(folder)!r}: {error.strerror}") from None
+        raise ConfigError(f"the state folder {str(folder)!r} is not writable: {error.strerror}") from None
 
 
 def clear(folder: Path) -> None:
-    """Delete what an earlier server has left in a locked folder."""
+    """Delete the state of an earlier server in a locked folder."""
     for name in FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
     for suffix in ("", "-wal", "-shm"):

@@ -1,4 +1,4 @@
-"""Functions that were created through the API, as the server keeps them."""
+"""The stored form of functions created through the API."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ def _urls(values: Iterable[Secret | str]) -> tuple[Secret, ...]:
 @safe_to_show
 @attrs.frozen(kw_only=True)
 class FunctionRecord:
-    """A function that was created through the API; times in epoch milliseconds.
+    """A function that was created through the API. Times are in epoch milliseconds.
 
-    Its code is in the folder that `Store.code_folder` names.
+    `Store.code_folder` returns the folder with the function's code.
 
     Args:
-        id: Its id.
+        id: The id of the function.
         created_time: When it was created.
-        name: Its name; other functions may have the same.
-        file_id: The zip file that its code came in.
-        external_id: Its external id, which no other function has.
-        status: Whether it can be called.
-        function_path: The file that defines `handle`.
-        description: What it is for.
-        owner: Who answers for it.
-        metadata: Anything else that users know of it.
-        secrets: What `handle` gets as `secrets`.
-        env_vars: What is added to the environment of its process.
-        cpu: How many cores a call may use.
+        name: The name; not unique.
+        file_id: The id of the zip file with its code.
+        external_id: The unique external id; None if it has none.
+        status: The status of the deployment. Only a Ready function accepts calls.
+        function_path: The path of the file that defines `handle`.
+        description: A description for readers.
+        owner: The person or team that owns the function.
+        metadata: Custom keys and values.
+        secrets: The `secrets` argument of `handle`.
+        env_vars: Variables to add to the environment of the function's process.
+        cpu: How many CPU cores a call may use.
         memory: How much memory a call may use, in GB.
         runtime: The Python version, such as `py313`.
-        index_url: The package index in place of PyPI; it may hold a password.
-        extra_index_urls: More package indexes; they may hold passwords.
-        error_message: Why the deployment failed.
-        error_trace: The end of the build log of a deployment that failed.
+        index_url: The package index to use instead of PyPI. It may contain a password.
+        extra_index_urls: Additional package indexes. They may contain passwords.
+        error_message: Why the deployment failed; None if it did not.
+        error_trace: The last part of the build log of a failed deployment.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""What the local server allows, with the service's own figures as defaults."""
+"""The limits of the local server. The defaults are those of the service."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ def _whole(_: object, limit: attrs.Attribute[Any], value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The service's limits, so that what passes here passes there.
+    """The limits of the local server. With the service's limits, calls that the server accepts also pass the service.
 
     Args:
-        calls_per_function: Calls of one function that may run at once.
-        calls_per_project: Calls that may run at once in all.
-        data_bytes: The largest `data` of a call, as JSON text; Google's figure. Azure allows 36,000, AWS 240,000.
-        response_bytes: The largest response of a call, as JSON text.
-        log_bytes: How much log text is kept of one call; the rest is dropped.
-        file_bytes: The largest file that can be uploaded.
-        history_days: How many days calls are kept.
-        history_bytes: How much room there is for calls that have ended, with their logs and responses; the oldest are
+        calls_per_function: The maximum number of running calls of one function. Further calls are rejected with 429.
+        calls_per_project: The maximum number of running calls in total. Further calls are rejected with 429.
+        data_bytes: The maximum size in bytes of the `data` of a call, as JSON. The default is that of Google Cloud;
+            Azure has 36,000, AWS 240,000.
+        response_bytes: The maximum size in bytes of the response of a call, as JSON.
+        log_bytes: The maximum size in bytes of the log of a call. Further lines are dropped.
+        file_bytes: The maximum size in bytes of an uploaded file.
+        history_days: How many days ended calls are kept.
+        history_bytes: The maximum size in bytes of all ended calls with their logs and responses. The oldest are
             deleted first.
-        nonce_seconds: How long after its creation a session can be bound.
-        token_seconds: The life of an access token.
-        refresh_seconds: The life of a refresh token, each use of which gives another.
-        code_seconds: How long after a sign-in its authorization code can be traded for tokens.
-        device_seconds: How long after a device asked it can be allowed to act for a user.
-        device_interval: Seconds that a device has to wait between two questions whether it may.
-        token_exchange: Whether sessions can be made with `tokenExchange`, which some identity providers do not permit.
+        nonce_seconds: The lifetime in seconds of a session's nonce.
+        token_seconds: The lifetime in seconds of an access token.
+        refresh_seconds: The lifetime in seconds of a refresh token. Each use returns a new one.
+        code_seconds: The lifetime in seconds of an authorization code.
+        device_seconds: The lifetime in seconds of a device code and its user code.
+        device_interval: The minimum number of seconds between two polls of a device.
+        token_exchange: Whether `tokenExchange` can create sessions. Some identity providers do not permit it.
     """
 
     calls_per_function: int = attrs.field(default=100, validator=_whole)

@@ -48,7 +48,10 @@ ALL_CAPABILITIES = frozenset(
         "functionsAcl": ("READ", "WRITE", "RUN"),
         "filesAcl": ("READ", "WRITE"),
         "sessionsAcl": ("LIST", "CREATE", "DELETE"),
-        "dataModelInstancesAcl": ("READ", "WRITE"),  # no endpoint here: Cognite Toolkit looks for it before it deploys
+        "dataModelInstancesAcl": (
+            "READ",
+            "WRITE",
+        ),  # without an endpoint: Cognite Toolkit checks for it before it deploys
     }.items()
     for action in actions
 )
@@ -60,13 +63,13 @@ ALL_SCOPES = API_SCOPES | {"openid", "profile", "offline_access"}
 LOOPBACK_URIS = tuple(f"http://{host}{path}" for host in ("127.0.0.1", "localhost") for path in ("", "/", "/callback"))
 _LOOPBACK_PORT = re.compile(r"^(http://(?:127\.0\.0\.1|localhost|\[::1\])):[0-9]+(?=/|\Z)")
 
-# Ids a millisecond. Large enough to keep up, small enough for ids to stay below 2**53 until the year 2109.
+# Ids per millisecond: enough for the rate of calls, and few enough that ids stay below 2**53 until the year 2109.
 PER_MILLISECOND = 2048
 
 
 def _several(names: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(names, str):  # which is iterable, too
-        raise ConfigError(f"{names!r} stands where several are to be given: write [{names!r}]")
+    if isinstance(names, str):  # a string is iterable too
+        raise ConfigError(f"{names!r} must be a list: write [{names!r}]")
     return tuple(names)
 
 
@@ -77,21 +80,21 @@ def _set(names: Iterable[str]) -> frozenset[str]:
 def _known(_: object, field: attrs.Attribute[Any], names: frozenset[str]) -> None:
     if unknown := names - ALL_CAPABILITIES:
         known = ", ".join(sorted(ALL_CAPABILITIES))
-        raise ConfigError(f"{field.name} has {', '.join(map(repr, unknown))}, and there are only {known}")
+        raise ConfigError(f"{field.name}: unknown {', '.join(map(repr, unknown))}; use {known}")
 
 
 @safe_to_show
 @attrs.frozen(kw_only=True)
 class OAuthClient:
-    """A program that may ask the local server for tokens.
+    """A program that may request tokens from the local server.
 
     Args:
-        client_id: Its name.
-        client_secret: Its secret; a random one if not given; None for a public client, which can keep no secret and
-            gets tokens only in the name of a user who signs in.
-        capabilities: What its tokens allow at most, as `acl:ACTION`; everything if not given.
-        scopes: What it may ask for; those of the API may also be spelt with the server's address and a slash in front.
-        redirect_uris: Where a sign-in for it may end; an address on loopback without a port stands for all ports.
+        client_id: The client id.
+        client_secret: The client secret. The default is a random one. None makes a public client, which cannot keep a
+            secret: it gets tokens only for users who sign in.
+        capabilities: The maximum capabilities of its tokens, as `acl:ACTION`. The default is all capabilities.
+        scopes: The scopes that it may request. Scopes of the API may have the server's URL and a slash as a prefix.
+        redirect_uris: The redirect URIs that a sign-in may use. A loopback address without a port allows all ports.
     """
 
     client_id: str
@@ -104,23 +107,23 @@ class OAuthClient:
 
     @property
     def public(self) -> bool:
-        """Whether it has no secret to prove itself by."""
+        """Whether the client has no secret."""
         return self.client_secret is None
 
     def may_return_to(self, uri: str) -> bool:
-        """Tell whether a sign-in for it may end at this address (RFC 8252, section 7.3)."""
+        """Return whether the client may use a redirect URI (RFC 8252, section 7.3)."""
         return uri in self.redirect_uris or _LOOPBACK_PORT.sub(r"\1", uri) in self.redirect_uris
 
 
 @safe_to_show
 @attrs.frozen(kw_only=True)
 class User:
-    """Someone who may sign in to the local server.
+    """A user who may sign in to the local server.
 
     Args:
-        name: What they sign in as.
-        password: Their password; a random one if not given.
-        capabilities: What is allowed in their name at most, as `acl:ACTION`; everything if not given.
+        name: The user name.
+        password: The password. The default is a random one.
+        capabilities: The maximum capabilities of the user's tokens, as `acl:ACTION`. The default is all capabilities.
     """
 
     name: str
@@ -130,16 +133,16 @@ class User:
 
 @attrs.frozen(kw_only=True)
 class Consent:
-    """A user's consent that a client may act for them. All tokens that come from one consent end together.
+    """A user's consent that a client may act for them. All tokens of a consent are revoked together.
 
     Args:
-        id: Its id.
+        id: The id of the consent.
         client_id: The client.
-        user: The user's name.
-        capabilities: What both the client and the user may do.
-        scopes: What the client asked for.
+        user: The name of the user.
+        capabilities: The capabilities that both the client and the user have.
+        scopes: The scopes that the client requested.
         signed_in: When the user signed in, in epoch seconds.
-        nonce: What the client wants to find in its id token (OpenID Connect Core, section 3.1.2.1).
+        nonce: The value of `nonce` in the id token (OpenID Connect Core, section 3.1.2.1).
     """
 
     id: str = attrs.field(factory=lambda: secrets.token_hex(8))
@@ -153,12 +156,12 @@ class Consent:
 
 @attrs.frozen(kw_only=True)
 class RefreshToken:
-    """What is behind a refresh token.
+    """The data that a refresh token stands for.
 
     Args:
         consent: The consent whose access token it renews.
-        expires: When it ends, in epoch seconds.
-        used: Whether it was exchanged for another one already.
+        expires: When it expires, in epoch seconds.
+        used: Whether it was already used to get new tokens.
     """
 
     consent: Consent
@@ -168,15 +171,15 @@ class RefreshToken:
 
 @attrs.frozen(kw_only=True)
 class Access:
-    """What an access token allows.
+    """The access that a token grants.
 
     Args:
-        client_id: The client it was given to.
-        user: In whose name; None for the client's own.
-        capabilities: What it may do, as `acl:ACTION`.
-        expires: When it ends, in epoch seconds.
-        consent_id: The consent it comes from, if it is a user's.
-        session_id: The session it belongs to, if it was made for a running call.
+        client_id: The client that the token was issued to.
+        user: The user for whom the client acts; None if it acts for itself.
+        capabilities: The capabilities, as `acl:ACTION`.
+        expires: When the token expires, in epoch seconds.
+        consent_id: The id of the user's consent; None if there is no user.
+        session_id: The id of the session; None if the token was not issued for a running call.
         depth: 0 for a token from the token endpoint, 1 inside a call, 2 inside a call started by a call.
     """
 
@@ -190,7 +193,7 @@ class Access:
 
     @property
     def subject(self) -> str:
-        """Who it acts as."""
+        """The user, or the client if there is no user."""
         return self.user or self.client_id
 
 
@@ -199,15 +202,15 @@ class Session:
     """A session; times in epoch milliseconds.
 
     Args:
-        id: Its id.
-        type: How it was made.
-        status: READY until it is bound, then ACTIVE, until it is revoked.
-        creation_time: When it was made.
-        expiration_time: When its credentials end.
-        nonce_expires: Until when it can be bound.
-        client_id: Who it acts as.
-        capabilities: What it may do.
-        depth: What the tokens made from it have as their depth.
+        id: The id of the session.
+        type: The type of credentials that created it.
+        status: READY until it is bound, then ACTIVE until it is revoked.
+        creation_time: When it was created.
+        expiration_time: When its credentials expire.
+        nonce_expires: When its nonce expires, with which it is bound.
+        client_id: The user or client that it acts as.
+        capabilities: The capabilities of its tokens.
+        depth: The depth of its tokens; see `Access`.
     """
 
     id: int
@@ -226,15 +229,15 @@ class Call:
     """A call of a function; times in epoch milliseconds.
 
     Args:
-        id: Its id; a later call has a higher one.
-        function_id: The function called.
-        status: What has become of it.
-        start_time: When it began to work; until then, and if it did so at once, when it was accepted.
-        end_time: When it ended.
-        message: What went wrong, in a line.
-        trace: The function's traceback.
-        schedule_id: The schedule that started it.
-        scheduled_time: The time it was scheduled for.
+        id: The id of the call. A later call has a higher id.
+        function_id: The id of the function.
+        status: The status of the call.
+        start_time: When the function started to run. Until then, and if it started immediately, when it was accepted.
+        end_time: When it ended; None while it is running.
+        message: Why it failed; None if it did not fail.
+        trace: The function's traceback, if there is one.
+        schedule_id: The id of the schedule that started it; None for other calls.
+        scheduled_time: When the schedule was due; None for other calls.
     """
 
     id: int
@@ -249,13 +252,13 @@ class Call:
 
     @property
     def accepted(self) -> int:
-        """When it was accepted, which its id has."""
+        """When the call was accepted. Its id contains this time."""
         return accepted_at(self.id)
 
 
 @attrs.frozen
 class LogLine:
-    """A line that a call printed, and when, in epoch milliseconds."""
+    """A line that a call printed, with its time in epoch milliseconds."""
 
     timestamp: int
     message: str
@@ -263,13 +266,13 @@ class LogLine:
 
 @attrs.frozen
 class TimeRange:
-    """An inclusive range of epoch milliseconds, open where None."""
+    """An inclusive range of times in epoch milliseconds. A bound of None is open."""
 
     low: int | None = None
     high: int | None = None
 
     def __contains__(self, time: int | None) -> bool:
-        """Tell whether the time lies in the range; no time lies only in the range that is open at both ends."""
+        """Return whether a time is in the range. None is only in the range with two open bounds."""
         if time is None:
             return self.low is None and self.high is None
         return (self.low is None or time >= self.low) and (self.high is None or time <= self.high)
@@ -282,8 +285,8 @@ ANY_TIME = TimeRange()
 class CallQuery:
     """Which calls of a function to list: newest first, older than `before`.
 
-    Calls are listed by the time at which they were accepted. A start time that moves while a client looks for a call by
-    the time of its request would hide that call, or show another in its place.
+    Calls are listed by the time at which they were accepted. The start time can move, which would hide a call from a
+    client that looks for it by the time of the request.
     """
 
     limit: int
@@ -300,16 +303,16 @@ def now_ms() -> int:
 
 
 def accepted_at(call_id: int) -> int:
-    """Return when a call was accepted, in epoch milliseconds: its id has it."""
+    """Return when a call was accepted, in epoch milliseconds, from its id."""
     return call_id // PER_MILLISECOND
 
 
 @attrs.define
 class Ids:
-    """Ids that rise with time, also over restarts, so that the order of ids is the order of creation.
+    """Generates ids that increase with time, even across restarts, so that ids have the order of creation.
 
     Args:
-        last: An id below all that it gives, whatever the clock says.
+        last: New ids are above this id, even if the clock was set back.
     """
 
     _last: int = 0

@@ -1,4 +1,4 @@
-"""Schedules of calls, as the server keeps them."""
+"""The stored form of schedules."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Schedule"]
 
 @attrs.frozen(kw_only=True)
 class Schedule:
-    """A schedule; times in epoch milliseconds.
+    """A schedule. Times are in epoch milliseconds.
 
     Args:
-        id: Its id.
+        id: The id of the schedule.
         created_time: When it was created.
-        name: Its name; other schedules may have the same.
-        cron_expression: When it calls its function, in five fields, in UTC.
-        when: The same in words.
-        function_id: The function that it calls.
-        session_id: The session that its calls run with.
-        description: What it is for.
-        function_external_id: The external id of the function, if it was created by that.
-        data: What its calls get as `data`; None if nothing was given.
-        last_scheduled: The latest time for which it has started a call.
+        name: The name; not unique.
+        cron_expression: When it calls its function: five fields, in UTC.
+        when: An English explanation of the cron expression.
+        function_id: The id of the function that it calls.
+        session_id: The id of the session of its calls.
+        description: A description for readers.
+        function_external_id: The external id of the function, if the schedule was created with it.
+        data: The `data` of its calls; None if it was created without.
+        last_scheduled: The last due time for which it started a call; None before the first.
     """
 
     id: int

@@ -23,7 +23,7 @@ FUNCTIONS: Final = Table("function", FunctionRecord)
 SCHEDULES: Final = Table("schedule", Schedule)
 SESSIONS: Final = Table("session", Session)
 
-# Responses and logs have tables of their own, so that a list of calls does not read them. A log is kept in parts.
+# Responses and logs have separate tables, so that listing calls does not read them. A log has several rows.
 CREATE: Final = f"""
 BEGIN;
 {CALLS.create}
@@ -43,19 +43,19 @@ CREATE UNIQUE INDEX file_by_external_id ON file (external_id) WHERE external_id 
 CREATE INDEX schedule_of_function ON schedule (function_id);
 """
 
-#: "acls", by which SQLite files of the local server are known (https://sqlite.org/fileformat2.html#application_id).
+#: "acls": identifies SQLite files of the local server (https://sqlite.org/fileformat2.html#application_id).
 APPLICATION_ID: Final = 0x61636C73
-#: Another text of the tables is another version.
+#: Any change of the tables changes the version.
 VERSION: Final = zlib.crc32(CREATE.encode()) >> 1
 
 STOPPED: Final = "the local server ended while the call was running"
 
 
 def prepare(database: sqlite3.Connection) -> None:
-    """Make the tables, or take over what an earlier server has left: calls that were running then have failed.
+    """Create the tables, or mark calls that were running when an earlier server ended as Failed.
 
     Raises:
-        ConfigError: The database is not that of a server of this version.
+        ConfigError: The database does not belong to a local server, or to another version.
     """
     if not database.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]:
         stamp = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
@@ -63,8 +63,8 @@ def prepare(database: sqlite3.Connection) -> None:
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
-        raise ConfigError("it is not the state of a local server")
+        raise ConfigError("it does not belong to a local server")
     if version != VERSION:
-        raise ConfigError("another version of aiocdf has made it")
+        raise ConfigError("it was created by another version of aiocdf")
     sql = "UPDATE call SET status = 'Failed', message = ?, end_time = MAX(start_time, ?) WHERE status = 'Running'"
     database.execute(sql, (STOPPED, now_ms()))

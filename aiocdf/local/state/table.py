@@ -1,4 +1,4 @@
-"""Tables that keep records: a column for each field."""
+"""Tables for records, with a column for each field."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Record = TypeVar("Record", bound=attrs.AttrsInstance)
 
 
 class Table(Generic[Record]):
-    """How the records of a class are kept in a table.
+    """Stores the records of a class in a table.
 
-    A number, a text and None are kept as they are, and anything else as JSON in bytes.
+    Numbers, text and None are stored unchanged, other values as JSON in bytes.
 
     Args:
         name: The name of the table.
-        record: The class, whose first field is `id`; its converters must accept what JSON gives back.
+        record: The class. Its first field is `id`. Its converters must accept decoded JSON.
     """
 
     def __init__(self, name: str, record: type[Record]) -> None:
         self.name = name
         self._record = record
         self._fields = tuple(field.name for field in attrs.fields(record))
-        #: The columns of a row that `read` takes, for SELECT and RETURNING.
+        #: The columns of a row for `read`, for SELECT and RETURNING.
         self.columns: str = ", ".join(f'"{field}"' for field in self._fields)
         marks = ", ".join("?" * len(self._fields))
         definitions = self.columns.replace('"id"', "id INTEGER PRIMARY KEY")
         self.create: str = f"CREATE TABLE {name} ({definitions});"
-        self.insert: str = f"INSERT INTO {name} ({self.columns}) VALUES ({marks})"  # noqa: S608 - names of our own
+        self.insert: str = f"INSERT INTO {name} ({self.columns}) VALUES ({marks})"  # noqa: S608 - constant names
         self.select: str = f"SELECT {self.columns} FROM {name}"  # noqa: S608 - as above
         assignments = ", ".join(f'"{field}" = ?' for field in self._fields)
-        #: Takes a row and the id.
+        #: Its parameters are a row and the id.
         self.update: str = f"UPDATE {name} SET {assignments} WHERE id = ?"  # noqa: S608 - as above
 
     def row(self, record: Record) -> tuple[Any, ...]:
@@ -62,7 +62,7 @@ def _read(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has in place of a value; the database is readable by its owner only, so it may hold secrets."""
+    """Return the JSON value for a value. It may contain secrets, because only the owner can read the database."""
     if isinstance(value, Secret):
         return value.reveal()
     return sorted(value) if isinstance(value, frozenset) else list(value)

@@ -1,4 +1,4 @@
-"""Where the local server keeps tokens: in memory, so that they end with it."""
+"""The tokens of the local server. They are in memory, so they end when the server stops."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ if TYPE_CHECKING:
 
 __all__ = ["Tokens"]
 
-#: Tokens that have expired are dropped each time that so many more are kept.
+#: Expired tokens are removed each time this many tokens have been added.
 SWEEP_EVERY = 1_000
 
 
 @attrs.define
 class Tokens:
-    """What tokens allow; they come as digests only."""
+    """Stores the access of tokens by the digests of the tokens."""
 
     _tokens: dict[bytes, Access] = attrs.field(factory=dict, init=False, repr=False)
     _refresh_tokens: dict[bytes, RefreshToken] = attrs.field(factory=dict, init=False, repr=False)
 
     async def add_token(self, digest: bytes, access: Access) -> None:
-        """Keep what a token allows."""
+        """Store the access of a token."""
         _drop_expired(self._tokens)
         self._tokens[digest] = access
 
     async def access(self, digest: bytes) -> Access | None:
-        """Return what a token allows, or None if it is unknown."""
+        """Return the access of a token; None if the token is unknown."""
         return self._tokens.get(digest)
 
     async def drop_token(self, digest: bytes) -> None:
-        """Forget a token."""
+        """Remove a token."""
         self._tokens.pop(digest, None)
 
     async def add_refresh_token(self, digest: bytes, token: RefreshToken) -> None:
-        """Keep what is behind a refresh token."""
+        """Store the data of a refresh token."""
         _drop_expired(self._refresh_tokens)
         self._refresh_tokens[digest] = token
 
     async def refresh_token(self, digest: bytes) -> RefreshToken | None:
-        """Return what is behind a refresh token, or None if it is unknown."""
+        """Return the data of a refresh token; None if it is unknown."""
         return self._refresh_tokens.get(digest)
 
     async def use_refresh_token(self, digest: bytes) -> bool:
-        """Mark a refresh token as used, and tell whether it was there and not used before."""
+        """Mark a refresh token as used. Return whether it was known and unused before."""
         token = self._refresh_tokens.get(digest)
         if token is None or token.used:
             return False
@@ -56,20 +56,20 @@ class Tokens:
         return True
 
     async def end_consent(self, consent_id: str) -> None:
-        """Forget all tokens of a consent."""
+        """Remove all tokens of a consent."""
         for digest in [digest for digest, access in self._tokens.items() if access.consent_id == consent_id]:
             del self._tokens[digest]
         for digest in [digest for digest, token in self._refresh_tokens.items() if token.consent.id == consent_id]:
             del self._refresh_tokens[digest]
 
     async def end_sessions(self, session_ids: Collection[int]) -> None:
-        """Forget all tokens of the sessions."""
+        """Remove all tokens of sessions."""
         for digest in [digest for digest, access in self._tokens.items() if access.session_id in session_ids]:
             del self._tokens[digest]
 
 
 def _drop_expired(tokens: dict[bytes, Access] | dict[bytes, RefreshToken]) -> None:
-    """Forget tokens that have expired, now and then, so that adding one stays cheap."""
+    """Remove expired tokens, but only occasionally, so that adding a token stays cheap."""
     if tokens and len(tokens) % SWEEP_EVERY == 0:
         now = time.time()
         for digest in [digest for digest, token in tokens.items() if token.expires <= now]:

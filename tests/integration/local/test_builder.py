@@ -148,7 +148,7 @@ async def test_requirements_that_cannot_be_installed(stage, builder, monkeypatch
     build = await builder.finished(stage.deployment())
 
     assert build.status == "Failed"
-    assert build.error.startswith("requirements.txt cannot be installed: ")
+    assert build.error.startswith("installing requirements.txt failed: ")
     assert "no-such-package-anywhere" in build.error
     assert "pass-word" not in build.error
 

@@ -147,7 +147,7 @@ async def test_process_that_cannot_start_fails_the_call(stage):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert outcome.message == "the function's process could not be started: it exited with code 1 before it began"
+    assert "code 1" in outcome.message
 
 
 async def test_python_that_is_gone_fails_the_call(stage):
@@ -180,7 +180,7 @@ async def test_python_that_does_not_begin_is_killed(stage, monkeypatch, tmp_path
         await stage.pool.aclose()
 
     outcome = await call
-    assert outcome.message == "the local server was stopped" if cancelled else "did not begin within" in outcome.message
+    assert outcome.message == "the local server was stopped" if cancelled else "within 0.5 seconds" in outcome.message
     await stage.end_of((tmp_path / "pid").read_text().strip())
 
 
@@ -192,7 +192,7 @@ async def test_process_that_does_not_begin_fails_the_call(stage, monkeypatch):
     outcome = await stage.run()
 
     assert (outcome.status, outcome.response) == ("Failed", None)
-    assert "it did not begin within 0 seconds" in outcome.message
+    assert "within 0 seconds" in outcome.message
 
 
 async def test_folder_that_is_gone_fails_the_call(stage):
@@ -205,7 +205,7 @@ async def test_folder_that_is_gone_fails_the_call(stage):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert "could not be started: [Errno 2] No such file or directory" in outcome.message
+    assert "[Errno 2] No such file or directory" in outcome.message
 
 
 async def test_cancelled_call_is_killed(stage):

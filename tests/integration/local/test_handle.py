@@ -168,7 +168,7 @@ async def test_handler_may_lie_deeper(stage):
         ("{'a': [1, float('-inf')]}", "$.a[1] is -inf"),
         ("{'a': {(): 2}}", "a key of $.a is of type tuple"),
         ("[{1, 2}]", "$[0] is of type set"),
-        ("circle", "$[0] holds itself"),
+        ("circle", "$[0] contains itself"),
         ("deep", "it is nested too deeply"),
     ],
 )
@@ -202,7 +202,7 @@ async def test_async_handle_fails(stage):
     outcome = await stage.run()
 
     assert outcome.status == "Failed"
-    assert "make it a plain function" in outcome.message
+    assert "async" in outcome.message
     assert stage.lines == []  # no warning of a coroutine that nobody awaited
 
 
@@ -230,7 +230,7 @@ async def test_exception_fails_the_call_with_the_functions_own_traceback(stage):
     [
         ("SystemExit(3)", "SystemExit: 3"),
         ("KeyboardInterrupt", "KeyboardInterrupt"),
-        ("Mute()", "Mute: its text cannot be shown"),
+        ("Mute()", "Mute: the exception's own __str__ failed"),
         ("ValueError('x' * 1_000_000)", "ValueError: " + "x" * (64 * 1024 - 12)),
     ],
 )

@@ -8,7 +8,7 @@ from rich.console import Console
 from aiocdf.batch import InputStatus, Progress
 from aiocdf.batch.inputs import Fingerprint
 from aiocdf.batch.journal import Identity
-from aiocdf.cli.mapping import in_words, shown
+from aiocdf.cli.mapping import explain, shown
 
 IDENTITY = Identity(
     function=1, project="p", base_url="http://127.0.0.1:1", format="jsonl", key=None, inputs=Fingerprint(0, "")
@@ -40,7 +40,7 @@ def progress(done: int = 0, *, total: int = 1000, running: int = 0, failed: int 
 )
 def test_progress_is_a_line(now, words):
     """Done, running, queued, what did not complete, rate and time left, each where there is something to say."""
-    assert in_words(now) == words
+    assert explain(now) == words
 
 
 def test_pipe_gets_a_line_now_and_then():

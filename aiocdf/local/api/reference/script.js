@@ -1,6 +1,6 @@
 "use strict";
 
-// Everything is put in as text: nothing of the document is read as HTML.
+// All text is inserted as text, never as HTML.
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
@@ -67,7 +67,7 @@ function operation(api, path, method, described) {
     element("div", {}, element("p", {}, described.description || ""),
       ...table("Parameters", parameters),
       ...table("Request", rows(api, schemaOf(api, described.requestBody))),
-      ...table(`Answer ${good}`, rows(api, schemaOf(api, described.responses[good]))),
+      ...table(`Response ${good}`, rows(api, schemaOf(api, described.responses[good]))),
       ...table("Statuses", answers)));
 }
 

@@ -1,4 +1,4 @@
-// The calls that the page knows, and the list of them.
+// The calls on the page, and their list.
 
 import { byId, clock, duration, element, setState, setText } from "./elements.js";
 
@@ -6,7 +6,7 @@ const MOST_KNOWN = 1000;
 const MOST_LISTED = 100;
 
 export const calls = new Map();
-let ahead = 0; // how far the server's clock is ahead of this one, in milliseconds
+let ahead = 0; // milliseconds by which the server's clock is ahead of this one
 
 export const serverNow = () => Date.now() + ahead;
 export const isLive = (call) => call.state === "Queued" || call.state === "Running";
@@ -18,7 +18,7 @@ export function setClock(now) {
 
 export function learn(changed) {
   for (const call of changed) {
-    // A call that has ended does not run again, in whichever order the server tells it.
+    // Events can arrive out of order, but an ended call never runs again.
     if (!calls.has(call.id) || isLive(calls.get(call.id))) calls.set(call.id, call);
   }
   const old = [...calls.keys()].sort((a, b) => a - b).slice(0, Math.max(0, calls.size - MOST_KNOWN));
@@ -47,7 +47,7 @@ function fill(row, call, name, chosen) {
   else button.removeAttribute("aria-current");
 }
 
-// Rows are moved and changed, not made again: the focus stays where it is.
+// Rows are moved and changed, not created again, so that they keep the focus.
 export function showCalls(nameOf, only, chosenId, choose) {
   const wanted = [...calls.values()].filter((call) => !only || String(call.functionId) === only);
   const shown = wanted.sort((a, b) => b.id - a.id).slice(0, MOST_LISTED);

@@ -1,4 +1,4 @@
-// The chosen call: where it stands, why it failed, what it returned, and its log while it grows.
+// The selected call: its state, error, response and growing log.
 
 import { calls, isLive, learn, serverNow, took } from "./calls.js";
 import { byId, clock, duration, setState, setText } from "./elements.js";
@@ -44,7 +44,7 @@ function clear() {
   byId("detail-log").replaceChildren();
 }
 
-// Begins again with the log: after a lost connection it is sent as a whole.
+// Clears the log, because the server sends all of it again after a lost connection.
 export async function follow(call) {
   abort.abort();
   abort = new AbortController();
@@ -55,7 +55,7 @@ export async function follow(call) {
   try {
     await listen(`/page/calls/${call.functionId}/${call.id}`, abort.signal, { log: addLines, end: showEnd });
   } catch (error) {
-    if (error.name !== "AbortError") addLines([{ timestamp: serverNow(), message: `The log could not be read: ${error.message}` }]);
+    if (error.name !== "AbortError") addLines([{ timestamp: serverNow(), message: `Reading the log failed: ${error.message}` }]);
   }
 }
 

@@ -1,4 +1,4 @@
-// Elements of the page, and how times are written. Texts of functions are only ever set as text, never as HTML.
+// Elements of the page, and the format of times. Text from functions is always set as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,4 +1,4 @@
-// The page: keeps up with the server, and shows what it tells.
+// The page: receives changes from the server and shows them.
 
 import { calls, isLive, learn, serverNow, setClock, showCalls, took } from "./calls.js";
 import { chosenId, follow, followAgain, showTimes, stop } from "./detail.js";
@@ -20,7 +20,7 @@ function choose(id) {
   show();
 }
 
-// Draws at the next frame, however many changes come until then.
+// Draws once at the next frame, after any number of changes.
 function show() {
   if (!awaited) requestAnimationFrame(draw);
   awaited = true;
@@ -42,7 +42,7 @@ function showLimits() {
   const rows = [
     ["Calls of the project", live.length, callsPerProject],
     ["Calls of the busiest function", Math.max(0, ...byFunction), callsPerFunction],
-    ["Function instances at work", live.filter((call) => call.state === "Running").length, processes],
+    ["Busy function instances", live.filter((call) => call.state === "Running").length, processes],
   ];
   const host = byId("limits");
   while (host.children.length < rows.length) {
@@ -120,7 +120,7 @@ function setConnection(state, text) {
 function giveUp(message) {
   setConnection("lost", "Not connected");
   byId("problem").hidden = false;
-  setText(byId("problem"), `${message} Open the address that aiocdf serve prints, with all that is behind the #.`);
+  setText(byId("problem"), `${message} Open the URL that aiocdf serve prints, including the part after the #.`);
 }
 
 async function keepUp() {
@@ -163,11 +163,11 @@ async function submit(event) {
     follow(calls.get(call.id));
     show();
   } catch (failure) {
-    setText(error, failure instanceof SyntaxError ? `This is not JSON: ${failure.message}` : failure.message);
+    setText(error, failure instanceof SyntaxError ? `This is not valid JSON: ${failure.message}` : failure.message);
   }
 }
 
-// A tab that is not seen needs no connection, of which browsers open only six to one server.
+// A hidden tab closes its connection, because browsers open only six connections to one server.
 function turn() {
   if (document.hidden) {
     abort.abort();
@@ -178,7 +178,7 @@ function turn() {
 }
 
 function start() {
-  if (!keepKey()) return giveUp("The key of the server is missing.");
+  if (!keepKey()) return giveUp("The URL has no key.");
   byId("form").addEventListener("submit", submit);
   byId("filter").addEventListener("change", show);
   byId("window").addEventListener("change", show);

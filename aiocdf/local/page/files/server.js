@@ -1,10 +1,10 @@
-// What the page asks of the server: always with the key that came behind the # of its address.
+// The page's requests to the server. They have the key from the part of the URL after the #.
 
 const KEY = "aiocdf-page-key";
 
 export class Refused extends Error {}
 
-// The key goes out of the address bar, and stays with this tab.
+// Moves the key from the address bar to the storage of this tab.
 export function keepKey() {
   const key = location.hash.slice(1);
   if (key) {
@@ -14,17 +14,17 @@ export function keepKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-async function ask(path, options = {}) {
+async function send(path, options = {}) {
   const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}`, ...options.headers };
   const response = await fetch(path, { ...options, headers });
-  if (response.status === 401) throw new Refused("The server was started again, or the address is of another server.");
+  if (response.status === 401) throw new Refused("The server was restarted, or the URL is for another server.");
   if (!response.ok) throw new Error((await response.json()).error.message);
   return response;
 }
 
-// `data` is JSON text, which is sent as it was typed: numbers keep all their digits.
+// `data` is JSON text. It is sent as the user typed it, so that numbers keep all digits.
 export async function startCall(functionId, data) {
-  const response = await ask("/page/calls", {
+  const response = await send("/page/calls", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: `{"functionId":${functionId},"data":${data}}`,
@@ -41,9 +41,9 @@ function read(text) {
   return found;
 }
 
-// Calls on[event] with each event of a stream, until the stream ends. EventSource could not send the key.
+// Calls on[event] with each event of a stream, until the stream ends. EventSource has no way to send the key.
 export async function listen(path, signal, on) {
-  const response = await ask(path, { signal });
+  const response = await send(path, { signal });
   on.open?.();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

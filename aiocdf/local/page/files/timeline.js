@@ -1,4 +1,4 @@
-// Calls as bars over time, a row for each function. Calls at the same time lie in lanes, one below the other.
+// Calls as bars over time, with a row for each function. Concurrent calls are in lanes, one below the other.
 
 import { calls, serverNow } from "./calls.js";
 import { byId, clock, element, setText } from "./elements.js";
@@ -19,7 +19,7 @@ function rectangle(kind, from, to, lane, height, label, chosen) {
   return bar;
 }
 
-// The first lane that is free when a call begins; when all are taken, the one that is free first.
+// Returns the first lane that is free when a call starts, or else the one that is free earliest.
 function laneFor(call, ends, now) {
   let lane = ends.findIndex((end) => end <= call.accepted);
   if (lane < 0) lane = ends.length < MOST_LANES ? ends.length : ends.indexOf(Math.min(...ends));
@@ -31,7 +31,7 @@ function bars(call, lane, height, place, now, chosen) {
   const began = call.state === "Queued" ? now : call.start;
   const label = `${call.state}, ${clock(call.accepted)}`;
   const made = [];
-  // Work that begins at once has no bar for its wait, which would only be a line.
+  // A call that starts immediately has no bar for its wait, which would be only a line.
   if (began - call.accepted > 50) made.push(rectangle("Queued", place(call.accepted), place(began), lane, height, label, chosen));
   if (call.state !== "Queued") made.push(rectangle(call.state, place(began), place(call.end ?? now), lane, height, label, chosen));
   return made;

@@ -1,1 +1,1 @@
-"""The programs that run functions, in the functions' own interpreters: they use the standard library of Python 3.10 only."""
+"""The programs that run functions, in the functions' own Pythons. They use the standard library of Python 3.10 only."""

@@ -1,4 +1,4 @@
-"""Calling `handle`: what it is given, and what its return value or exception becomes."""
+"""Calls `handle`: prepares its arguments, and encodes its return value or exception."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ __all__ = ["OUT_OF_MEMORY", "answer", "fault"]
 OUT_OF_MEMORY = "MemoryError: Function ran out of memory"
 _LONGEST_TEXT = 64 * 1024
 _ARGUMENTS = ["client", "data", "function_call_info", "secrets"]
-_NOT_ASYNC = "handle is async, which the service does not support: make it a plain function"
+_NOT_ASYNC = "handle is async, which the service does not support: define it with `def`"
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class MissingClient:
-    """Stands in for `client` where cognite-sdk is not installed, so that a function that does not use it runs."""
+    """Replaces `client` if cognite-sdk is not installed, so that a function that does not use `client` still runs."""
 
     def __getattr__(self, name: str) -> Any:
         raise ImportError(
-            f"client.{name} needs the package cognite-sdk, which the function's Python does not have: "
-            "add cognite-sdk to the function's requirements.txt, or install aiocdf[sdk] and start the server again"
+            f"client.{name} needs the package cognite-sdk, which is not installed in the function's Python: "
+            "add cognite-sdk to the function's requirements.txt, or install aiocdf[sdk] and restart the server"
         )
 
 
 def answer(handler: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Run the function once and return how that ended, and the response.
+    """Run the function once. Return its outcome and the response.
 
     Args:
-        handler: The path of the file that defines `handle`, below the current folder.
-        request: `data`, `secrets`, `function_call_info`, and `session` with what `client` needs; or nothing, to only
-            import the handler and check it.
+        handler: The path below the current folder of the file that defines `handle`.
+        request: `data`, `secrets`, `function_call_info` and `session` (`base_url`, `project`, `token`). An empty
+            request only imports and checks the handler.
     """
     try:
         response = _run(handler, request)
@@ -49,7 +49,7 @@ def answer(handler: str, request: dict[str, Any]) -> tuple[dict[str, Any], bytes
 
 
 def _run(handler: str, request: dict[str, Any]) -> bytes:
-    # An import that failed is tried again by the next call: what it lacked may be there by then.
+    # The next call repeats an import that failed, because the cause may be gone by then.
     handle = _checked(importlib.import_module(handler.removesuffix(".py").replace("/", ".")), handler)
     names = _parameters(handle)
     if not request:
@@ -65,7 +65,11 @@ def _run(handler: str, request: dict[str, Any]) -> bytes:
 
 
 def _checked(module: ModuleType, handler: str) -> Any:
-    """Return the module's handle, or raise the reason why it cannot be called."""
+    """Return the module's `handle`.
+
+    Raises:
+        TypeError: It is missing, not callable, or async.
+    """
     handle = getattr(module, "handle", None)
     if not callable(handle):
         raise TypeError(f"{handler} defines no function `handle`")
@@ -76,7 +80,7 @@ def _checked(module: ModuleType, handler: str) -> Any:
 
 
 def _parameters(handle: Any) -> list[str]:
-    """Return which of the four arguments `handle` takes."""
+    """Return the names of the arguments that `handle` takes."""
     if isinstance(handle, FunctionType) and not hasattr(handle, "__wrapped__"):
         code = handle.__code__
         if not code.co_flags & 0x08:  # no **kwargs
@@ -88,9 +92,9 @@ def _parameters(handle: Any) -> list[str]:
 
 
 def _client(base_url: str, project: str, token: str) -> Any:
-    """Return a CogniteClient that acts by the call's session."""
+    """Return a CogniteClient that uses the call's session."""
     try:
-        # An optional package, and a slow import: only for functions that take a client.
+        # An optional package that is slow to import: only for functions that take `client`.
         from cognite.client import ClientConfig, CogniteClient, global_config  # type: ignore[import-not-found,unused-ignore]
         from cognite.client.credentials import Token  # type: ignore[import-not-found,unused-ignore]
     except ModuleNotFoundError as error:
@@ -113,11 +117,11 @@ def _encode(value: Any) -> bytes:
 
 
 def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | None:
-    """Return what keeps a value from being JSON and where that is, or None.
+    """Return why and where a value is not valid JSON, such as `$.a[0] is nan`; None if it is valid.
 
     Args:
-        value: What the function returned.
-        path: Where in it we are.
+        value: The value to check.
+        path: The JSON path of the value.
         around: The ids of the containers around the value.
     """
     if value is None or isinstance(value, (str, int)):
@@ -127,7 +131,7 @@ def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | No
     if not isinstance(value, (dict, list, tuple)):
         return f"{path} is of type {type(value).__name__}"
     if id(value) in around:
-        return f"{path} holds itself"
+        return f"{path} contains itself"
     around = (*around, id(value))
     if not isinstance(value, dict):
         faults = (fault(item, f"{path}[{index}]", around) for index, item in enumerate(value))
@@ -138,7 +142,7 @@ def fault(value: Any, path: str = "$", around: tuple[int, ...] = ()) -> str | No
 
 
 def _key_fault(key: Any) -> str | None:
-    """Return what keeps a key from becoming text, as json.dumps makes it, or None."""
+    """Return why `json.dumps` rejects a key; None if it accepts it."""
     if not isinstance(key, (str, int, float, type(None))):
         return f"of type {type(key).__name__}"
     return str(key) if isinstance(key, float) and not math.isfinite(key) else None
@@ -148,22 +152,22 @@ def _describe(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:
-        text = "its text cannot be shown"
+        text = "the exception's own __str__ failed"
     return f"{type(error).__name__}: {text}"[:_LONGEST_TEXT] if text else type(error).__name__
 
 
 def _trace(error: BaseException) -> str:
-    """Return the traceback as the function's author knows it: without our frames and those of the import."""
+    """Return the traceback with the function's frames only, without those of aiocdf and of the import system."""
     shown = traceback.TracebackException.from_exception(error)
     shown.stack[:] = [frame for frame in shown.stack if not _is_ours(frame.filename)]
     return "".join(shown.format())[-_LONGEST_TEXT:]
 
 
 def _place(error: BaseException) -> str:
-    """Return the file and line of the function's own that an exception came from."""
+    """Return the file and line in the function's code that raised an exception, as a prefix for a message."""
     folder = os.getcwd() + os.sep
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
-        return ""  # its text says so
+        return ""  # the text of the exception names them
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
     return f"{frames[-1].filename.removeprefix(folder)}, line {frames[-1].lineno}: " if frames else ""
 

@@ -1,13 +1,14 @@
-"""The process that forks function instances: it has done the slow imports, so that an instance starts in milliseconds.
+"""The process that forks function instances. It did the slow imports already, so an instance starts in milliseconds.
 
-Started by the server, once for each interpreter, with the descriptor of a socket and the modules to import as arguments.
-It uses the standard library only. Messages are 12 bytes each, three integers: a word, a process id and a status.
+The server starts one for each interpreter. The arguments are the file descriptor of a socket and the modules to import.
+This program uses the standard library only. A message has 12 bytes: three integers for kind, process id and status.
 
-To this process: FORK, with two descriptors attached: the channel and the output of the new instance. END asks to kill an
-instance. From it: READY once; FORKED with the instance's process id; ENDED with the process id and the exit code.
+The server sends FORK, with two file descriptors attached: the channel and the output of the new instance. END kills an
+instance. This process sends READY once, FORKED with the process id of an instance, and ENDED with the process id and
+the exit code.
 
-It adopts what instances leave behind: a child of this process that is not an instance is a process whose function has
-ended, and is killed.
+This process becomes the parent of the processes that instances leave running. It kills each child that is not an
+instance, because the instance that started it has ended.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PACKAGE = "_aiocdf_child"
 
 
 def _load(name: str) -> Any:
-    """Load a module that lies beside this one, by a name that no function meets."""
+    """Import a module in this folder, with a name that does not collide with a function's modules."""
     if _PACKAGE not in sys.modules:
         folder = os.path.dirname(os.path.abspath(__file__))
         file = os.path.join(folder, "__init__.py")
@@ -45,7 +46,7 @@ def _load(name: str) -> Any:
 
 
 class ForkServer:
-    """Forks, ends and collects instances.
+    """Forks, kills and reaps instances.
 
     Args:
         control: The socket to the server.
@@ -63,13 +64,13 @@ class ForkServer:
         self.awake, self.wake = os.pipe()
 
     def run(self) -> tuple[int, str] | None:
-        """Serve until the server is gone. In a new instance, return its channel and its temporary folder."""
+        """Serve until the server has ended. In a new instance, return its channel and its temporary folder."""
         self.confinement.adopt_orphans()
         for descriptor in (self.awake, self.wake):
             os.set_blocking(descriptor, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
-        gc.freeze()  # or the first collection in each instance copies all pages
+        gc.freeze()  # otherwise the first garbage collection in each instance copies all pages
         self._send(READY)
         poller = select.poll()
         for descriptor in (self.control.fileno(), self.awake):
@@ -84,10 +85,10 @@ class ForkServer:
                 if not message:
                     self._close()
                     return None
-                if instance := self._obey(message, descriptors):
+                if instance := self._handle(message, descriptors):
                     return instance
 
-    def _obey(self, message: bytes, descriptors: array.array[int]) -> tuple[int, str] | None:
+    def _handle(self, message: bytes, descriptors: array.array[int]) -> tuple[int, str] | None:
         word, pid, _ = MESSAGE.unpack(message)
         if word == FORK:
             return self._fork(*descriptors)
@@ -124,11 +125,11 @@ class ForkServer:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # it may not have made its group yet
+            os.kill(pid, signal.SIGKILL)  # it may not have created its process group yet
         self._collect()
 
     def _collect(self) -> None:
-        """Report the instances that have ended, once what they left behind is killed."""
+        """Kill the processes that ended instances left running, then report the instances."""
         ended = {pid: status for pid in self.ending for done, status in [os.waitpid(pid, os.WNOHANG)] if done}
         self.instances -= ended.keys()
         self.ending -= ended.keys()
@@ -152,7 +153,7 @@ class ForkServer:
             return set(self.instances)
 
     def _close(self) -> None:
-        """End all instances and what they left behind: the server is gone."""
+        """Kill all instances and the processes that they started, because the server has ended."""
         for pid in self.instances:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
@@ -175,20 +176,20 @@ class ForkServer:
         return message, descriptors
 
     def _send(self, word: int, pid: int = 0, status: int = 0) -> None:
-        with suppress(OSError):  # the server is gone, which the next poll says
+        with suppress(OSError):  # the server has ended, which the next poll reports
             self.control.sendall(MESSAGE.pack(word, pid, status))
 
 
 def main() -> None:
-    """Import what is asked for, then fork."""
+    """Import the modules named in the arguments, then run the fork server."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     modules = sys.argv[2:]
     del sys.argv[1:]
-    # `-P` does this from Python 3.11 on.
+    # From Python 3.11 on, the option `-P` does this.
     sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
     for name in modules:
-        with suppress(Exception):  # the function that needs it shows why it fails
+        with suppress(Exception):  # a function that needs the module reports the error
             importlib.import_module(name)
     server = ForkServer(control)
     instance = server.run()

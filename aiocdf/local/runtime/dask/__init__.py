@@ -1,1 +1,1 @@
-"""Running functions on a Dask cluster: `cluster.py` is the server's side, `host.py` that of the workers."""
+"""Running functions on a Dask cluster: `cluster.py` is the server's side, `host.py` is the workers' side."""

@@ -1,4 +1,4 @@
-"""The code of a function, as it is shipped to each worker of a cluster."""
+"""The code of a function, packed to be sent to each worker of a cluster."""
 
 from __future__ import annotations
 
@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "pack"]
 
-_OLDEST = (1980, 1, 1, 0, 0, 0)  # of a member of a zip file: the same content is to give the same bytes
+_OLDEST = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # a fixed time for members of the zip file, so that the same content gives the same bytes
 
 
 class Bundle(WorkerPlugin):
-    """Unpacks the code of a function on each worker of a cluster, also on those that join later.
+    """Unpacks the code of a function on each worker of a cluster, including workers that join later.
 
     Args:
         name: The name of this version of the function.
-        code: A zip file.
+        code: The content of a zip file.
         settings: The function's settings.
     """
 
@@ -42,7 +49,7 @@ class Bundle(WorkerPlugin):
         self._settings = settings
 
     async def setup(self, worker: Worker) -> None:
-        """Unpack the code, and make the function known to the worker's host."""
+        """Unpack the code, and register the function with the worker's `Host`."""
         folder = self._folder(worker)
         await asyncio.to_thread(self._unpack, folder)
         host_of(worker).add(self.name, open_deployment(self._settings, folder / "code"))
@@ -64,14 +71,14 @@ class Bundle(WorkerPlugin):
 
 
 def pack(deployment: Deployment, key: bytes) -> Bundle:
-    """Return the code of a function, named by its content. It blocks on the disk, so call it in a thread.
+    """Return the code of a function, with a name derived from the content. Call it in a thread: it reads files.
 
     Args:
         deployment: The function.
-        key: What the name is derived with, besides the content: without it, the name could betray secrets.
+        key: The key of the hash in the name. Without it, the name could reveal secrets in the content.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: A file is not readable.
     """
     code, settings = _zipped(deployment.path), seal_deployment(deployment)
     digest = hashlib.blake2b(code, key=key, digest_size=16)

@@ -1,4 +1,4 @@
-"""Running functions on a Dask cluster, as the local server sees it."""
+"""The executor that runs functions on a Dask cluster: the server's side."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class _Call:
     """A call that runs or waits.
 
     Args:
-        invocation: What it is given.
-        on_log: Called with what it prints.
-        on_begin: Called when it begins.
-        outcome: How it ended.
-        worker: The address of the worker on which it may have begun.
+        invocation: The input of the call.
+        on_log: Called with the time and each line that the function prints.
+        on_begin: Called when the function starts to run.
+        outcome: The outcome of the call, when it has one.
+        worker: The address of the worker on which the function may have started; None before that.
     """
 
     invocation: Invocation
@@ -55,19 +55,19 @@ class _Call:
     worker: str | None = None
 
     def end(self, outcome: Outcome) -> None:
-        """Settle how it ended, unless that is settled."""
+        """Set the outcome, unless the call has one."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
 
 class DaskCluster:
-    """The executor that runs functions on the workers of a Dask cluster. Each call is a task, and uses a thread.
+    """Runs functions on the workers of a Dask cluster. Each call is a Dask task and uses one thread.
 
     Args:
-        address: The scheduler's, such as `tcp://scheduler:8786`.
-        rerun_lost: Whether a call runs again if its worker is lost in the middle of it.
-        log_bytes: How much log text is kept of a call.
-        log: Where lost workers are reported.
+        address: The address of the scheduler, such as `tcp://scheduler:8786`.
+        rerun_lost: Whether a call runs again if its worker is lost while it runs.
+        log_bytes: How many bytes of log text a call keeps.
+        log: The logger for lost workers.
     """
 
     def __init__(self, address: str, *, rerun_lost: bool, log_bytes: int, log: logging.Logger) -> None:
@@ -85,60 +85,62 @@ class DaskCluster:
 
     @property
     def processes(self) -> int:
-        """How many threads the cluster had at the start: each runs one function instance at a time."""
+        """How many threads the cluster had when this connected. Each thread runs one function instance at a time."""
         return self._threads
 
     @property
     def own_address(self) -> str:
-        """The address of this machine on the way to the scheduler, from which workers are not far."""
+        """The address of this machine in the network of the scheduler, where workers can usually reach it."""
         return self._own_address
 
     async def start(self) -> None:
         """Connect to the scheduler.
 
         Raises:
-            ConfigError: It cannot be reached, or its workers do not have aiocdf.
+            ConfigError: The scheduler did not answer, or its workers do not have aiocdf.
         """
         try:
             client = await Client(
                 self._address, asynchronous=True, set_as_default=False, timeout=_CONNECT_LIMIT, name="aiocdf"
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"the Dask scheduler at {self._address} cannot be reached: {error}") from None
+            raise ConfigError(
+                f"no answer from the Dask scheduler at {self._address}; check the address: {error}"
+            ) from None
         self._client = client
         try:
             await client.register_plugin(Host(), name=HOST)
             self._own_address = await asyncio.to_thread(get_ip, *get_address_host_port(self._address))
             self._threads = sum((await client.nthreads()).values())
-        except Exception as error:  # noqa: BLE001 - whatever a worker raises comes out here
+        except Exception as error:  # noqa: BLE001 - any exception of a worker is raised here
             await self.aclose()
             raise ConfigError(
-                f"the workers of {self._address} cannot run functions: install the same version of aiocdf[local,dask] on "
+                f"the workers of {self._address} do not run functions: install this version of aiocdf[local,dask] on "
                 f"them, and restart them ({type(error).__name__}: {error})"
             ) from None
-        # The scheduler forgets events that are named like a client when the client leaves.
-        client.subscribe_topic(client.id, self._hear)
-        client.subscribe_topic("all", self._notice)
+        # The scheduler deletes the events of a topic with a client's id when that client disconnects.
+        client.subscribe_topic(client.id, self._on_report)
+        client.subscribe_topic("all", self._on_scheduler_event)
 
     async def deploy(self, deployment: Deployment) -> Deployed:
-        """Ship the function to all workers, and make it ready on one of them; others follow at its first call there.
+        """Send the function to all workers and make it ready on one. Other workers do so at the first call they run.
 
         Args:
             deployment: The function, as it is on disk now.
 
         Raises:
-            ConfigError: The function cannot be shipped or run; the message says why.
+            ConfigError: Sending the function or making it ready failed. The message says why.
         """
         try:
             bundle = await asyncio.to_thread(pack, deployment, self._key)
             await self._ship(bundle)
         except Exception as error:  # noqa: BLE001 - as in `start`
-            raise ConfigError(f"the code cannot be sent to the cluster: {type(error).__name__}: {error}") from None
+            raise ConfigError(f"sending the code to the cluster failed: {type(error).__name__}: {error}") from None
         key = f"aiocdf-deploy-{uuid.uuid4()}"
         future = self._connected.submit(deploy_function, key, bundle.name, key=key, pure=False)
         try:
             found = await _result(future)
-        except _Broken as error:
+        except _TaskFailed as error:
             raise ConfigError(str(error)) from None
         finally:
             future.release()
@@ -150,23 +152,23 @@ class DaskCluster:
     async def run(
         self, deployment: Deployment, invocation: Invocation, on_log: OnLog, on_begin: Callable[[], None]
     ) -> Outcome:
-        """Run one call on a worker with a free thread; see `Executor.run`."""
+        """Run one call on a worker with a free thread. See `Executor.run`."""
         assert deployment.bundle is not None  # noqa: S101 - for the type checker: `deploy` has set it
         client = self._connected
         key = f"aiocdf-call-{uuid.uuid4()}"
         call = self._calls[key] = _Call(invocation=invocation, on_log=on_log, on_begin=on_begin)
         task = CallTask(key=key, bundle=deployment.bundle, topic=client.id, log_bytes=self._log_bytes)
         future = client.submit(run_call, task, key=key, pure=False)
-        collecting = self._own(self._collect(call, future))
+        collecting = self._start_task(self._collect(call, future))
         try:
             return await call.outcome
         finally:
             del self._calls[key]
             collecting.cancel()
-            future.release()  # a task that goes on ends by this
+            future.release()  # ends the task if it is still running
 
     async def aclose(self) -> None:
-        """Fail all calls, remove the functions' code from the workers, and leave the cluster."""
+        """Fail all calls, remove the functions' code from the workers and disconnect from the cluster."""
         client, self._client = self._client, None
         for call in self._calls.values():
             call.end(Outcome(status="Failed", message="the local server was stopped"))
@@ -184,12 +186,12 @@ class DaskCluster:
     def _connected(self) -> Client:
         if self._client is None or self._client.status != "running":
             raise ConfigError(
-                f"the Dask scheduler at {self._address} is lost: start it again if it has ended, then restart this server"
+                f"the connection to the Dask scheduler at {self._address} was lost: check it, then restart this server"
             )
         return self._client
 
     async def _ship(self, bundle: Bundle) -> None:
-        """Send the code to the workers, once for each content."""
+        """Send the code to the workers, once per version of the code."""
         task = self._shipped.get(bundle.name)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = self._shipped[bundle.name] = asyncio.create_task(self._register(bundle))
@@ -201,11 +203,11 @@ class DaskCluster:
     async def _collect(self, call: _Call, future: Future[Any]) -> None:
         try:
             call.end(Outcome(**await _result(future)))
-        except _Broken as error:
+        except _TaskFailed as error:
             call.end(Outcome(status="Failed", message=str(error)))
 
-    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Apply a worker's report about a call."""
+    def _on_report(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Handle a worker's report about a call."""
         message = event[1]
         call = self._calls.get(message.get("call", ""))
         if call is None:
@@ -217,8 +219,8 @@ class DaskCluster:
         for timestamp, line in message.get("lines", ()):
             call.on_log(timestamp, line)
 
-    def _notice(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Apply the scheduler's report about its workers."""
+    def _on_scheduler_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Handle a scheduler's event about its workers."""
         message = event[1]
         if message.get("action") == "remove-worker":
             for call in list(self._calls.values()):
@@ -226,52 +228,50 @@ class DaskCluster:
                     self._lose(call)
 
     def _admit(self, key: str, call: _Call, worker: str) -> None:
-        """Grant a call that is ready to begin. One that is ready again has lost its worker."""
+        """Grant a call whose worker is ready. A call that reports this twice has lost its first worker."""
         if call.worker is not None:
             self._lose(call)
         if not call.outcome.done():
             call.worker = worker
-            self._own(self._grant(key, call, worker))
+            self._start_task(self._grant(key, call, worker))
 
     async def _grant(self, key: str, call: _Call, worker: str) -> None:
         try:
             await self._connected.run(grant_call, key, seal_invocation(call.invocation), workers=[worker])
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker may have got the grant or not
+        except Exception as error:  # noqa: BLE001 - after any error, it is unknown whether the worker got the grant
             self._log.warning("worker %s did not answer: %s", worker, error)
             if call.worker == worker:
                 self._lose(call)
 
     def _lose(self, call: _Call) -> None:
-        """Apply the policy to a call whose worker was lost after the call may have begun."""
+        """Fail a call whose worker was lost after the function may have started, unless `rerun_lost` is set."""
         worker, call.worker = call.worker, None
         self._log.warning("worker %s was lost with call %s", worker, call.invocation.call_id)
         if not self._rerun_lost:
-            reason = (
-                f"the worker {worker} of the cluster was lost in the middle of the call, which may have done its work"
-            )
+            reason = f"the worker {worker} was lost while the call ran: check whether it had effects before you retry"
             call.end(Outcome(status="Failed", message=reason))
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-class _Broken(Exception):
-    """The cluster did not do a task."""
+class _TaskFailed(Exception):
+    """The cluster did not complete a task."""
 
 
 async def _result(future: Future[Any]) -> dict[str, Any]:
-    """Return what a task returned.
+    """Return the result of a task.
 
     Raises:
-        _Broken: It did not return.
+        _TaskFailed: The task raised an exception, or the connection was lost.
     """
     try:
         result: dict[str, Any] = await future.result()
     except CancelledError:
-        raise _Broken("the connection to the Dask scheduler was lost") from None
-    except Exception as error:  # noqa: BLE001 - any exception of a worker comes out here
-        raise _Broken(f"the cluster could not do it: {type(error).__name__}: {error}") from None
+        raise _TaskFailed("the connection to the Dask scheduler was lost") from None
+    except Exception as error:  # noqa: BLE001 - any exception of a worker is raised here
+        raise _TaskFailed(f"the cluster failed: {type(error).__name__}: {error}") from None
     return result

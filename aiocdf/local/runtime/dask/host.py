@@ -1,7 +1,7 @@
-"""What runs functions on a worker of a Dask cluster: aiocdf must be installed there.
+"""The plugin that runs functions on a worker of a Dask cluster. aiocdf must be installed there.
 
-A call is a task of Dask. The task makes the function ready, says so, and waits to be granted: the server grants a call
-once, so that Dask, which repeats the tasks of a worker that it has lost, does not repeat a call.
+A call is a Dask task. The task makes the function ready, reports this, and waits for a grant. Dask repeats the tasks of
+a lost worker; the server grants a call only once, so that the function does not run twice.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _LOG_PIECE = 64 * 1024
 
 @attrs.frozen(kw_only=True)
 class CallTask:
-    """A call, as the task on a worker is told.
+    """The arguments of the task that runs a call.
 
     Args:
         key: The key of the task.
-        bundle: The name of the function's code.
-        topic: Under which topic the server hears of the call.
-        log_bytes: How much log text the server keeps.
+        bundle: The name of the bundle with the function's code.
+        topic: The Dask topic for reports to the server.
+        log_bytes: How many bytes of log text the server keeps.
     """
 
     key: str
@@ -55,13 +55,13 @@ class CallTask:
 
 
 class Host(WorkerPlugin):
-    """Runs function instances on a worker, for all servers that use the cluster."""
+    """Runs function instances on a worker for all servers that use the cluster."""
 
     idempotent = True
 
     def setup(self, worker: Worker) -> None:
-        """Begin."""
-        # The pool gives one function four fifths of its processes, and a function may use all threads of the worker.
+        """Start the plugin on a worker."""
+        # One function gets at most four fifths of the pool's processes, and it may use all threads of the worker.
         processes = -(-worker.state.nthreads * 5 // 4)
         self._worker = worker
         self._machine = Machine(WorkerPool(processes=processes), Environments(default_cache() / "environments"))
@@ -70,37 +70,37 @@ class Host(WorkerPlugin):
         self._grants: dict[str, asyncio.Future[Sealed]] = {}
         self._work: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
-    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - what Dask passes
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - Dask passes it
         """End all function instances."""
         for task in (*self._work.values(), *self._deployed.values()):
             task.cancel()
         await self._machine.aclose()
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """End the work on a task that was cancelled; Dask itself lets it run on."""
+        """Stop the work of a cancelled task. Dask itself lets it continue."""
         if start == "executing" and finish == "released" and key in self._work:
             self._work[key].cancel()
 
     def add(self, name: str, deployment: Deployment) -> None:
-        """Make a function known."""
+        """Register a function."""
         self._deployments[name] = deployment
 
     def remove(self, name: str) -> None:
-        """Forget a function."""
+        """Unregister a function."""
         self._deployments.pop(name, None)
         if task := self._deployed.pop(name, None):
             task.cancel()
 
     def grant(self, key: str, invocation: Sealed) -> None:
-        """Let a call begin."""
+        """Let a call start."""
         if (future := self._grants.get(key)) is not None and not future.done():
             future.set_result(invocation)
 
     async def own(self, key: str, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-        """Do the work of a task.
+        """Run the work of a task and return its result.
 
         Raises:
-            Reschedule: It was cut short: if it is still wanted, Dask does it elsewhere.
+            Reschedule: The work was cancelled. If the result is still needed, Dask runs the task on another worker.
         """
         task = self._work[key] = asyncio.create_task(work)
         try:
@@ -113,14 +113,14 @@ class Host(WorkerPlugin):
         return task.result()
 
     async def deploy(self, name: str) -> dict[str, Any]:
-        """Make a function ready, and return the version of its Python, or an error."""
+        """Make a function ready. Return the version of its Python, or an error."""
         try:
             return {"runtime_version": (await self._ready(name)).runtime_version}
         except ConfigError as error:
             return {"error": str(error)}
 
     async def run(self, task: CallTask) -> dict[str, Any]:
-        """Run a call once it is granted, and return how it ended."""
+        """Run a call when it is granted, and return its outcome."""
         try:
             deployed = await self._ready(task.bundle)
         except ConfigError as error:
@@ -140,9 +140,11 @@ class Host(WorkerPlugin):
             del self._grants[task.key]
 
     async def _ready(self, name: str) -> Deployed:
-        """Return a function that is ready to be called. All who ask meanwhile share the work."""
+        """Return a function that is ready to be called. Concurrent callers share the work."""
         if name not in self._deployments:
-            raise ConfigError(f"the worker {self._worker.address} does not have the function's code; its log says why")
+            raise ConfigError(
+                f"the worker {self._worker.address} does not have the function's code; see the log of the worker"
+            )
         task = self._deployed.get(name)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = self._deployed[name] = asyncio.create_task(self._machine.deploy(self._deployments[name]))
@@ -150,7 +152,7 @@ class Host(WorkerPlugin):
 
 
 class _Report:
-    """Tells the server what a call does, in pieces."""
+    """Reports the start and the log lines of a call to the server, in batches."""
 
     def __init__(self, worker: Worker, task: CallTask) -> None:
         self._worker = worker
@@ -161,11 +163,11 @@ class _Report:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Tell that the call begins to work."""
+        """Report that the function starts to run."""
         self._worker.log_event(self._task.topic, {"call": self._task.key, "begun": True})
 
     def add(self, timestamp: int, line: str) -> None:
-        """Tell a line soon. What the server would drop is not sent."""
+        """Report a line with the next batch. Lines that the server would drop are not sent."""
         if self._room <= 0:
             return
         self._room -= len(line) + 1
@@ -177,7 +179,7 @@ class _Report:
             self._timer = asyncio.get_running_loop().call_later(_LOG_EVERY, self.flush)
 
     def flush(self) -> None:
-        """Tell the lines that were not told before."""
+        """Report the lines that were not reported before."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -191,35 +193,35 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def host_of(worker: Worker) -> Host:
-    """Return what runs functions on a worker."""
+    """Return the plugin on a worker."""
     host = worker.plugins[HOST]
-    assert isinstance(host, Host)  # noqa: S101 - for the type checker: nothing else has the name
+    assert isinstance(host, Host)  # noqa: S101 - for the type checker: no other plugin has this name
     return host
 
 
 async def deploy_function(key: str, bundle: str) -> dict[str, Any]:
-    """Make a function ready: the task of Dask.
+    """Make a function ready. This runs as a Dask task.
 
     Args:
         key: The key of the task.
-        bundle: The name of the function's code.
+        bundle: The name of the bundle with the function's code.
     """
     host = host_of(get_worker())
     return await host.own(key, host.deploy(bundle))
 
 
 async def run_call(task: CallTask) -> dict[str, Any]:
-    """Run a call: the task of Dask."""
+    """Run a call. This runs as a Dask task."""
     host = host_of(get_worker())
     return await host.own(task.key, host.run(task))
 
 
 def grant_call(key: str, invocation: Sealed, dask_worker: Worker) -> None:
-    """Let a call begin on a worker, outside of any task.
+    """Let a call start on a worker. This runs on the worker outside of any task.
 
     Args:
         key: The key of the call's task.
-        invocation: What the call is given.
-        dask_worker: The worker, put in by Dask.
+        invocation: The input of the call.
+        dask_worker: The worker; Dask passes it.
     """
     host_of(dask_worker).grant(key, invocation)

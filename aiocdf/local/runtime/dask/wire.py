@@ -1,4 +1,4 @@
-"""Functions and calls as the text that goes to the workers of a cluster."""
+"""Functions and calls as text, to send to the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _NEEDED = (
 
 @attrs.frozen
 class Sealed:
-    """A text with secrets that can be pickled, as a `Secret` cannot, and that `repr` does not show: Dask logs arguments."""
+    """Text with secrets. It can be pickled, unlike `Secret`. `repr` does not show it, because Dask logs arguments."""
 
     text: str = attrs.field(repr=False)
 
 
 def seal_deployment(deployment: Deployment) -> Sealed:
-    """Return what a worker must know of a function besides its code."""
+    """Return the settings of a function that a worker needs in addition to the code."""
     return Sealed(json.dumps({name: _plain(getattr(deployment, name)) for name in _NEEDED}))
 
 
 def open_deployment(sealed: Sealed, folder: Path) -> Deployment:
-    """Return the function.
+    """Return the function that `seal_deployment` made into text.
 
     Args:
-        sealed: What `seal_deployment` returned.
-        folder: Where its code is on this machine.
+        sealed: The value that `seal_deployment` returned.
+        folder: The folder with the function's code on this machine.
     """
     known = json.loads(sealed.text)
     known["secrets"] = {name: Secret(text) for name, text in known["secrets"].items()}
@@ -60,20 +60,20 @@ def open_deployment(sealed: Sealed, folder: Path) -> Deployment:
 
 
 def seal_invocation(invocation: Invocation) -> Sealed:
-    """Return what a worker must know of a call."""
+    """Return a call as text."""
     return Sealed(
         json.dumps({field.name: _plain(getattr(invocation, field.name)) for field in attrs.fields(Invocation)})
     )
 
 
 def open_invocation(sealed: Sealed) -> Invocation:
-    """Return the call; `sealed` is what `seal_invocation` returned."""
+    """Return the call that `seal_invocation` made into text."""
     known = json.loads(sealed.text)
     return Invocation(**{**known, "token": Secret(known["token"])})
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with its secrets revealed. What holds it goes to the wire at once."""
+    """Return a value with its secrets revealed. The caller sends it immediately."""
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, tuple):

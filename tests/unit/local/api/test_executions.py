@@ -1,4 +1,4 @@
-"""Running calls, with a pool that does what the test says."""
+"""Running calls, with a pool that the test controls."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from aiocdf.secret import Secret
 
 DEPLOYMENT = Deployment(external_id="f", name="f", path=Path("f"), fingerprint="1")
 FUNCTION = Function(
-    id=7, created_time=0, deployment=DEPLOYMENT, build=Build(asked=DEPLOYMENT, deployment=DEPLOYMENT, status="Ready")
+    id=7, created_time=0, deployment=DEPLOYMENT, build=Build(source=DEPLOYMENT, deployment=DEPLOYMENT, status="Ready")
 )
 
 
 class Pool:
-    """Keeps calls waiting until the test lets them begin, or it has their outcome, which may be an exception."""
+    """Keeps calls waiting until the test lets them start, or sets their outcome, which may be an exception."""
 
     def __init__(self):
         self.invocations = []
@@ -105,7 +105,7 @@ async def begun(pool, count=1):
 
 
 async def test_token_of_a_call(executions, store, issuer, pool):
-    """A call has a token with the session's rights that ends with the call."""
+    """A call has a token with the session's capabilities. It ends with the call."""
     call = await start(executions, store)
     await begun(pool)
     (invocation,) = pool.invocations
@@ -123,7 +123,7 @@ async def test_token_of_a_call(executions, store, issuer, pool):
 
 
 async def test_revoked_session(executions, store, issuer, pool):
-    """The end of the session ends the token of a running call."""
+    """Revoking the session ends the token of a running call."""
     await start(executions, store)
     await begun(pool)
     await issuer.end_sessions([ord("n")])
@@ -131,7 +131,7 @@ async def test_revoked_session(executions, store, issuer, pool):
 
 
 async def test_long_log(executions, store, pool):
-    """A log is kept up to its size, and says that the rest is dropped."""
+    """A log is kept up to its maximum size, and says that the rest is dropped."""
     call = await start(executions, store)
     await begun(pool)
     assert len(executions.log(call.id)) == 4
@@ -158,24 +158,24 @@ async def test_broken_pool(executions, store, pool, caplog):
     call = await start(executions, store)
     pool.outcome.set_exception(RuntimeError("bug"))
     found = await ended(executions, store, call)
-    assert (found.status, found.message) == ("Failed", "the local server could not run the call")
+    assert (found.status, found.message) == ("Failed", api.BROKEN.message)
     assert "bug" in caplog.text
 
 
 async def test_end_that_is_not_written(executions, store, pool, caplog):
-    """An end that cannot be written is logged, and the call is seen to have ended."""
+    """If storing the end of a call fails, this is logged, and the call has ended for clients."""
     call = await start(executions, store)
     store._database._writer.execute("PRAGMA query_only = ON")
     pool.outcome.set_result(Outcome(status="Completed"))
     found = await ended(executions, store, call)
     assert "Completed" == found.status
-    assert f"the end of call {call.id} of f was not written" in caplog.text
+    assert f"call {call.id} of f" in caplog.text
     assert executions.log(call.id) is None
 
 
 @pytest.mark.parametrize(("waited", "noted"), [(2_000, 2_000), (500, 0)])
 async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch, waited, noted):
-    """A call that waited long for a process starts when that begins, also while it runs; a short wait is not noted."""
+    """The start time of a call is when its function started, if it waited long; short waits do not count."""
     store = executions._store
     call = await start(executions, store)
     await begun(pool)
@@ -192,7 +192,7 @@ async def test_start_time_is_when_the_work_begins(executions, pool, monkeypatch,
 
 
 async def test_room_comes_back(executions, store, pool):
-    """Calls that end, however they end, make room for others; those refused took none."""
+    """Calls that end in any way make room for others. Rejected calls take no room."""
     for nonce in "ab":
         await start(executions, store, nonce)
     with pytest.raises(TooManyCalls, match="Function"):
@@ -206,7 +206,7 @@ async def test_room_comes_back(executions, store, pool):
 
 @pytest.mark.parametrize("steps", [0, 5])
 async def test_close(executions, store, pool, steps):
-    """Closing ends calls as Failed, also those whose task has not had its first step, and no more are started."""
+    """Closing ends calls as Failed, including those whose task has not run yet, and no more are started."""
     call = await start(executions, store)
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -219,19 +219,19 @@ async def test_close(executions, store, pool, steps):
 
 @pytest.mark.parametrize("steps", [0, 5])
 async def test_end_calls_that_wait(executions, store, pool, steps):
-    """Calls that have not begun are ended as Failed with the reason, and their room is free; nothing else changes."""
+    """Calls whose function has not started end as Failed with the reason, and make room. Nothing else changes."""
     call = await start(executions, store)
     for _ in range(steps):
         await asyncio.sleep(0)
     assert executions.end_waiting() == 1
     found = await ended(executions, store, call)
-    assert (found.status, found.message) == ("Failed", "the call was ended before it began")
+    assert (found.status, found.message) == ("Failed", api.NOT_BEGUN.message)
     for nonce in "ab":
         await start(executions, store, nonce)
 
 
 async def test_calls_that_have_begun_go_on(executions, store, pool):
-    """A call that works is not ended with those that wait."""
+    """A call whose function runs does not end with those that wait."""
     call = await start(executions, store)
     await begun(pool)
     pool.begin()
@@ -242,13 +242,13 @@ async def test_calls_that_have_begun_go_on(executions, store, pool):
 
 @pytest.mark.looptime
 async def test_says_that_calls_wait(executions, store, pool, caplog):
-    """The log says that accepted calls wait: after 5 s, then each minute, and no more when they have begun."""
+    """The log says that accepted calls wait: after 5 s, then each minute, until they have started."""
     caplog.set_level(logging.INFO)
     call = await start(executions, store)
     await asyncio.sleep(4.9)
-    assert "to begin" not in caplog.text
+    assert caplog.messages == []
     await asyncio.sleep(0.2)
-    assert caplog.messages[-1].startswith("1 accepted call waits to begin")
+    assert caplog.messages[-1].startswith("1 accepted call waits")
     await asyncio.sleep(60)
     assert len(caplog.messages) == 2
     pool.outcome.set_result(Outcome(status="Completed"))
@@ -258,7 +258,7 @@ async def test_says_that_calls_wait(executions, store, pool, caplog):
 
 
 async def test_log_of_a_failure(executions, store, pool, caplog):
-    """The line of a call that failed has the first line of its error, without control characters."""
+    """The log line of a failed call has the first line of its error, without control characters."""
     caplog.set_level(logging.INFO)
     call = await start(executions, store)
     pool.outcome.set_result(Outcome(status="Failed", message="\nKeyError: \x1b[31m'x'\nsecond line"))

@@ -1,4 +1,4 @@
-"""The feed of changes: no reader is waited for, and what is kept for one is bounded."""
+"""The feed of changes: it waits for no reader, and keeps a bounded number of changes for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def call(call_id: int, status="Running") -> Call:
 
 
 def test_newest_state_of_each_call():
-    """A reader that was away gets each call once, as it is now."""
+    """A slow reader gets each changed call once, in its newest state."""
     feed = Feed()
     with feed.reader() as reader:
         feed.call_changed(call(1), "Queued")
@@ -22,7 +22,7 @@ def test_newest_state_of_each_call():
 
 
 def test_reader_that_is_too_slow():
-    """For a reader that does not read, no more than so many changes are kept, and it learns that it has missed some."""
+    """A reader that does not read has at most the maximum number of changes, and is notified that it missed some."""
     feed = Feed()
     with feed.reader() as reader:
         reader.missed = False
@@ -33,7 +33,7 @@ def test_reader_that_is_too_slow():
 
 
 def test_reader_that_ends():
-    """After a reader has ended, nothing is kept for it."""
+    """After a reader has ended, no changes are kept for it."""
     feed = Feed()
     with feed.reader() as reader, feed.log_reader(1) as grew:
         pass
@@ -46,7 +46,7 @@ def test_reader_that_ends():
 
 
 def test_logs_of_other_calls():
-    """A reader of a log hears of that call only; all readers hear of the end."""
+    """A reader of a log is notified of that call only. All readers are notified of the end."""
     feed = Feed()
     with feed.log_reader(1) as one, feed.log_reader(1) as another, feed.log_reader(2) as other:
         feed.log_grew(1)

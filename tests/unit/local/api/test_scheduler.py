@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from aiocdf.local.api.cron import in_words, next_time
+from aiocdf.local.api.cron import explain, next_time
 from aiocdf.local.api.scheduler import due, refusal
 from aiocdf.local.state.records import Session
 from aiocdf.local.state.schedules import Schedule
@@ -39,7 +39,7 @@ READY = SimpleNamespace(id=1, build=SimpleNamespace(status="Ready"))
     ],
 )
 def test_next_time(expression, after, expected):
-    """The next time is later than the one given, in UTC."""
+    """The next time is after the given one, in UTC."""
     assert expected == next_time(expression, after)
 
 
@@ -47,13 +47,13 @@ def test_next_time(expression, after, expected):
     "expression", ["", "* * * *", "* * * * * *", "60 * * * *", "x * * * *", "0 0 31 2 *", "@daily"]
 )
 def test_no_expression(expression):
-    """What is not a cron expression of five fields is refused."""
+    """Anything other than a cron expression of five fields is rejected."""
     with pytest.raises(ValueError):  # noqa: PT011 - each has its own words
-        in_words(expression)
+        explain(expression)
 
 
 def test_due():
-    """A schedule is due once its next time has come, and is not again for the same time."""
+    """A schedule is due once for each of its times."""
     assert ([], HOUR) == due([SCHEDULE], 0, HOUR - 1)
     assert ([(SCHEDULE, HOUR)], None) == due([SCHEDULE], 0, HOUR)
     started = attrs.evolve(SCHEDULE, last_scheduled=HOUR)
@@ -61,14 +61,14 @@ def test_due():
 
 
 def test_what_was_missed():
-    """What was due before the server started, or more than a minute ago, is not made up for."""
+    """Times before the server started, or more than a minute ago, are skipped."""
     assert ([], 4 * HOUR) == due([SCHEDULE], 3 * HOUR, 3 * HOUR + 1)
     assert ([(SCHEDULE, 3 * HOUR)], None) == due([SCHEDULE], 0, 3 * HOUR + MINUTE - 1)
     assert ([], 4 * HOUR) == due([SCHEDULE], 0, 3 * HOUR + MINUTE)
 
 
 def test_nothing_scheduled():
-    """Without schedules there is nothing to wait for."""
+    """Without schedules there is no next due time."""
     assert ([], None) == due([], 0, HOUR)
 
 
@@ -83,7 +83,7 @@ def test_nothing_scheduled():
     ],
 )
 def test_refusal(session, now, refused):
-    """A session of one token ends with that; the others are renewed until they are revoked."""
+    """A session of one token ends with the token. Others are renewed until they are revoked."""
     assert refused == (refusal(READY, session, now) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Which faults there can be, and what they hit."""
+"""Which faults are valid, and which requests they hit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_endpoints(endpoint, method, path, hit):
 
 
 def test_check_of_endpoints():
-    """An endpoint that the server does not have is an error."""
+    """An unknown endpoint is an error."""
     served = [("POST", "/functions/{functionId}/call"), ("GET", "/functions")]
     for endpoint in ("*", "POST /functions/1/call", "POST /functions/*/call", "/functions"):
         Faults(faults=[Fault(kind="half", endpoint=endpoint)]).check_endpoints(served)
@@ -47,7 +47,7 @@ def test_check_of_endpoints():
 
 
 def test_rate():
-    """As many requests are hit as the rate says, which ones the seed."""
+    """The rate determines how many requests are hit, the seed which ones."""
     fault = Fault(kind="reset", rate=0.2)
     first = hits(fault, 2000)
     assert 330 < sum(first) < 470
@@ -58,12 +58,12 @@ def test_rate():
 
 
 def test_times():
-    """It hits no more often than it may."""
+    """A fault hits at most `times` requests."""
     assert [True, True, False, False] == hits(Fault(kind="reset", times=2), 4)
 
 
 def test_periods():
-    """It is active at the end of each period only."""
+    """A fault is active only at the end of each period."""
     fault = Fault(kind="reset", every=10, lasts=2)
     draw = Draw(Faults(faults=[fault]))
     active = [second for second in range(30) if draw.trouble("GET", "/", float(second)).fault]
@@ -71,7 +71,7 @@ def test_periods():
 
 
 def test_several():
-    """Latencies add up, and of what else can happen, the first that hits counts."""
+    """Latencies add up. Of the other faults, the first that hits counts."""
     late = [Fault(kind="latency", seconds=1), Fault(kind="latency", seconds=4)]
     answer_late = Fault(kind="latency", seconds=[2, 3], handled=True)
     draw = Draw(Faults(faults=[*late, answer_late, Fault(kind="reset", rate=0.5), Fault(kind="half")]))
@@ -130,13 +130,13 @@ def test_statuses():
     ],
 )
 def test_wrong_fields(fields, named):
-    """What cannot be is an error that names the field."""
+    """A value that is not valid is an error that names the field."""
     with pytest.raises(ConfigError, match=named):
         Fault(**fields)
 
 
 def test_wrong_faults():
-    """So it is for faults together."""
+    """The same is true for combinations of faults."""
     with pytest.raises(ConfigError, match="dict"):
         Faults(faults=[{"kind": "half"}])
     with pytest.raises(ConfigError, match="seed"):
@@ -144,7 +144,7 @@ def test_wrong_faults():
 
 
 def test_file(tmp_path):
-    """A file tells seed and faults."""
+    """A file has the seed and the faults."""
     path = tmp_path / "faults.toml"
     path.write_text(
         'seed = 7\n[[fault]]\nkind = "reset"\nrate = 0.5\n'
@@ -176,7 +176,7 @@ def test_file(tmp_path):
     ],
 )
 def test_wrong_file(tmp_path, text, named):
-    """What is wrong in a file is told with the file, the fault and the field."""
+    """An error in a file names the file, the fault and the field."""
     path = tmp_path / "faults.toml"
     if text is not None:
         path.write_bytes(text.encode("latin-1"))

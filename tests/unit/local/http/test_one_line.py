@@ -19,5 +19,5 @@ from aiocdf.local.http.one_line import one_line
     ],
 )
 def test_one_line(text, line):
-    """Nothing of the text can look like another line, or move the cursor."""
+    """No part of the text can start another line or move the cursor."""
     assert one_line(text) == line

@@ -6,7 +6,7 @@ from aiocdf.local.identity.attempts import FORGOTTEN_SECONDS, MOST_NAMES, Attemp
 
 
 def wait(attempts, name, now) -> int:
-    """Return the seconds that an attempt has to wait."""
+    """Return the seconds until the next attempt is allowed."""
     try:
         attempts.check(name, now)
     except TooManyAttempts as error:
@@ -15,7 +15,7 @@ def wait(attempts, name, now) -> int:
 
 
 def guess(attempts, name, seconds) -> int:
-    """Guess wrongly as often as is allowed, from 0 on, and return how many guesses were checked."""
+    """Make all wrong guesses that are allowed from time 0. Return how many were checked."""
     checked, now = 0, 0.0
     while now < seconds:
         if waiting := wait(attempts, name, now):
@@ -27,7 +27,7 @@ def guess(attempts, name, seconds) -> int:
 
 
 def test_waits_grow():
-    """The first failures are free; then the waits double up to the longest."""
+    """The first failures cause no wait. Then the waits double up to the maximum."""
     attempts, waits, now = Attempts(3, 10.0), [], 0.0
     for _ in range(8):
         attempts.failed("demo", now)
@@ -53,7 +53,7 @@ def test_guesses_of_many_names():
 
 
 def test_owner_after_an_attack():
-    """An attack of an hour delays the owner by no more than the longest wait; one on other names by a second."""
+    """An attack of one hour delays the owner by at most the longest wait, or by a second if it is on other names."""
     attempts = Attempts(5, 10.0)
     guess(attempts, "demo", 3600)
     assert wait(attempts, "demo", 3600) <= 10
@@ -62,7 +62,7 @@ def test_owner_after_an_attack():
 
 
 def test_many_failures():
-    """No number of failures makes the wait longer, or breaks it."""
+    """The wait stays at the maximum for any number of failures."""
     attempts = Attempts(5, 10.0)
     for _ in range(5000):
         attempts.failed("demo", 0.0)
@@ -70,7 +70,7 @@ def test_many_failures():
 
 
 def test_success():
-    """A success forgets the failures of its own name only."""
+    """A success resets only the failures of its own name."""
     attempts = Attempts(2, 10.0)
     for name in ("demo", "other") * 3:
         attempts.failed(name, 0.0)
@@ -79,7 +79,7 @@ def test_success():
 
 
 def test_failures_are_forgotten():
-    """Failures of some minutes ago do not count."""
+    """Failures from some minutes ago do not count."""
     attempts = Attempts(2, 10.0)
     for _ in range(9):
         attempts.failed("demo", 0.0)
@@ -88,7 +88,7 @@ def test_failures_are_forgotten():
 
 
 def test_memory():
-    """Made-up names are forgotten, the oldest first."""
+    """Invented names are removed, the oldest first."""
     attempts = Attempts(1, 10.0)
     for number in range(3 * MOST_NAMES):
         attempts.failed(str(number), float(number))
@@ -97,5 +97,5 @@ def test_memory():
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.01, 1), (1.0, 1), (9.5, 10)])
 def test_seconds_are_rounded_up(seconds, shown):
-    """Whoever waits for the whole seconds of the answer is not refused again."""
+    """After the whole seconds of the error, an attempt is allowed."""
     assert TooManyAttempts(seconds).seconds == shown

@@ -19,7 +19,7 @@ CODE = AuthorizationCode(
 
 
 def test_own_code():
-    """The client that asked gets no refusal, up to the code's last moment."""
+    """The code is valid for its own client until it expires."""
     assert CODE.refusal(CLIENT, URI, VERIFIER, 59.9) is None
 
 
@@ -37,13 +37,13 @@ def test_own_code():
     ],
 )
 def test_refusal(code, changes, words):
-    """Each thing that is not as it was when the code was asked for is a reason of its own."""
+    """Each difference from the authorization request has its own reason."""
     asked = {"client": CLIENT, "redirect_uri": URI, "verifier": VERIFIER, "now": 0.0} | changes
     assert words in code.refusal(*asked.values())
 
 
 def test_codes_are_forgotten():
-    """A code is known as used after its first use, and forgotten some time after its end."""
+    """A code is marked as used after its first use, and removed some time after it expired."""
     codes = CodeRegistry()
     secret = codes.add(CODE, 0.0)
     assert [False, True] == [codes.use(secret).used for _ in range(2)]

@@ -14,7 +14,7 @@ def device(**changes):
 
 
 def test_patient_device():
-    """A device that keeps to its interval is told to wait until its user has decided, then gets the consent."""
+    """A device that keeps its interval gets `authorization_pending` until its user decides, then the consent."""
     waiting = device()
     assert [waiting.poll(now) for now in (0.0, 5.0, 10.0)] == ["authorization_pending"] * 3
     waiting.consent = CONSENT
@@ -22,7 +22,7 @@ def test_patient_device():
 
 
 def test_hasty_device():
-    """Each poll that comes early makes all waits five seconds longer (RFC 8628, section 3.5)."""
+    """Each early poll makes the interval five seconds longer (RFC 8628, section 3.5)."""
     waiting = device()
     polls = {0.0: "authorization_pending", 4.9: "slow_down", 14.8: "slow_down", 29.8: "authorization_pending"}
     assert {now: waiting.poll(now) for now in polls} == polls
@@ -39,12 +39,12 @@ def test_hasty_device():
     ],
 )
 def test_end_of_waiting(changes, now, error):
-    """A refusal and the end of its time are told to a device, the latter first."""
+    """A device gets an error for a refusal and for expired codes. The latter takes precedence."""
     assert device(**changes).poll(now) == error
 
 
 def test_codes_are_typed_by_people():
-    """User codes are eight letters that make no words, and found in any case and with any dashes."""
+    """User codes are eight letters that form no words. Case and hyphens do not matter."""
     devices, waiting = DeviceRegistry(), device()
     devices.add(waiting, 0.0)
     assert not set(waiting.user_code) & set("AEIOUY0123456789")
@@ -54,7 +54,7 @@ def test_codes_are_typed_by_people():
 
 
 def test_forgetting():
-    """Devices are kept for a while after their time, so that they can be told of it, and no longer."""
+    """Devices are kept for some time after they expired, so that their polls get the right error."""
     devices = DeviceRegistry()
     first = devices.add(device(), 0.0)
     devices.add(device(expires=1700.0), 1100.0)

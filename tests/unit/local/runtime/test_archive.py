@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 
@@ -24,7 +25,7 @@ def packed(tmp_path):
 
 
 def test_it_unpacks(packed, tmp_path):
-    """Files and folders are as in the zip file, and only the owner can read them; what was there before is gone."""
+    """Files and folders are as in the zip file, and only the owner can read them. Earlier files are deleted."""
     folder = tmp_path / "code"
     folder.mkdir()
     (folder / "old.py").touch()
@@ -38,15 +39,15 @@ def test_it_unpacks(packed, tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "C:x", "..", "a/.."])
 def test_nothing_leaves_the_folder(packed, tmp_path, name):
-    """A member that leads out of the folder is refused by name, and nothing is left."""
-    with pytest.raises(ConfigError, match="only files and folders below it"):
+    """A member outside of the folder is rejected by name, and no files are left."""
+    with pytest.raises(ConfigError, match=re.escape(repr(name))):
         archive.unpack(packed([("handler.py", "x = 1"), (name, "x")]), tmp_path / "code")
     assert not (tmp_path / "code").exists()
     assert not (tmp_path / "x").exists()
 
 
 def test_what_it_unpacks_to_counts(packed, tmp_path, monkeypatch):
-    """A small zip file of much content is refused by what is written, not by what it says."""
+    """A small zip file with large content is rejected by its real size, not by the size that it declares."""
     monkeypatch.setattr(archive, "MAX_BYTES", 1_000)
     with pytest.raises(ConfigError, match="more than 1,000 bytes"):
         archive.unpack(packed([("a", "x" * 600), ("b", "x" * 600)]), tmp_path / "code")
@@ -54,26 +55,26 @@ def test_what_it_unpacks_to_counts(packed, tmp_path, monkeypatch):
 
 
 def test_many_members(packed, tmp_path, monkeypatch):
-    """So many members that the disk would be busy for long are refused."""
+    """Too many members are rejected."""
     monkeypatch.setattr(archive, "MAX_FILES", 2)
     with pytest.raises(ConfigError, match="3 members"):
         archive.unpack(packed([("a", ""), ("b", ""), ("c", "")]), tmp_path / "code")
 
 
 @pytest.mark.parametrize("members", [[("a", "file"), ("a/b", "x")], [("a/", ""), ("a", "x")], [("x" * 300, "")]])
-def test_names_that_cannot_be(packed, tmp_path, members):
-    """A file where a folder has to be, or a name too long for the disk, is an error of the code file."""
-    with pytest.raises(ConfigError, match="cannot be unpacked"):
+def test_names_that_are_not_valid(packed, tmp_path, members):
+    """A file at the path of a folder, or a name that is too long, is an error."""
+    with pytest.raises(ConfigError, match="code file"):
         archive.unpack(packed(members), tmp_path / "code")
     assert not (tmp_path / "code").exists()
 
 
 def test_damaged(packed, tmp_path):
-    """A zip file that was cut short, or whose content does not match its checksum, is refused."""
+    """A zip file that is incomplete or does not match its checksum is rejected."""
     path = packed([("handler.py", "x = 1" * 100)])
     whole = path.read_bytes()
     name = packed([("é.py", "x = 1")]).read_bytes().replace("é".encode(), b"\xff\xff")
     for damaged in (name, whole[:-30], whole[:40] + b"\xff" + whole[41:], whole[:50] + b"\xff" + whole[51:], b""):
         path.write_bytes(damaged)
-        with pytest.raises(ConfigError, match="cannot be unpacked"):
+        with pytest.raises(ConfigError, match="code file"):
             archive.unpack(path, tmp_path / "code")

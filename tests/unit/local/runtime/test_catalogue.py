@@ -1,4 +1,4 @@
-"""Which functions there are, and by which ids."""
+"""The functions and their ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def deployment(external_id, function_id=None):
 
 
 def test_ids_do_not_depend_on_the_others():
-    """A derived id is the same whatever other functions there are, and in range."""
+    """A derived id does not depend on other functions, and is in range."""
     alone = identified([deployment("b")])
     together = identified([deployment(name) for name in "cab"])
     assert alone.items() <= together.items()
@@ -29,7 +29,7 @@ def test_ids_do_not_depend_on_the_others():
 
 
 def test_id_of_settings_wins():
-    """An id in the settings is taken, also when it is the one another function would derive."""
+    """An id in the settings is used, even if it is the derived id of another function."""
     (derived,) = identified([deployment("a")])
     found = identified([deployment("a"), deployment("b", derived)])
     assert found[derived].external_id == "b"
@@ -38,7 +38,7 @@ def test_id_of_settings_wins():
 
 
 def test_id_given_twice():
-    """Of two functions that ask for one id the first by name gets it, and the other is Failed and says why."""
+    """If two functions have the same id, the first by name gets it, and the other is Failed with the reason."""
     found = identified([deployment("b", 5), deployment("a", 5)])
     (other,) = (deployment for function_id, deployment in found.items() if function_id != 5)
     assert found[5].external_id == "a"
@@ -50,7 +50,7 @@ class Builds:
     """Builds nothing."""
 
     def begin(self, deployment):
-        return Build(asked=deployment, deployment=deployment, status="Ready")
+        return Build(source=deployment, deployment=deployment, status="Ready")
 
     def forget(self, path):
         pass
@@ -58,7 +58,7 @@ class Builds:
 
 @pytest.fixture
 def looks(monkeypatch):
-    """Looks at the disk that wait until they are let go; the number of looks is their length."""
+    """Reads of the folder that wait for the test. Their number is the length."""
     begun, gate = [], threading.Event()
 
     def discover(root):
@@ -80,8 +80,8 @@ def names(functions):
     return [function.deployment.external_id for function in functions.values()]
 
 
-async def test_a_look_is_shared_by_those_who_asked_before_it(looks):
-    """Who asks during a look gets the next one, which all who wait share."""
+async def test_waiting_callers_share_a_read(looks):
+    """Callers during a read share the next one."""
     begun, gate = looks
     functions = Catalogue(Path(), Builds())
     first = asyncio.create_task(functions.functions())
@@ -94,8 +94,8 @@ async def test_a_look_is_shared_by_those_who_asked_before_it(looks):
     assert len(begun) == 2
 
 
-async def test_a_cancelled_look_is_not_taken_for_one(looks):
-    """When who looks is cancelled, those who waited look themselves."""
+async def test_a_cancelled_read_does_not_count(looks):
+    """If the caller that reads is cancelled, the waiting callers read themselves."""
     begun, gate = looks
     functions = Catalogue(Path(), Builds())
     first = asyncio.create_task(functions.functions())

@@ -1,4 +1,4 @@
-"""Functions as they are found on disk."""
+"""Functions on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def only(root):
 
 
 def test_each_folder_with_a_handler_is_a_function(tmp_path):
-    """Other folders, hidden ones and files are none; the order is by name."""
+    """Other folders, hidden folders and files are not functions. Functions are ordered by name."""
     for name in ("b", "a", ".hidden", "empty"):
         (tmp_path / name).mkdir()
     for name in ("b", "a", ".hidden"):
@@ -51,7 +51,7 @@ def test_defaults(function):
 
 
 def test_settings_are_applied(function):
-    """What function.toml says is what is deployed, and secrets do not show."""
+    """The settings of function.toml are deployed, and secrets do not show."""
     (function / "function.toml").write_text("id = 3\nname = 'Double it'\nsecrets = { key = 's3cret' }")
 
     found = only(function.parent)
@@ -62,7 +62,7 @@ def test_settings_are_applied(function):
 
 
 def test_broken_settings_are_the_functions_error(function):
-    """A function with broken settings is there, and says why it cannot be deployed."""
+    """A function with settings that are not valid is found, with the error."""
     (function / "function.toml").write_text("id = 'one'")
 
     found = only(function.parent)
@@ -80,8 +80,8 @@ def test_broken_settings_are_the_functions_error(function):
         ("class A:\n def handle(data): pass", "no function `handle`"),
         ("handle: object", "no function `handle`"),
         ("from elsewhere import handle", "no function `handle`"),
-        ("def handle(data, x, *, b): pass", "`handle` takes b, x; only client, data, function_call_info, secrets"),
-        ("def handle(data, /): pass", "before a `/`"),
+        ("def handle(data, x, *, b): pass", "`handle` takes b, x: "),
+        ("def handle(data, /): pass", "`/`"),
         ("\nasync def handle(data): pass", "handler.py, line 2: `handle` is async"),
         ("handle = print\ndef handle(x): pass", "`handle` takes x"),
     ],
@@ -108,7 +108,7 @@ def test_handler_that_breaks_the_rules(function, code, error):
     ],
 )
 def test_handler_that_keeps_the_rules(function, code):
-    """The last definition wins, an assigned handle is taken on trust, and nothing is run."""
+    """The last definition counts, an assigned handle is not checked, and no code runs."""
     (function / "handler.py").write_text(code)
 
     assert only(function.parent).error is None
@@ -117,7 +117,7 @@ def test_handler_that_keeps_the_rules(function, code):
 def test_handler_elsewhere(function):
     """function_path names the file that is checked."""
     (function / "function.toml").write_text("function_path = 'src/main.py'")
-    assert only(function.parent).error == "src/main.py cannot be read: No such file or directory"
+    assert "src/main.py" in only(function.parent).error
 
     (function / "src").mkdir()
     (function / "src/main.py").write_text(GOOD)
@@ -137,7 +137,7 @@ def test_handler_elsewhere(function):
     ids=lambda case: case[0],
 )
 def test_fingerprint_changes_with_the_files(function, change):
-    """Any change of the files can change what the function does."""
+    """Any change of the files changes the fingerprint."""
     (function / "data").mkdir()
     (function / "data" / "old.csv").touch()
     before = only(function.parent).fingerprint
@@ -148,7 +148,7 @@ def test_fingerprint_changes_with_the_files(function, change):
 
 
 def test_fingerprint_stays_with_what_does_not_matter(function):
-    """Caches, hidden files and dead links are no part of the function."""
+    """Caches, hidden files and broken links are not part of the function."""
     before = only(function.parent).fingerprint
 
     (function / ".swap").touch()
@@ -158,7 +158,7 @@ def test_fingerprint_stays_with_what_does_not_matter(function):
     assert only(function.parent).fingerprint == before
 
 
-def test_folder_that_links_to_itself_is_no_trap(function):
+def test_links_of_a_folder_to_itself_are_not_followed(function):
     """Links to folders are not followed."""
     (function / "loop").symlink_to(function)
 
@@ -166,7 +166,7 @@ def test_folder_that_links_to_itself_is_no_trap(function):
 
 
 def test_unchanged_functions_are_not_parsed_again(function, monkeypatch):
-    """Looking again costs a look, and a change of one function does not read the others."""
+    """Unchanged functions are not read again, and a change of one does not read the others."""
     parsed = []
     parse = ast.parse
     monkeypatch.setattr(ast, "parse", lambda source, name: parsed.append(source) or parse(source, name))
@@ -184,13 +184,13 @@ def test_unchanged_functions_are_not_parsed_again(function, monkeypatch):
 
 
 def test_root_must_be_there(tmp_path):
-    """A root that is gone is the caller's to deal with."""
+    """A missing root raises."""
     with pytest.raises(FileNotFoundError):
         discover(tmp_path / "missing")
 
 
 def test_path_is_absolute(function, monkeypatch):
-    """The folder is known by its full path wherever the root is looked at from."""
+    """The folder has its absolute path for any working directory."""
     monkeypatch.chdir(function.parent)
 
     assert only(Path()).path == function

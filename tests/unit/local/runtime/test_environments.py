@@ -1,4 +1,4 @@
-"""How environments are known, and what a log does not show."""
+"""The names of environments, and secrets in logs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def name(deployment=DEPLOYMENT, python=PYTHON, requirements=b"numpy\n", packages
     ids=lambda item: item[0],
 )
 def test_environments_differ_by_what_is_in_them(other):
-    """All that decides what is installed is part of the name."""
+    """Everything that affects the installation is part of the name."""
     assert other[1]() != name()
 
 
-def test_code_is_no_part_of_an_environment():
-    """An edit of the code, and another function with the same requirements, use the environment that is there."""
+def test_code_is_not_part_of_an_environment():
+    """After an edit of the code, and for another function with the same requirements, the environment is reused."""
     other = attrs.evolve(DEPLOYMENT, path=Path("/g"), fingerprint="2", external_id="g")
     assert name(other) == name()
 
@@ -46,7 +46,7 @@ def test_code_is_no_part_of_an_environment():
     "line", [b"-r more.txt", b"-c constraints.txt", b"-e .", b"./package", b"wheels/x.whl", b"x @ ./x"]
 )
 def test_files_of_the_function_are_part_of_an_environment(line):
-    """A change of a file that the requirements name makes another environment."""
+    """A change of a file that the requirements name makes a new environment."""
     changed = attrs.evolve(DEPLOYMENT, fingerprint="2")
     assert name(changed, requirements=line) != name(requirements=line)
 
@@ -69,14 +69,14 @@ def test_other_lines_name_no_files_of_the_function(line):
         (b"cognite-sdk-experimental", True, ()),
     ],
 )
-def test_client_is_installed_unasked(requirements, takes_client, expected):
-    """As on the service, unless it is listed, by itself or as a package that is built on it."""
+def test_client_is_installed_by_default(requirements, takes_client, expected):
+    """cognite-sdk is installed as on the service, unless it or a package that depends on it is listed."""
     deployment = attrs.evolve(DEPLOYMENT, takes_client=takes_client)
     assert environments._preinstalled(deployment, requirements) == expected
 
 
 def test_log_without_logins():
-    """Logins of the function's indexes, and of any URL, are not shown."""
+    """User names and passwords in URLs are not shown."""
     deployment = attrs.evolve(DEPLOYMENT, index_url=Secret("https://some:pass-word@index.example/simple"))
 
     shown = environments._without_secrets("pass-word at https://other:hidden@h.example", deployment)
@@ -86,7 +86,7 @@ def test_log_without_logins():
 
 @pytest.mark.parametrize(("variable", "value"), [("XDG_CACHE_HOME", "/cache"), ("HOME", "/home/me")])
 def test_cache_is_in_the_usual_place(monkeypatch, variable, value):
-    """By the environment, or below the home folder."""
+    """The folder comes from the environment, or is below the home folder."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv(variable, value)
 

@@ -1,4 +1,4 @@
-"""What the worker decides, without a process."""
+"""The checks of the worker, without a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_json_has_no_fault(value):
-    """Whatever JSON can hold passes, and can be written."""
+    """All values that JSON has pass, and can be encoded."""
     assert fault(value) is None
     json.dumps(value, allow_nan=False)
 
@@ -36,14 +36,14 @@ def test_json_has_no_fault(value):
     ],
 )
 def test_fault_is_found_with_its_place(value, found):
-    """The path leads to what is wrong."""
+    """The error names the path of the value."""
     assert fault(value) == found
 
 
-def test_same_thing_twice_is_no_circle():
-    """Only what holds itself is circular; a value may stand in two places."""
+def test_same_value_twice_is_not_circular():
+    """Only a value that contains itself is circular. A value may be in two places."""
     shared = [1]
     assert fault([shared, {"again": shared}]) is None
 
     shared.append({"back": shared})
-    assert fault([shared]) == "$[0][1].back holds itself"
+    assert fault([shared]) == "$[0][1].back contains itself"

@@ -18,7 +18,7 @@ NOW = now_ms()
 
 
 async def add(store, age, *, ends=True, response=b"1"):
-    """Add a session and a call that are so many days old, and return the id of both."""
+    """Add a session and a call of this age in days, and return their common id."""
     time = int(NOW - age * DAY)
     call = Call(id=time * PER_MILLISECOND, function_id=7, status="Running", start_time=time)
     session = Session(
@@ -50,7 +50,7 @@ async def sessions(store):
 
 
 async def test_days():
-    """What is older than the days allowed goes, with response, log and session; what runs or is scheduled stays."""
+    """Calls over the maximum age are deleted with response, log and session, unless they run or are scheduled."""
     async with open_store() as store:
         scheduled, runs, old, new = [await add(store, age, ends=age != 93) for age in (94, 93, 90.1, 89.9)]
         await store.add_schedule(
@@ -73,7 +73,7 @@ async def test_days():
 
 
 async def test_room(tmp_path):
-    """Where there is no room, the oldest calls that have ended go first; the file does not grow on."""
+    """At the maximum size, the oldest ended calls are deleted first, and the file does not grow further."""
     room = 2_000_000
     limits = Limits(history_bytes=room)
     sizes = []
@@ -93,7 +93,7 @@ async def test_room(tmp_path):
 
 
 async def test_sweeps_by_itself(tmp_path):
-    """When much was written, room is made without being asked."""
+    """After many writes, a sweep starts by itself."""
     async with open_store(tmp_path, limits=Limits(history_bytes=500_000)) as store:
         for number in range(100):
             await add(store, 1 - number / 100, response=b"x" * 50_000)
@@ -123,13 +123,13 @@ async def test_failed_sweep(monkeypatch):
 
 @pytest.mark.parametrize("name", ["history_days", "history_bytes"])
 def test_limits(name):
-    """Nothing may be kept at all."""
+    """The limit may be zero."""
     assert 0 == getattr(Limits(**{name: 0}), name)
 
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_end_as_a_sweep_begins(steps):
-    """A store that ends just as a sweep begins does not wait for the next sweep."""
+    """A store that closes when a sweep starts does not wait for the next sweep."""
     async with asyncio.timeout(5):
         async with open_store() as store:
             await asyncio.sleep(0.01)

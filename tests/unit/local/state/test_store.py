@@ -1,4 +1,4 @@
-"""What the local server keeps, in real databases."""
+"""The store of the local server, in real databases."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def store():
 
 @pytest.mark.parametrize("record", [FUNCTION, FILE, SCHEDULE], ids=["function", "file", "schedule"])
 async def test_again(tmp_path, record):
-    """What was kept is there again, equal in every field, when the folder is opened again."""
+    """Records are equal in every field when the folder is opened again."""
     kind = type(record).__name__.removesuffix("Record").lower()
     async with open_store(tmp_path) as store:
         await getattr(store, f"add_{kind}")(record)
@@ -88,7 +88,7 @@ async def test_again(tmp_path, record):
 
 
 async def test_changes(store):
-    """Records are replaced and deleted; one that was deleted does not come back by a change."""
+    """Records are replaced and deleted. An update does not restore a deleted record."""
     await store.add_function(FUNCTION)
     await store.add_file(FILE)
     await store.add_schedule(SCHEDULE)
@@ -109,7 +109,7 @@ async def test_changes(store):
 
 
 async def test_schedules_of_a_function(store):
-    """The schedules of a function are deleted with it, and no others."""
+    """Deleting a function deletes its schedules and no others."""
     other = attrs.evolve(SCHEDULE, id=2, function_id=2)
     await store.add_schedule(SCHEDULE)
     await store.add_schedule(other)
@@ -118,7 +118,7 @@ async def test_schedules_of_a_function(store):
 
 
 async def test_external_ids(store):
-    """An external id is taken once, while no external id can be had many times."""
+    """An external id is unique, but many records may have none."""
     for add, record in ((store.add_function, FUNCTION), (store.add_file, FILE)):
         taken = [await add(attrs.evolve(record, id=number, external_id=name)) for number, name in enumerate("xxy", 1)]
         assert [True, False, True] == taken
@@ -127,7 +127,7 @@ async def test_external_ids(store):
 
 
 async def test_sessions(store):
-    """A nonce binds its session once, and in time."""
+    """A nonce binds its session once, before it expires."""
     for number in (1, 2):
         await store.add_session(session(number), b"%d" % number)
     assert attrs.evolve(session(1), status="ACTIVE") == await store.bind_session(b"1", 99)
@@ -142,7 +142,7 @@ async def test_sessions(store):
 
 
 async def test_sessions_again(tmp_path):
-    """A nonce that was not used before the server ended can be used after it, and no other."""
+    """After a restart, only unused nonces are valid."""
     async with open_store(tmp_path) as store:
         for number in (1, 2, 3):
             await store.add_session(session(number, nonce_expires=2**53), b"%d" % number)
@@ -155,21 +155,21 @@ async def test_sessions_again(tmp_path):
 
 
 async def test_revoked_nonce(store):
-    """A session that was revoked cannot be bound."""
+    """A revoked session is not bound."""
     await store.add_session(session(1), b"1")
     await store.revoke_sessions([1])
     assert await store.bind_session(b"1", 99) is None
 
 
 async def test_nonces_in_memory(store):
-    """Nonces that have ended do not stay in memory."""
+    """Expired nonces do not stay in memory."""
     for number in range(1, 100):
         await store.add_session(session(number, creation_time=number, nonce_expires=number + 10), b"%d" % number)
     assert 10 == len(store._ready)
 
 
 async def test_calls(store):
-    """Calls are found by id while they run and when they have ended, in the order asked for, of one function only."""
+    """Running and ended calls are found by id, in the order of the request, of one function only."""
     calls = [running(1), running(2), running(3, function_id=8)]
     for call in calls:
         await store.add_call(call)
@@ -188,7 +188,7 @@ async def test_calls(store):
 
 
 async def test_memory(store, monkeypatch):
-    """Of the calls that have ended, only the last stay in memory; the others are found too."""
+    """Only the last ended calls stay in memory. The others are still found."""
     monkeypatch.setattr("aiocdf.local.state.store.MOST_ENDED", 3)
     await store.add_call(running(0))
     for number in range(1, 50):
@@ -215,7 +215,7 @@ async def test_memory(store, monkeypatch):
     ],
 )
 async def test_list_of_calls(store, query, ids):
-    """Calls are listed newest first; ranges take in their ends, and a call without an end lies in no range of ends."""
+    """Calls are listed newest first. Ranges include their ends, and a running call is in no range of end times."""
     for number in range(1, 5):
         call = running(number * PER_MILLISECOND, schedule_id=5 if number == 2 else None)
         await store.add_call(call)
@@ -226,7 +226,7 @@ async def test_list_of_calls(store, query, ids):
 
 
 async def test_running_when_it_ended(tmp_path):
-    """Calls that were running when the server ended have failed, not before they started; others are as they were."""
+    """Calls that ran when the server ended are Failed, at or after their start. Other calls are unchanged."""
     async with open_store(tmp_path) as store:
         for number, start in ((1, 10), (2, 2**53), (3, 10)):
             await store.add_call(running(number, start_time=start))
@@ -241,7 +241,7 @@ async def test_running_when_it_ended(tmp_path):
 
 
 async def test_cancelled_start(store):
-    """A call whose start was cancelled is forgotten."""
+    """A call whose start was cancelled is deleted."""
     starting = asyncio.create_task(store.add_call(running(1)))
     await asyncio.sleep(0)
     starting.cancel()
@@ -253,7 +253,7 @@ async def test_cancelled_start(store):
 
 
 async def test_failed_write(store):
-    """A call whose end cannot be written is seen to have ended; what is written with it in one go is kept."""
+    """If writing the end of a call fails, clients see that it ended, and the rest of the group is written."""
     call = running(1)
     await store.add_call(call)
     await store._execute("INSERT INTO response VALUES (1, 'in the way')", ())
@@ -266,7 +266,7 @@ async def test_failed_write(store):
 
 
 async def test_full_disk(store):
-    """Where the disk is full, nothing half is written, other work fails too, and goes on once there is room."""
+    """With a full disk, no work item is partly written and all fail. They succeed again when there is space."""
     call = running(1)
     await store.add_call(call)
     writer = store._database._writer
@@ -283,8 +283,8 @@ async def test_full_disk(store):
     assert 100_000 == len(await store.response(1))
 
 
-async def test_many_at_once(store):
-    """What many calls write at once shares its transactions."""
+async def test_concurrent_writes(store):
+    """Concurrent writes share transactions."""
     work = store._database
     statements = []
     work._writer.set_trace_callback(statements.append)
@@ -295,7 +295,7 @@ async def test_many_at_once(store):
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_all_tasks_cancelled(store, steps):
-    """A program that cancels all tasks of its loop is not told of what was being written, and the store works on."""
+    """If a program cancels all tasks of its loop, pending writes are cancelled, and the store still works."""
     adding = asyncio.create_task(store.add_function(FUNCTION))
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -308,7 +308,7 @@ async def test_all_tasks_cancelled(store, steps):
 
 
 async def test_cancelled_end(tmp_path):
-    """A store whose end is cancelled leaves no thread, and what was submitted before is written."""
+    """If closing the store is cancelled, no thread is left, and submitted work is written."""
 
     async def use(begun):
         async with open_store(tmp_path) as store:
@@ -331,7 +331,7 @@ async def test_cancelled_end(tmp_path):
 
 
 async def test_one_server(tmp_path):
-    """A folder is used by one server at a time."""
+    """Only one server uses a folder at a time."""
     async with open_store(tmp_path):
         with pytest.raises(ConfigError, match="another server"):
             await open_store(tmp_path).__aenter__()
@@ -340,7 +340,7 @@ async def test_one_server(tmp_path):
 
 
 async def test_owner_only(tmp_path):
-    """Nobody else can read what is kept."""
+    """Other users have no read access to the state."""
     folder = tmp_path / "new" / "state"
     async with open_store(folder) as store:
         await store.add_function(FUNCTION)
@@ -350,7 +350,7 @@ async def test_owner_only(tmp_path):
 
 
 async def test_open_to_others(tmp_path):
-    """What others could read is closed to them."""
+    """Read access of other users is removed."""
     async with open_store(tmp_path):
         pass
     (tmp_path / "state.db").chmod(0o644)
@@ -361,7 +361,7 @@ async def test_open_to_others(tmp_path):
 
 
 async def test_last_id(store):
-    """The highest id is known, whatever it is of."""
+    """The highest id of all kinds of records is returned."""
     assert 0 == await store.last_id()
     await store.add_call(running(5))
     assert 5 == await store.last_id()
@@ -370,7 +370,7 @@ async def test_last_id(store):
 
 
 async def test_leftovers(tmp_path):
-    """Contents and code that belong to nothing are deleted at the next start, and the others stay."""
+    """Contents and code without a record are deleted at the next start. The others remain."""
     async with open_store(tmp_path) as store:
         await store.add_file(FILE)
         await store.add_function(FUNCTION)
@@ -385,7 +385,7 @@ async def test_leftovers(tmp_path):
 
 
 async def test_temporary():
-    """Without a folder, nothing is left."""
+    """Without a folder, no files are left."""
     async with open_store() as store:
         assert store.content_path(1).parent.is_dir()
         assert store.code_folder(1).parent.is_dir()
@@ -393,7 +393,7 @@ async def test_temporary():
 
 
 async def test_fresh(tmp_path):
-    """A fresh start deletes what was kept, and nothing else that lies in the folder."""
+    """A fresh start deletes the state, and no other files in the folder."""
     (tmp_path / "mine").write_text("mine")
     async with open_store(tmp_path) as store:
         await store.add_file(FILE)
@@ -406,7 +406,7 @@ async def test_fresh(tmp_path):
 
 @pytest.mark.parametrize("kind", ["text", "another", "version"])
 async def test_something_else(tmp_path, kind):
-    """A file that is not the state of this version is refused and left as it is; a fresh start replaces it."""
+    """A file that is not the state of this version is rejected and unchanged. A fresh start replaces it."""
     path = tmp_path / "state.db"
     if kind == "text":
         path.write_text("not a database, but long enough to be taken for one" * 100)
@@ -418,7 +418,7 @@ async def test_something_else(tmp_path, kind):
             database.execute("PRAGMA user_version = 1" if kind == "version" else "CREATE TABLE call (id)")
         database.close()
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="afresh"):
+    with pytest.raises(ConfigError, match="--fresh"):
         await open_store(tmp_path).__aenter__()
     assert (kind != "text") or before == path.read_bytes()
     async with open_store(tmp_path, fresh=True) as store:
@@ -426,7 +426,7 @@ async def test_something_else(tmp_path, kind):
 
 
 async def test_unwritable(tmp_path):
-    """A folder that cannot be made is an error that names it."""
+    """A folder that is not writable is an error that names it."""
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file"):
         await open_store(tmp_path / "file" / "state").__aenter__()

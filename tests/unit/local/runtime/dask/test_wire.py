@@ -39,7 +39,7 @@ INVOCATION = Invocation(
 
 
 def test_deployment_arrives_as_it_was():
-    """All that a worker needs of a function arrives, with its code at another place."""
+    """The settings of a function survive the conversion, with the code in another folder."""
     sealed = pickle.loads(pickle.dumps(seal_deployment(DEPLOYMENT)))
     there = open_deployment(sealed, Path("/there"))
     assert there.path == Path("/there")
@@ -49,12 +49,12 @@ def test_deployment_arrives_as_it_was():
 
 
 def test_invocation_arrives_as_it_was():
-    """A call arrives with its data, its token and its schedule."""
+    """A call keeps its data, its token and its schedule."""
     assert open_invocation(pickle.loads(pickle.dumps(seal_invocation(INVOCATION)))) == INVOCATION
 
 
 @pytest.mark.parametrize("sealed", [seal_deployment(DEPLOYMENT), seal_invocation(INVOCATION)])
 def test_no_secret_is_shown(sealed):
-    """Dask logs the arguments of what fails."""
+    """The text does not show in `repr`, because Dask logs the arguments of failed tasks."""
     assert repr(sealed) == "Sealed()"
     assert "of-wire" not in str(sealed)
