@@ -53,7 +53,7 @@ if __name__ == "__main__":
 FILES = {"handler.py": HANDLER, "function.toml": SETTINGS, "call.py": PROGRAM}
 
 NEXT = """\
-Made handler.py, function.toml and call.py in {folder}.
+Made in {folder}: handler.py, function.toml, call.py
 
 Run the function on this computer:
   aiocdf serve {folder} --env-file local.env

@@ -47,7 +47,7 @@ async def test_echo(cdf_client):
 def test_environment(cdf_environment):
     assert aiocdf.run("double", {"x": 3}) == {"value": 6}
 
-@pytest.mark.parametrize("code", [len, "nowhere", lambda data: data])
+@pytest.mark.parametrize("code", [len, "nowhere", 5, lambda data: data])
 def test_refused(cdf_server, code):
     with pytest.raises(aiocdf.UsageError):
         cdf_server.deploy(code)
