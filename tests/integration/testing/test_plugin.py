@@ -131,7 +131,7 @@ def test_local_server(project):
     tests that want it.
     """
     done = run(project, test_server=LOCAL_SERVER, test_faults=FAULTS, test_bad=BAD_SETTINGS)
-    done.assert_outcomes(passed=10, errors=1)
+    done.assert_outcomes(passed=11, errors=1)
 
 
 def test_service_in_memory(project):
