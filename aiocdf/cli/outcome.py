@@ -86,6 +86,7 @@ def _line(entry: LogEntry) -> str:
 def _next(handle: CallHandle, address: str) -> str:
     """Say what becomes of a call that is no longer waited for."""
     if handle.call_id is None:
-        return "The service has not accepted the call yet; it may never start."
+        why = f": {handle.reason}" if handle.reason else "."
+        return f"The service has not accepted the call yet, and it may never start{why}"
     command = f"aiocdf calls wait {handle.function_id} {handle.call_id}{option_for(address)}"
     return f"The call runs on. To wait for it: {command}"
