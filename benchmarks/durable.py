@@ -181,7 +181,7 @@ def measure_cost(inputs: int, seconds: float, rounds: int, seed: int) -> None:
                 figures.append(in_child("one", how, url, str(write_inputs(Path(name), inputs))))
     wall = {how: statistics.median(each["wall"] for each in figures) for how, figures in took.items()}
     table(
-        ("", "calls a second", "processor time a call", "beside `client.map`"),
+        ("", "calls a second", "processor time a call", "compared with `client.map`"),
         *(
             (
                 f"`{how}`, {inputs:,} calls of {seconds:g} s",
@@ -248,7 +248,7 @@ def measure_million(inputs: int, made: int) -> None:
         size = journal.stat().st_size / 1e6
     table(
         ("", "target", "result"),
-        (f"memory at most, {inputs:,} inputs, {made:,} of them called", "<= 200 MB", f"{first['rss']:.0f} MB"),
+        (f"peak memory, {inputs:,} inputs, {made:,} of them called", "<= 200 MB", f"{first['rss']:.0f} MB"),
         ("... and when all are done already", "<= 200 MB", f"{again['rss']:.0f} MB, {again['wall']:.1f} s"),
         ("`aiocdf map --status`", "<= 1 s", f"{statistics.median(times):.2f} s ({cpu:.2f} s of processor time)"),
         ("results", f"{inputs:,}", f"{results:,}"),

@@ -104,7 +104,7 @@ RULES = (
         Verdict.TROUBLE,
     ),
     Rule(
-        "any other 5xx, a timeout, a broken connection, an answer that cannot be read",
+        "any other 5xx, a timeout, a broken connection, an answer that is not readable",
         lambda _: True,
         Verdict.TROUBLE,
         Verdict.DOUBT,

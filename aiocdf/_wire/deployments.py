@@ -50,7 +50,8 @@ def not_replaced(
         todo = "Wait until the function is Ready"
     left = ", ".join(repr(each.name) for each in schedules)
     rest = f"; then create its schedules again, which `schedules` of this error has: {left}" if left else ""
-    return ReplacementFailed(f"{done}: {error} {todo}{rest}.", deleted=old, created=new, schedules=schedules)
+    why = str(error).rstrip(".")
+    return ReplacementFailed(f"{done}: {why}. {todo}{rest}.", deleted=old, created=new, schedules=schedules)
 
 
 def which(key: int | str, function: Function) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,7 +14,7 @@ from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import show_one
 from aiocdf.cli.base.running_servers import option_for
 from aiocdf.cli.base.secret_source import given_secret
-from aiocdf.errors import InvalidArgument, WaitExpired
+from aiocdf.errors import InvalidArgument, ReplacementFailed, WaitExpired
 from aiocdf.local.runtime import function_settings
 from aiocdf.models.functions import FunctionStatus
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from aiocdf.client import Client
     from aiocdf.models.code_package import CodePackage
     from aiocdf.models.functions import Function
+    from aiocdf.models.kept_schedule import KeptSchedule
     from aiocdf.secret import Secret
 
 __all__ = ["DeployJob", "named_secrets"]
@@ -74,10 +77,15 @@ class DeployJob:
         before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
         named = options.pop("name", external_id)
         name = named if self.name is None else self.name
-        async with shown_state(notes, lambda: "Uploading"):
-            function = await client.functions.create_or_replace(
-                name, external_id=external_id, folder=self.folder, **options
-            )
+        try:
+            async with shown_state(notes, lambda: "Uploading"):
+                function = await client.functions.create_or_replace(
+                    name, external_id=external_id, folder=self.folder, **options
+                )
+        except ReplacementFailed as error:
+            for schedule in error.schedules:
+                error.add_note(_command_for(schedule, external_id) + option_for(client.base_url))
+            raise
         notes.print(_what_happened(function, before))
         show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
 
@@ -140,6 +148,14 @@ def _size(count: int) -> str:
         if count >= power:
             return f"{count / power:.1f} {unit}"
     return f"{count} B"
+
+
+def _command_for(schedule: KeptSchedule, function: str) -> str:
+    """Return the command that creates a schedule again: the service does not have it any more."""
+    options = ["--function", function, "--data", json.dumps(schedule.data)]
+    if schedule.description:
+        options += ["--description", schedule.description]
+    return shlex.join(["aiocdf", "schedules", "create", schedule.name, schedule.cron, *options])
 
 
 def _goes_on(function: Function, address: str) -> str:

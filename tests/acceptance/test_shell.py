@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import time
 
@@ -168,6 +169,29 @@ def test_build_error_is_shown(served, run):
     assert status == 1
     assert "No module named 'nowhere'" in err
     assert "Traceback" in err
+
+
+def test_lost_schedules_can_be_created_again(served, run, read):
+    """Where the new code cannot be built, the commands that create the schedules again are shown, with their data."""
+    code = served.folder / "kept"
+    code.mkdir()
+    (code / "handler.py").write_text("def handle(data): ...\n")
+    assert run("functions", "deploy", "kept", "--local")[0] == 0
+    created = read(
+        "schedules", "create", "at night", "0 3 * * *", "--function", "kept", "--data", '{"x": 1}', "-o", "json"
+    )
+    (code / "handler.py").write_text("import nowhere\n\ndef handle(data): ...\n")
+    status, _, err = run("functions", "deploy", "kept", "--local")
+    assert (status, read("schedules", "list", "--output", "json")) == (1, [])
+
+    (code / "handler.py").write_text("def handle(data): ...\n")
+    assert run("functions", "deploy", "kept", "--local")[0] == 0
+    (command,) = re.findall(r"^aiocdf (schedules create .+)", err, re.MULTILINE)
+    assert run(*shlex.split(command))[0] == 0
+    (again,) = read("schedules", "list", "--output", "json")
+    assert (again["name"], again["cron_expression"]) == (created["name"], created["cron_expression"])
+    assert read("schedules", "show", str(again["id"]), "--output", "json")["data"] == {"x": 1}
+    assert run("functions", "delete", "kept", "--local", "--yes")[0] == 0
 
 
 def test_map_and_whoami_find_the_server_too(served, run):

@@ -50,7 +50,7 @@ CASES = [
     ("any other 3xx or 4xx", NotFound("the nonce is not named", status=404, detail="no such nonce"), REFUSED, REFUSED),
     ("5xx that says that it may be sent again", ServerError("", status=503, retryable=True), TROUBLE, TROUBLE),
     *(
-        ("any other 5xx, a timeout, a broken connection, an answer that cannot be read", error, TROUBLE, DOUBT)
+        ("any other 5xx, a timeout, a broken connection, an answer that is not readable", error, TROUBLE, DOUBT)
         for error in (
             ServerError("", status=502),
             ServerError("", status=500, retryable=False),
@@ -157,5 +157,5 @@ def test_explanation_shows_the_rules() -> None:
     """The table under "Never twice" has the rules, row by row, in the order in which they are tried."""
     head, rows = table()
 
-    assert head == ["what came of the attempt", "while the session is made", "of the POST"]
+    assert head == ["what happened", "while the session is created", "after the POST"]
     assert rows == [[rule.what, rule.session.value, rule.post.value] for rule in RULES]

@@ -315,6 +315,7 @@ async def test_cancelled_end(tmp_path):
             store.add_log(1, [LogLine(1, "a")])
             begun.set()
 
+    others = set(threading.enumerate())
     for steps in range(12):
         begun = asyncio.Event()
         task = asyncio.create_task(use(begun))
@@ -323,8 +324,8 @@ async def test_cancelled_end(tmp_path):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
-        async with asyncio.timeout(5):
-            while any(thread.name.startswith("aiocdf-") for thread in threading.enumerate()):
+        async with asyncio.timeout(30):
+            while any(thread.name.startswith("aiocdf-") for thread in set(threading.enumerate()) - others):
                 await asyncio.sleep(0.001)
     async with open_store(tmp_path) as store:
         assert await store.log(1)
