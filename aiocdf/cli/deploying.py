@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from aiocdf.local.runtime import function_settings
 from aiocdf.models.functions import FunctionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -77,15 +78,11 @@ class DeployJob:
         before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
         named = options.pop("name", external_id)
         name = named if self.name is None else self.name
-        try:
+        with _showing_lost_schedules(notes, external_id, option_for(client.base_url)):
             async with shown_state(notes, lambda: "Uploading"):
                 function = await client.functions.create_or_replace(
                     name, external_id=external_id, folder=self.folder, **options
                 )
-        except ReplacementFailed as error:
-            for schedule in error.schedules:
-                error.add_note(_command_for(schedule, external_id) + option_for(client.base_url))
-            raise
         notes.print(_what_happened(function, before))
         show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
 
@@ -148,6 +145,20 @@ def _size(count: int) -> str:
         if count >= power:
             return f"{count / power:.1f} {unit}"
     return f"{count} B"
+
+
+@contextlib.contextmanager
+def _showing_lost_schedules(notes: Console, external_id: str, server: str) -> Iterator[None]:
+    """Show the commands that create schedules again, if a replacement fails or is cancelled half-way."""
+    try:
+        yield
+    except (ReplacementFailed, asyncio.CancelledError) as error:
+        failed = error if isinstance(error, ReplacementFailed) else error.__cause__
+        if lost := getattr(failed, "schedules", ()):
+            notes.print("Once the function is Ready, create its schedules again:")
+        for schedule in lost:
+            notes.print(_command_for(schedule, external_id) + server, soft_wrap=True)
+        raise
 
 
 def _command_for(schedule: KeptSchedule, function: str) -> str:

@@ -57,7 +57,8 @@ class Deployment:
         schedules are read before, and created again once the new function is `Ready`.
 
         Raises:
-            ReplacementFailed: The function was deleted, or may have been, and something failed.
+            ReplacementFailed: The function was deleted, or may have been, and something failed. It is the cause of a
+                `CancelledError` that comes then.
             AiocdfError: The function is as it was.
         """
         if new.spec.external_id is None:
@@ -81,7 +82,7 @@ class Deployment:
             return old
         schedules = await self._schedules.read(old)
         file_id = file_id or await self._files.upload(code, new.spec.name, new.data_set_id)
-        with _logging_if_cancelled(old, schedules):
+        with _telling_if_cancelled(old, schedules):
             await self._delete(old, code, file_id, schedules)
             created = await self._create_in_place(old, new, code, file_id, schedules)
         if old.file_id != file_id:
@@ -143,18 +144,13 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def _logging_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> Iterator[None]:
-    """Name in the log what may be missing if a replacement is cancelled."""
+def _telling_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> Iterator[None]:
+    """Name in the log what may be missing if a replacement is cancelled; the cause of the cancellation has the schedules."""
     try:
         yield
-    except asyncio.CancelledError:
-        names = [schedule.name for schedule in schedules]
-        _log.warning(
-            "the replacement of function %s was cancelled: function %d may be deleted, and schedules %s missing",
-            old.external_id,
-            old.id,
-            names,
-        )
+    except asyncio.CancelledError as cancelled:
+        cancelled.__cause__ = deployments.cut_short(old, schedules)
+        _log.warning("%s", cancelled.__cause__)
         raise
 
 
