@@ -335,9 +335,9 @@ class ReplacementFailed(AiocdfError):
         self, message: str, *, deleted: Function, created: Function | None, schedules: Sequence[KeptSchedule]
     ) -> None:
         super().__init__(message)
-        self.deleted = deleted
-        self.created = created
-        self.schedules = tuple(schedules)
+        self.deleted: Function = deleted
+        self.created: Function | None = created
+        self.schedules: tuple[KeptSchedule, ...] = tuple(schedules)
 
 
 class ClientClosed(AiocdfError):

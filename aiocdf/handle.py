@@ -169,6 +169,11 @@ class CallHandle(Awaited[FunctionCall]):
         return self._call.status
 
     @property
+    def reason(self) -> str | None:
+        """The trouble that keeps the call from starting, such as an outage; None for a call that runs or waits its turn."""
+        return self._call.reason
+
+    @property
     def elapsed(self) -> float:
         """Seconds that the call has run so far, or ran in total; for a call that has not started, how long it waits."""
         return self._call.elapsed
@@ -292,7 +297,7 @@ class CallHandle(Awaited[FunctionCall]):
         """Show the function, the call, its status and its age."""
         which = f"call {self.call_id} of " if self.call_id is not None else ""
         state = "cancelled, " if self.cancelled() else ""
-        reason = f" ({self._call.reason})" if self._call.reason else ""
+        reason = f" ({self.reason})" if self.reason else ""
         return f"<CallHandle {which}function {self._call.name}: {state}{self.status}, {self.elapsed:.1f} s{reason}>"
 
     def _repr_html_(self) -> str:

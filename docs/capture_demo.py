@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 CHECKOUT = Path(__file__).parents[1]
-PICTURE = CHECKOUT / "docs" / "pictures" / "demo.svg"
+PICTURES = CHECKOUT / "docs" / "pictures"
 WIDTH = 100
 #: How many lines of each part the picture shows: half a screen of the most telling ones.
 SHOWN = {"300 calls": 5, "A call that fails": 19, "The cost of the calls": 7}
@@ -42,13 +42,13 @@ def shortened(text: str) -> str:
     return "\n\n".join(shown)
 
 
-def main() -> None:
-    """Draw the picture. Its font is the reader's: the one that rich names would be fetched from elsewhere."""
+def draw(text: str, name: str, *, title: str) -> None:
+    """Draw a terminal with *text*. Its font is the reader's: the one that rich names would be fetched from elsewhere."""
     console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text.from_ansi(f"$ aiocdf demo\n{shortened(printed())}"))
-    picture = console.export_svg(title="aiocdf demo", unique_id="demo")
-    PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
+    console.print(Text.from_ansi(text))
+    picture = console.export_svg(title=title, unique_id=name)
+    (PICTURES / f"{name}.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
 if __name__ == "__main__":
-    main()
+    draw(f"$ aiocdf demo\n{shortened(printed())}", "demo", title="aiocdf demo")

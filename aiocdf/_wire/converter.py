@@ -37,6 +37,8 @@ __all__ = ["camel", "check_type", "plain_input", "plain_value", "read_id", "stru
 
 T = TypeVar("T")
 
+# How cattrs ends its message; the converter is not in the hands of users.
+_ADVICE = " Register a structure hook for it."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The maximum number of characters of an id. Python does not read integers of any length.
 _LONGEST_ID = 20
@@ -105,7 +107,8 @@ def check_type(kind: Any, name: str) -> None:
     try:
         converter.get_structure_hook(kind)
     except Exception as error:  # noqa: BLE001 - to inspect a type runs its code
-        raise InvalidType(f"{name} is {type_name(kind)}, which aiocdf cannot build from JSON: {error}") from None
+        reason = str(error).removesuffix(_ADVICE)
+        raise InvalidType(f"{name} is {type_name(kind)}, which aiocdf cannot build from JSON: {reason}") from None
 
 
 def plain_input(data: object, kind: Any, *, what: str) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiocdf.models.functions import Function
     from aiocdf.models.kept_schedule import KeptSchedule
 
-__all__ = ["failed", "late", "not_replaced", "which"]
+__all__ = ["cut_short", "failed", "late", "not_replaced", "which"]
 
 
 def failed(key: int | str, function: Function) -> FunctionNotReady:
@@ -50,7 +50,20 @@ def not_replaced(
         todo = "Wait until the function is Ready"
     left = ", ".join(repr(each.name) for each in schedules)
     rest = f"; then create its schedules again, which `schedules` of this error has: {left}" if left else ""
-    return ReplacementFailed(f"{done}: {error} {todo}{rest}.", deleted=old, created=new, schedules=schedules)
+    why = str(error).rstrip(".")
+    return ReplacementFailed(f"{done}: {why}. {todo}{rest}.", deleted=old, created=new, schedules=schedules)
+
+
+def cut_short(old: Function, schedules: Sequence[KeptSchedule]) -> ReplacementFailed:
+    """Return the error of a replacement that was cancelled when the function may have been deleted."""
+    names = ", ".join(repr(each.name) for each in schedules) or "none"
+    return ReplacementFailed(
+        f"the replacement of {which(old.external_id or old.id, old)} was cancelled: the function may be deleted. "
+        f"Schedules that may be missing: {names}.",
+        deleted=old,
+        created=None,
+        schedules=schedules,
+    )
 
 
 def which(key: int | str, function: Function) -> str:

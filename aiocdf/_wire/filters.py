@@ -5,22 +5,36 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aiocdf._wire.arguments import check_text
 from aiocdf._wire.converter import camel
 from aiocdf.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
     from aiocdf.models.open_enum import OpenEnum
 
-__all__ = ["filter_body", "known_status", "time_range"]
+__all__ = ["exact_text", "filter_body", "known_status", "time_range"]
 
 S = TypeVar("S", bound="OpenEnum")
 
+# The longest name or id that the service has.
+_LONGEST_TEXT = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def filter_body(**conditions: Any) -> dict[str, Any]:
     """Return the conditions that are not None, under the service's names."""
     return {camel(name): value for name, value in conditions.items() if value is not None}
+
+
+def exact_text(**conditions: object) -> dict[str, str]:
+    """Return the conditions that are not None, if each is text that is not empty; for `filter_body`.
+
+    Raises:
+        InvalidType: One is not text.
+        InvalidArgument: One is empty, which the service refuses.
+    """
+    given = {name: value for name, value in conditions.items() if value is not None}
+    return {name: check_text(value, name, longest=_LONGEST_TEXT) for name, value in given.items()}
 
 
 def known_status(status: object, kind: type[S]) -> S | None:

@@ -123,7 +123,9 @@ def _check(value: object, path: str, above: set[int]) -> None:
             raise InvalidArgument(f"data has {value!r} at {path}, which is not valid in JSON: send null or a string")
         return
     if not isinstance(value, dict | list | tuple):
-        raise InvalidType(f"data has a {type(value).__name__} at {path}, which is not JSON: convert it first")
+        raise InvalidType(
+            f"data has a value of type {type(value).__name__} at {path}, which is not JSON: convert it first"
+        )
     if id(value) in above:
         raise InvalidArgument(f"data contains itself at {path}: remove the cycle")
     above.add(id(value))

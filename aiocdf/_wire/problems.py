@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -39,7 +40,7 @@ _DETAIL_SHOWN = 1000
 
 _ADVICE: dict[type[ApiError], str] = {
     Unauthorized: "Check the project's name and that the credentials belong to it.",
-    NotFound: "Check the id; a function that was deployed again has a new one.",
+    NotFound: "Check the id.",
     RateLimited: "Send fewer requests, or run fewer calls at once.",
     ServerError: "The service failed: try again later.",
     Conflict: "The identifier already exists: use another one.",
@@ -51,6 +52,8 @@ RESTARTED = (
     "Was `aiocdf serve` started again? Then try again in half a minute; after --fresh, or for another folder, read its "
     "variables again."
 )
+#: The path of a request that names a function; one that creates a function names a file.
+_FUNCTION_PATH = re.compile(r"/functions/(?!schedules\b)")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_ADVICE = "A web site or a gateway answered instead of the API: check base_url or CDF_URL."
 
@@ -167,6 +170,8 @@ def _advice(kind: type[ApiError], request: Request, request_id: str | None) -> s
         return f"Add the capability {request.capability or 'named above'} to a group of the caller."
     if kind is Unauthorized and is_loopback(urlsplit(request.url).hostname or ""):
         return f"{_ADVICE[kind]} {RESTARTED}"
+    if kind is NotFound and _FUNCTION_PATH.search(urlsplit(request.url).path):
+        return "Check the id; a function that was deployed again has a new one."
     if kind is ServerError and request_id:
         return "The service failed; report the request id to its support."
     return _ADVICE[kind]

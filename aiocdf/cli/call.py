@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsJson", "Follow", "app"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 _EXAMPLES = """\
 aiocdf call double '{"x": 21}'
@@ -73,4 +73,4 @@ async def call(
     if no_wait:
         await show_accepted(handle, as_json=as_json)
     else:
-        await show_outcome(handle, within=within, follow=follow, as_json=as_json)
+        await show_outcome(handle, address=client.base_url, within=within, follow=follow, as_json=as_json)

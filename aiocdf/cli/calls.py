@@ -19,11 +19,12 @@ from aiocdf.cli.call import AsJson, Follow  # noqa: TC001 - typer reads the anno
 
 if TYPE_CHECKING:
     from aiocdf.client import Client
+    from aiocdf.handle import CallHandle
     from aiocdf.models.calls import FunctionCall
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List and show calls, and wait for their end.", cls=Commands, no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="List and show calls, and wait for their end.", cls=Commands, no_args_is_help=True)
 
 Status = Annotated[
     Literal["Running", "Completed", "Failed", "Timeout"] | None,
@@ -99,7 +100,8 @@ async def response(client: Client, function: FunctionName, call: CallId) -> None
     from aiocdf.cli.base.console import open_console
     from aiocdf.cli.base.output import write_json
 
-    write_json(open_console(), await client.attach(function, call).response())
+    handle = await _attached(client, function, call)
+    write_json(open_console(), await handle.response())
 
 
 @client_command(app, "wait", examples="aiocdf calls wait double 123 --timeout 60")
@@ -115,4 +117,11 @@ async def wait(
     """Wait until a call ends, and print its response, as `aiocdf call` does."""
     from aiocdf.cli.outcome import show_outcome
 
-    await show_outcome(client.attach(function, call), within=within, follow=follow, as_json=as_json)
+    handle = await _attached(client, function, call)
+    await show_outcome(handle, address=client.base_url, within=within, follow=follow, as_json=as_json)
+
+
+async def _attached(client: Client, function: int | str, call: int) -> CallHandle:
+    """Return a handle of a call; one that the service does not know raises `NotFound`, which has an exit code of its own."""
+    await client.calls.retrieve(function, call)
+    return client.attach(function, call)

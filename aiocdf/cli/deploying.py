@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,13 +13,14 @@ import attrs
 from aiocdf import _clock
 from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import show_one
+from aiocdf.cli.base.running_servers import option_for
 from aiocdf.cli.base.secret_source import given_secret
-from aiocdf.errors import InvalidArgument, WaitExpired
+from aiocdf.errors import InvalidArgument, ReplacementFailed, WaitExpired
 from aiocdf.local.runtime import function_settings
 from aiocdf.models.functions import FunctionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from aiocdf.client import Client
     from aiocdf.models.code_package import CodePackage
     from aiocdf.models.functions import Function
+    from aiocdf.models.kept_schedule import KeptSchedule
     from aiocdf.secret import Secret
 
 __all__ = ["DeployJob", "named_secrets"]
@@ -66,16 +71,18 @@ class DeployJob:
             WaitExpired: The function was not Ready within the time limit.
         """
         notes = open_console(stderr=True)
-        external_id = self.external_id or self.folder.resolve().name
+        external_id = self.folder.resolve().name if self.external_id is None else self.external_id
         options = await asyncio.to_thread(self._options)
         path = options.get("function_path", "handler.py")
         notes.print(_contents(await client.functions.package(self.folder, function_path=path)))
         before = await client.functions.retrieve_many([external_id], ignore_unknown=True)
-        name = self.name or options.pop("name", external_id)
-        async with shown_state(notes, lambda: "Uploading"):
-            function = await client.functions.create_or_replace(
-                name, external_id=external_id, folder=self.folder, **options
-            )
+        named = options.pop("name", external_id)
+        name = named if self.name is None else self.name
+        with _showing_lost_schedules(notes, external_id, option_for(client.base_url)):
+            async with shown_state(notes, lambda: "Uploading"):
+                function = await client.functions.create_or_replace(
+                    name, external_id=external_id, folder=self.folder, **options
+                )
         notes.print(_what_happened(function, before))
         show_one(await self._ready(client, function, notes) if self.wait else function, self.form)
 
@@ -99,9 +106,11 @@ class DeployJob:
                     return await client.functions.wait_until_ready(function)
             except TimeoutError:
                 raise WaitExpired(
-                    f"function {function.id} is not Ready after {self.within:g} s. Its deployment continues. To see its status: "
-                    f"`aiocdf functions show {function.id}`"
+                    f"function {function.id} is not Ready after {self.within:g} s. {_how_to_continue(function, client.base_url)}"
                 ) from None
+            except asyncio.CancelledError:
+                notes.print(f"Stopped waiting. {_how_to_continue(function, client.base_url)}", soft_wrap=True)
+                raise
 
 
 def named_secrets(options: Iterable[str]) -> dict[str, Secret]:
@@ -136,6 +145,33 @@ def _size(count: int) -> str:
         if count >= power:
             return f"{count / power:.1f} {unit}"
     return f"{count} B"
+
+
+@contextlib.contextmanager
+def _showing_lost_schedules(notes: Console, external_id: str, server: str) -> Iterator[None]:
+    """Show the commands that create schedules again, if a replacement fails or is cancelled half-way."""
+    try:
+        yield
+    except (ReplacementFailed, asyncio.CancelledError) as error:
+        failed = error if isinstance(error, ReplacementFailed) else error.__cause__
+        if lost := getattr(failed, "schedules", ()):
+            notes.print("Once the function is Ready, create its schedules again:")
+        for schedule in lost:
+            notes.print(_command_for(schedule, external_id) + server, soft_wrap=True)
+        raise
+
+
+def _command_for(schedule: KeptSchedule, function: str) -> str:
+    """Return the command that creates a schedule again: the service does not have it any more."""
+    options = ["--function", function, "--data", json.dumps(schedule.data)]
+    if schedule.description:
+        options += ["--description", schedule.description]
+    return shlex.join(["aiocdf", "schedules", "create", schedule.name, schedule.cron, *options])
+
+
+def _how_to_continue(function: Function, address: str) -> str:
+    """Return text that says how to see the status of a deployment."""
+    return f"The deployment continues. To see its status: aiocdf functions show {function.id}{option_for(address)}"
 
 
 def _what_happened(function: Function, before: Iterable[Function]) -> str:

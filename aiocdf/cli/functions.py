@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, show, deploy and delete functions.", cls=Commands, no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="List, show, deploy and delete functions.", cls=Commands, no_args_is_help=True)
 
 Status = Annotated[
     Literal["Queued", "Deploying", "Ready", "Failed"] | None,

@@ -13,7 +13,7 @@ from aiocdf.errors import ConfigError, InvalidArgument
 
 __all__ = ["app", "new_function"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 HANDLER = '''\
 """A function: the service calls `handle`, and the value that it returns is the response."""

@@ -8,7 +8,7 @@ from aiocdf.cli.base.command import Local, Url, command, run_to_end
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 
 @command(app, "login", section="Sign-in")

@@ -13,7 +13,7 @@ from aiocdf.errors import ConfigError
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 _EXAMPLES = """\
 aiocdf map double inputs.jsonl --out results.jsonl

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiocdf.cli.base.console import open_console, shown_state
 from aiocdf.cli.base.output import plain, show_items, write_json
+from aiocdf.cli.base.running_servers import option_for
 from aiocdf.errors import WaitExpired
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["show_accepted", "show_logs", "show_outcome"]
 
 
-async def show_outcome(handle: CallHandle, *, within: float | None, follow: bool, as_json: bool) -> None:
+async def show_outcome(handle: CallHandle, *, address: str, within: float | None, follow: bool, as_json: bool) -> None:
     """Wait until a call ends, and show its outcome.
 
     Args:
         handle: The call.
+        address: The address of its client.
         within: The maximum wait in seconds; None for no limit.
         follow: Whether to write the call's log to stderr while it runs.
         as_json: Whether to write the call and its response to stdout, even if it failed, instead of only the response.
@@ -33,7 +35,7 @@ async def show_outcome(handle: CallHandle, *, within: float | None, follow: bool
         AiocdfError: The call did not complete, or its end is unknown.
     """
     notes, out = open_console(stderr=True), open_console()
-    call = await _until_end(handle, notes, within=within, follow=follow)
+    call = await _until_end(handle, notes, address, within=within, follow=follow)
     response = await handle.response() if handle.exception() is None else None
     if as_json:
         write_json(out, plain(call) | {"response": response})
@@ -60,7 +62,9 @@ async def show_logs(entries: AsyncIterator[LogEntry], form: str) -> None:
         await show_items(entries, {}, form)
 
 
-async def _until_end(handle: CallHandle, notes: Console, *, within: float | None, follow: bool) -> FunctionCall:
+async def _until_end(
+    handle: CallHandle, notes: Console, address: str, *, within: float | None, follow: bool
+) -> FunctionCall:
     try:
         async with asyncio.timeout(within):
             async with shown_state(notes, lambda: f"{handle.status}, {handle.elapsed:.0f} s"):
@@ -69,9 +73,9 @@ async def _until_end(handle: CallHandle, notes: Console, *, within: float | None
                         notes.out(_line(entry), highlight=False)
                 return await handle.wait()
     except TimeoutError:
-        raise WaitExpired(f"the call did not end within {within:g} s. {_next(handle)}") from None
+        raise WaitExpired(f"the call did not end within {within:g} s. {_next(handle, address)}") from None
     except asyncio.CancelledError:
-        notes.print(f"Stopped waiting. {_next(handle)}", soft_wrap=True)
+        notes.print(f"Stopped waiting. {_next(handle, address)}", soft_wrap=True)
         raise
 
 
@@ -79,8 +83,10 @@ def _line(entry: LogEntry) -> str:
     return f"{entry.timestamp.astimezone():%H:%M:%S}  {entry.message}" if entry.timestamp else entry.message
 
 
-def _next(handle: CallHandle) -> str:
+def _next(handle: CallHandle, address: str) -> str:
     """Return text that says how to follow the call further."""
     if handle.call_id is None:
-        return "The service has not accepted the call yet; it may never start."
-    return f"The call continues. To wait for it: aiocdf calls wait {handle.function_id} {handle.call_id}"
+        why = f": {handle.reason}" if handle.reason else "."
+        return f"The service has not accepted the call yet, and it may never start{why}"
+    command = f"aiocdf calls wait {handle.function_id} {handle.call_id}{option_for(address)}"
+    return f"The call continues. To wait for it: {command}"

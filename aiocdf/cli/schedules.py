@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, show, create and delete schedules.", cls=Commands, no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="List, show, create and delete schedules.", cls=Commands, no_args_is_help=True)
 
 OfFunction = Annotated[
     str | None, typer.Option("--function", metavar="FUNCTION", help="Show only schedules of this function.")

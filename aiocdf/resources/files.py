@@ -11,6 +11,7 @@ from aiocdf._chunks import in_chunks, in_order
 from aiocdf._listing import Listing
 from aiocdf._wire.converter import structure
 from aiocdf._wire.file_spec import FileSpec, check_content, storage_request
+from aiocdf._wire.filters import exact_text, filter_body
 from aiocdf._wire.identifiers import check_file, check_files, identifier
 from aiocdf._wire.json import json_request, member, read_items, read_json
 from aiocdf._wire.pages import read_page
@@ -141,19 +142,17 @@ class Files:
             external_id_prefix: A prefix of the external id.
             uploaded: Whether the content has arrived.
             limit: The maximum number of files; None for all.
+
+        Raises:
+            UsageError: An argument is not valid.
         """
-        exact = {
-            "name": name,
-            "mimeType": mime_type,
-            "source": source,
-            "externalIdPrefix": external_id_prefix,
-            "uploaded": None if uploaded is None else str(bool(uploaded)).lower(),
-        }
+        exact = filter_body(
+            **exact_text(name=name, mime_type=mime_type, source=source, external_id_prefix=external_id_prefix),
+            uploaded=None if uploaded is None else str(bool(uploaded)).lower(),
+        )
 
         async def read(count: int, cursor: str | None) -> Page[File]:
-            query = {
-                key: value for key, value in {**exact, "limit": count, "cursor": cursor}.items() if value is not None
-            }
+            query = {**exact, "limit": count} | filter_body(cursor=cursor)
             request = json_request("list files", "GET", f"{self._url}?{urlencode(query)}", capability=_READ)
             return read_page(request, await self._sender.send(request), File)
 

@@ -10,7 +10,7 @@ from aiocdf._bundle.source import CodeSource
 from aiocdf._chunks import in_chunks, in_order
 from aiocdf._listing import Listing
 from aiocdf._wire.arguments import check_timeout
-from aiocdf._wire.filters import filter_body, known_status, time_range
+from aiocdf._wire.filters import exact_text, filter_body, known_status, time_range
 from aiocdf._wire.function_spec import HANDLER, METADATA
 from aiocdf._wire.identifiers import check_function, check_functions, check_id
 from aiocdf.models.functions import Function, FunctionStatus
@@ -165,11 +165,9 @@ class Functions:
         if metadata is not None:
             METADATA.check(metadata, "metadata")
         wanted = filter_body(
-            name=name,
-            owner=owner,
+            **exact_text(name=name, owner=owner, external_id_prefix=external_id_prefix),
             file_id=None if file_id is None else check_id(file_id, "file"),
             status=known_status(status, FunctionStatus),
-            external_id_prefix=external_id_prefix,
             created_time=time_range(created_time, "created_time"),
             metadata=metadata,
         )

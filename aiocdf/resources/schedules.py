@@ -223,13 +223,13 @@ class Schedules:
         return read_page(request, await self._sender.send(request), FunctionSchedule)
 
     async def _by_ids(self, schedule_ids: Sequence[int], *, ignore_unknown: bool) -> Sequence[FunctionSchedule]:
-        name, url = f"read {len(schedule_ids)} schedules", f"{self._url}/byids"
+        name, url = "read schedules", f"{self._url}/byids"
         body = {"items": [{"id": number} for number in schedule_ids], "ignoreUnknownIds": ignore_unknown}
         request = json_request(name, "POST", url, body, capability=_READ)
         return read_items(request, await self._sender.send(request), FunctionSchedule)
 
     async def _delete(self, schedule_ids: Sequence[int]) -> Sequence[None]:
-        name, body = f"delete {len(schedule_ids)} schedules", {"items": [{"id": number} for number in schedule_ids]}
+        name, body = "delete schedules", {"items": [{"id": number} for number in schedule_ids]}
         request = json_request(name, "POST", f"{self._url}/delete", body, capability=_WRITE)
         read_json(request, await self._sender.send(request))
         return ()

@@ -78,7 +78,7 @@ class Sessions:
         secret = client_secret = None if client_secret is None else Secret(client_secret)
         if not isinstance(client_id, str | None):
             raise InvalidType(f"client_id must be text, not {type(client_id).__name__}")
-        if grant not in {None, *get_args(SessionGrant)}:
+        if grant not in (None, *get_args(SessionGrant)):
             raise InvalidArgument(f"grant is {grant!r}; it must be one of {', '.join(get_args(SessionGrant))}")
         if (client_id is None) != (secret is None) or None not in (client_id, grant):
             raise InvalidArgument("give both client_id and client_secret, and no grant with them")
@@ -150,12 +150,12 @@ class Sessions:
         return read_new_session(request, await self._sender.send(request))
 
     async def _by_ids(self, session_ids: Sequence[int]) -> Sequence[Session]:
-        name, body = f"read {len(session_ids)} sessions", {"items": [{"id": number} for number in session_ids]}
+        name, body = "read sessions", {"items": [{"id": number} for number in session_ids]}
         request = json_request(name, "POST", f"{self._url}/byids", body, capability=_LIST)
         return read_items(request, await self._sender.send(request), Session)
 
     async def _revoke(self, session_ids: Sequence[int]) -> Sequence[None]:
-        name, body = f"revoke {len(session_ids)} sessions", {"items": [{"id": number} for number in session_ids]}
+        name, body = "revoke sessions", {"items": [{"id": number} for number in session_ids]}
         request = json_request(name, "POST", f"{self._url}/revoke", body, capability="sessionsAcl:DELETE")
         read_json(request, await self._sender.send(request))
         return ()

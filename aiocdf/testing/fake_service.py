@@ -79,9 +79,13 @@ class FakeService:
     _always: dict[str, Any] = attrs.field(factory=dict)
     _ids: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1000))
 
-    answer = staticmethod(Answer)
-    late = staticmethod(Late)
-    error = staticmethod(error)
+    answer: ClassVar[type[Answer]] = Answer
+    late: ClassVar[type[Late]] = Late
+
+    @staticmethod
+    def error(status: int, message: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
+        """Return the answer of an error in the service's form; *more* are further members of its error object."""
+        return error(status, message, headers=headers, **more)
 
     def add(self, external_id: str, handle: Callable[[Any], Any], *, seconds: float = 1.0) -> int:
         """Add a function, and return its id.

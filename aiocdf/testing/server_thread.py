@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import threading
@@ -12,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiocdf import local
 from aiocdf._bundle.callable_source import read_callable
-from aiocdf.errors import InvalidArgument, WrongState
+from aiocdf.errors import InvalidArgument, InvalidType, WrongState
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from types import TracebackType
 
@@ -114,6 +114,8 @@ class ServerThread:
             for path, content in files.items():
                 (self._root / external_id / path).write_bytes(content)
             return external_id
+        if not isinstance(code, str | os.PathLike):
+            raise InvalidType(f"a function is deployed from a callable or a folder, not from {type(code).__name__}")
         folder = Path(code)
         if not (folder / "handler.py").is_file():
             raise InvalidArgument(f"{str(folder)!r} is not deployable: it has no handler.py")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import time
 
@@ -144,9 +145,9 @@ def test_from_init_to_a_deployed_function(served, run, read):
     assert run("init", "hello")[0] == 2
 
     (served.folder / "key").write_text("hunter2-hunter2\n")
-    deploy = ("functions", "deploy", "hello", "--secret", "api-key=file:key", "--local", "--output", "json")
-    status, out, err = run(*deploy)
-    assert (status, json.loads(out)["status"]) == (0, "Ready")
+    options = ("--secret", "api-key=file:key", "--name", "Hello", "--output", "json")
+    status, out, err = run("functions", "deploy", "hello", *options, "--local")
+    assert (status, json.loads(out)["status"], json.loads(out)["name"]) == (0, "Ready", "Hello")
     assert json.loads(out)["description"] == "Doubles a number."
     assert "handler.py" in err
     assert "hunter2" not in out + err
@@ -168,6 +169,29 @@ def test_build_error_is_shown(served, run):
     assert status == 1
     assert "No module named 'nowhere'" in err
     assert "Traceback" in err
+
+
+def test_lost_schedules_can_be_created_again(served, run, read):
+    """Where the new code cannot be built, the commands that create the schedules again are shown, with their data."""
+    code = served.folder / "kept"
+    code.mkdir()
+    (code / "handler.py").write_text("def handle(data): ...\n")
+    assert run("functions", "deploy", "kept", "--local")[0] == 0
+    created = read(
+        "schedules", "create", "at night", "0 3 * * *", "--function", "kept", "--data", '{"x": 1}', "-o", "json"
+    )
+    (code / "handler.py").write_text("import nowhere\n\ndef handle(data): ...\n")
+    status, _, err = run("functions", "deploy", "kept", "--local")
+    assert (status, read("schedules", "list", "--output", "json")) == (1, [])
+
+    (code / "handler.py").write_text("def handle(data): ...\n")
+    assert run("functions", "deploy", "kept", "--local")[0] == 0
+    (command,) = re.findall(r"^aiocdf (schedules create .+)", err, re.MULTILINE)
+    assert run(*shlex.split(command))[0] == 0
+    (again,) = read("schedules", "list", "--output", "json")
+    assert (again["name"], again["cron_expression"]) == (created["name"], created["cron_expression"])
+    assert read("schedules", "show", str(again["id"]), "--output", "json")["data"] == {"x": 1}
+    assert run("functions", "delete", "kept", "--local", "--yes")[0] == 0
 
 
 def test_map_and_whoami_find_the_server_too(served, run):
@@ -197,18 +221,46 @@ def test_codes_of_errors(served, run):
         assert (status, out, err.count("\n")) == (code, "", 1)
 
 
+@pytest.mark.parametrize("command", ["show", "logs", "response", "wait"])
+def test_unknown_call(run, command):
+    """Each command that reads a call says by its code that there is none."""
+    status, out, err = run("calls", command, "double", "5", "--local")
+    assert (status, out, err.count("\n")) == (3, "", 1)
+
+
 def test_call_that_is_no_longer_waited_for(served):
     """After `--timeout` and after Ctrl-C the call runs on, and the command to wait for it is shown."""
+
+    def goes_on(err: str) -> bool:
+        """Whether the command that is shown finds the call."""
+        command = re.search(r"aiocdf (calls wait .+)", err)[1].split()
+        return served.run(*command, "--timeout", "0")[0] == 6
+
     status, out, err = served.run("call", "slow", "--local", "--timeout", "1")
     assert (status, out) == (6, "")
-    assert "aiocdf calls wait" in err
+    assert goes_on(err)
 
     process = served.start("call", "slow", "--local", "--follow")
     assert "begun" in process.stderr.readline()
     served.press_ctrl_c(process)
     status, out, err = served.end_of(process)
     assert (status, out) == (130, "")
-    assert "aiocdf calls wait" in err
+    assert goes_on(err)
+
+
+def test_deployment_that_is_no_longer_waited_for(served):
+    """After Ctrl-C the deployment goes on, and the command to see its status is shown."""
+    (served.folder / "lazy").mkdir()
+    (served.folder / "lazy" / "handler.py").write_text("import time\n\ntime.sleep(600)\n\ndef handle(): ...\n")
+
+    process = served.start("functions", "deploy", "lazy", "--local")
+    assert any("Created function" in line for line in iter(process.stderr.readline, ""))
+    served.press_ctrl_c(process)
+    status, out, err = served.end_of(process)
+
+    assert (status, out) == (130, "")
+    shown = served.run(*re.search(r"aiocdf (functions show .+)", err)[1].split(), "--output", "json")
+    assert json.loads(shown[1])["external_id"] == "lazy"
 
 
 def test_colours_only_on_terminals_that_want_them(served):

@@ -26,6 +26,8 @@ Commands use the project that the [environment](reference.md#environment-variabl
 `aiocdf serve` runs. stdout has the result; progress, logs of functions and errors go to stderr. There are no colours in
 pipes, and none where `NO_COLOR` is set. `aiocdf --install-completion` sets up the completion of your shell.
 
+![A terminal in which a function is deployed, another is called with its log shown, and calls and functions are listed](pictures/shell.svg)
+
 ## Exit codes
 
 | code | meaning |

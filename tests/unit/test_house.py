@@ -51,6 +51,11 @@ def test_public_names_exist_and_are_documented() -> None:
     assert [name for name, value in public.items() if inspect.isclass(value) and not vars(value).get("__doc__")] == []
 
 
+def test_dir_of_the_package() -> None:
+    """`dir` and completion show the public names only."""
+    assert dir(aiocdf) == sorted(aiocdf.__all__)
+
+
 def test_unknown_name_of_the_package() -> None:
     """A name that is not public is an AttributeError."""
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):

@@ -32,8 +32,10 @@ def data_of_file(path: str) -> Any:
     """
     try:
         return _parsed(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"cannot read {path!r}: {error}") from None
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {path!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"cannot read {path!r}: it is not UTF-8 text") from None
 
 
 def _parsed(text: str) -> Any:

@@ -25,7 +25,7 @@ from aiocdf.secret import Secret, safe_to_show
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["RunningServer", "announced", "chosen_server", "running_servers"]
+__all__ = ["RunningServer", "announced", "chosen_server", "option_for", "running_servers"]
 
 _log = logging.getLogger("aiocdf.local")
 
@@ -124,6 +124,11 @@ def chosen_server(servers: Iterable[RunningServer], url: str | None) -> RunningS
     if len(servers) > 1:
         raise ConfigError(f"{len(servers)} local servers are running. Choose one with --url:{listed}")
     return servers[0]
+
+
+def option_for(address: str) -> str:
+    """Return the option, after a space, by which commands use what is at *address*; empty if the environment says that."""
+    return f" --url {address}" if any(server.url == address for server in running_servers()) else ""
 
 
 def _read(path: Path) -> RunningServer | None:

@@ -12,7 +12,7 @@ from aiocdf.cli.server import options as option  # noqa: TC001 - typer reads the
 
 __all__ = ["app"]
 
-app = typer.Typer()
+app: typer.Typer = typer.Typer()
 
 _EXAMPLES = """\
 aiocdf serve functions

@@ -57,7 +57,8 @@ class Deployment:
         changing a function. Its schedules are read before, and created again once the new function is `Ready`.
 
         Raises:
-            ReplacementFailed: The function was deleted, or may have been, and something failed.
+            ReplacementFailed: The function was deleted, or may have been, and something failed. It is the cause of a
+                `CancelledError` that comes then.
             AiocdfError: A step failed before the function was deleted; it is unchanged.
         """
         if new.spec.external_id is None:
@@ -144,17 +145,12 @@ class Deployment:
 
 @contextlib.contextmanager
 def _logging_if_cancelled(old: Function, schedules: Sequence[KeptSchedule]) -> Iterator[None]:
-    """Log what may be missing if a replacement is cancelled."""
+    """Log what may be missing if a replacement is cancelled; the cause of the cancellation has the schedules."""
     try:
         yield
-    except asyncio.CancelledError:
-        names = [schedule.name for schedule in schedules]
-        _log.warning(
-            "the replacement of function %s was cancelled: function %d may be deleted, and schedules %s may be missing",
-            old.external_id,
-            old.id,
-            names,
-        )
+    except asyncio.CancelledError as cancelled:
+        cancelled.__cause__ = deployments.cut_short(old, schedules)
+        _log.warning("%s", cancelled.__cause__)
         raise
 
 

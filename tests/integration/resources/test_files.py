@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -32,6 +33,14 @@ async def test_upload_and_download(files):
     for file in (made.id, "a", made):
         assert await files.retrieve(file) == made
         assert await files.download(file) == content
+
+
+async def test_download_link(files):
+    """The address gives the content to a program without a token."""
+    made = await files.upload("a", b"content")
+    link = await files.download_link(made)
+    async with aiohttp.ClientSession() as session, session.get(link.reveal()) as response:
+        assert await response.read() == b"content"
 
 
 async def test_empty(files):
@@ -86,6 +95,12 @@ async def test_list(files):
     assert await files.list(source="nowhere") == []
     assert len(await files.list(uploaded=True, limit=1)) == 1
     assert len([file async for file in files.list()]) == 2
+
+
+async def test_bad_conditions(files):
+    """A condition that is not text raises at once, before the list is read."""
+    with pytest.raises(InvalidType):
+        files.list(source=3)
 
 
 async def test_delete(files):

@@ -305,7 +305,16 @@ async def test_list(functions, code):
 
 
 @pytest.mark.parametrize(
-    "conditions", [{"status": "Gone"}, {"file_id": "x"}, {"metadata": {"k": 1}}, {"limit": 0}, {"created_time": 3}]
+    "conditions",
+    [
+        {"status": "Gone"},
+        {"file_id": "x"},
+        {"metadata": {"k": 1}},
+        {"limit": 0},
+        {"created_time": 3},
+        {"owner": 3},
+        {"external_id_prefix": ""},
+    ],
 )
 async def test_bad_conditions(functions, conditions):
     """A condition that is not valid raises at once, before the list is read."""

@@ -65,6 +65,7 @@ async def test_create_without_a_secret(client, server):
         ({"client_id": 5, "client_secret": "b"}, InvalidType),
         ({"client_id": "a", "client_secret": b"b"}, InvalidType),
         ({"grant": "guess"}, InvalidArgument),
+        ({"grant": ["guess"]}, InvalidArgument),
     ],
 )
 async def test_invalid_arguments(client, wrong, error):

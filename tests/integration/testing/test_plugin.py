@@ -47,7 +47,7 @@ async def test_echo(cdf_client):
 def test_environment(cdf_environment):
     assert aiocdf.run("double", {"x": 3}) == {"value": 6}
 
-@pytest.mark.parametrize("code", [len, "nowhere", lambda data: data])
+@pytest.mark.parametrize("code", [len, "nowhere", 5, lambda data: data])
 def test_refused(cdf_server, code):
     with pytest.raises(aiocdf.UsageError):
         cdf_server.deploy(code)
@@ -131,7 +131,7 @@ def test_local_server(project):
     tests that want it.
     """
     done = run(project, test_server=LOCAL_SERVER, test_faults=FAULTS, test_bad=BAD_SETTINGS)
-    done.assert_outcomes(passed=10, errors=1)
+    done.assert_outcomes(passed=11, errors=1)
 
 
 def test_service_in_memory(project):
