@@ -37,6 +37,16 @@ print(aiocdf.Client.__name__, *(number.name for number in _asking_to_end()))
     assert on_windows(program) == "Client SIGINT SIGTERM\n"
 
 
+def test_commands_find_no_local_server() -> None:
+    """The commands that call functions import, and find no running server."""
+    program = """
+from aiocdf.cli import calls, functions, outcome, schedules
+from aiocdf.cli.base.running_servers import running_servers
+print(running_servers())
+"""
+    assert on_windows(program) == "[]\n"
+
+
 @pytest.mark.parametrize("package", ["aiocdf.local", "aiocdf.batch"])
 def test_what_cannot_run_says_so(package: str) -> None:
     """Importing what needs fork or its file locks raises ConfigError, instead of an ImportError of some module."""

@@ -7,11 +7,11 @@ without a lock is left over from a killed server.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,9 @@ import attrs
 from aiocdf.cli.base.private_file import read_private
 from aiocdf.errors import ConfigError
 from aiocdf.secret import Secret, safe_to_show
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,7 +101,9 @@ def _locked_file(server: RunningServer) -> Iterator[None]:
 
 
 def running_servers() -> list[RunningServer]:
-    """Return the running servers, and remove the files of killed ones."""
+    """Return the running servers, and remove the files of killed ones; none on Windows, where the server does not run."""
+    if sys.platform == "win32":
+        return []
     return [server for path in sorted(_folder().glob("*.json")) if (server := _read(path))]
 
 
@@ -127,7 +132,7 @@ def chosen_server(servers: Iterable[RunningServer], url: str | None) -> RunningS
 
 
 def option_for(address: str) -> str:
-    """Return the option, after a space, by which commands use what is at *address*; empty if the environment says that."""
+    """Return a space and the option that selects the local server at *address*; empty for any other address."""
     return f" --url {address}" if any(server.url == address for server in running_servers()) else ""
 
 
