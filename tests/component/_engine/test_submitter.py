@@ -355,7 +355,7 @@ class TestNonce:
     async def test_no_grant_at_all(self, client, service):
         """Where every grant is refused, the service's own words are raised."""
         service.refused_grants = {"tokenExchange", "oneshotTokenExchange"}
-        with pytest.raises(BadRequest, match="not for you"):
+        with pytest.raises(BadRequest, match="grant"):
             await client.call(1)
 
     async def test_own_credentials(self, service):
