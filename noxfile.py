@@ -2,9 +2,10 @@
 
 All of them take minutes, because each Python version runs only the tests that can find something new:
 
-- The oldest runs all tests, and measures their branch coverage. Code that needs a newer Python fails here.
+- The oldest runs all but `tests/acceptance` and `tests/docs`, and measures the branch coverage. Code that needs a newer
+  Python fails here.
 - The newest runs all but `tests/contract` and `tests/chaos`, because the local server's answers and network failures are
-  the same on every Python.
+  the same on every Python. Commands and documents run here alone: most of their time is the start of processes.
 - Those in between run `tests/unit` and `tests/component`, which find changes in asyncio and the standard library.
 
 `nox -s thorough` runs the property-based tests with many more inputs, as a nightly job.
@@ -35,7 +36,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 OTHERS = [f"--ignore=tests/{name}" for name in ("airflow", "dask", "ecosystem", "page", "providers", "sdk", "toolkit")]
 #: The tests whose outcome may depend on the Python version.
 OF_PYTHON = ["tests/unit", "tests/component"]
-PARALLEL = ["-n", "2"]
+#: On two cores, a third process uses the time in which tests wait for sockets and processes.
+PARALLEL = ["-n", "3"]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page", "docs"]
@@ -152,9 +154,10 @@ def tests(session: nox.Session) -> None:
 
 
 def measure(session: nox.Session) -> None:
-    """Run all tests, and fail if their branch coverage of the package is too low."""
+    """Run the tests, and fail if their branch coverage of the package is too low."""
     session.run("coverage", "erase")
-    pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS)
+    ignored = ["--ignore=tests/acceptance", "--ignore=tests/docs"]
+    pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS, *ignored)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
