@@ -2,10 +2,10 @@
 
 All of them take minutes, because each Python version runs only the tests that can find something new:
 
-- The oldest runs all but `tests/acceptance` and `tests/docs`, and measures the branch coverage. Code that needs a newer
-  Python fails here. If it is the only one, it runs all.
+- The oldest runs all but `tests/docs`, and measures the branch coverage. Code that needs a newer Python fails here. If it
+  is the only one, it runs all.
 - The newest runs all but `tests/contract` and `tests/chaos`, because the local server's answers and network failures are
-  the same on every Python. Commands and documents run here alone: most of their time is the start of processes.
+  the same on every Python. The documents run here alone.
 - Those in between run `tests/unit` and `tests/component`, which find changes in asyncio and the standard library.
 
 `nox -s thorough` runs the property-based tests with many more inputs, as a nightly job.
@@ -156,7 +156,7 @@ def tests(session: nox.Session) -> None:
 def measure(session: nox.Session) -> None:
     """Run the tests, and fail if their branch coverage of the package is too low."""
     session.run("coverage", "erase")
-    ignored = ["--ignore=tests/acceptance", "--ignore=tests/docs"] if len(installed()) > 1 else []
+    ignored = ["--ignore=tests/docs"] if len(installed()) > 1 else []
     pytest(session, "coverage", "run", "-m", "pytest", *PARALLEL, *OTHERS, *ignored)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
