@@ -83,11 +83,14 @@ def _module(function: FunctionType) -> str:
         source = _HEAD + textwrap.dedent(inspect.getsource(function))
         compile(source, "handler.py", "exec", dont_inherit=True)
     except (OSError, TypeError):
-        raise InvalidArgument(
-            f"handle {name} has no readable source. Define it in a file or a notebook, or deploy a folder."
-        ) from None
+        source = ""
     except SyntaxError:
         raise InvalidArgument(f"the source of handle {name} is not a valid module. Deploy a folder instead.") from None
+    # Code that `exec` made shares its file name with other code, so Python may find the source of that.
+    if name not in symtable.symtable(source, "handler.py", "exec").get_identifiers():
+        raise InvalidArgument(
+            f"handle {name} has no readable source. Define it in a file or a notebook, or deploy a folder."
+        )
     return source
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import linecache
 import math
 
 import pytest
@@ -120,10 +121,14 @@ def test_not_a_plain_function(given, error, message) -> None:
         read_callable(given, None)
 
 
-def test_without_source() -> None:
-    """A function that was defined in a prompt has no source to upload, and the error says what to do."""
+@pytest.mark.parametrize(
+    "known", [{}, {"<prompt>": (15, None, ["other = 1\n"], "<prompt>")}], ids=["none", "other code's"]
+)
+def test_without_source(known, monkeypatch) -> None:
+    """A function that was defined in a prompt has no source to upload, even if Python finds the source of other code."""
+    monkeypatch.setattr(linecache, "cache", known)
     names = {}
-    exec("def handle(data): ...", names)
+    exec(compile("def handle(data): ...", "<prompt>", "exec"), names)
 
     with pytest.raises(InvalidArgument, match="no readable source"):
         read_callable(names["handle"], None)
