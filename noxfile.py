@@ -4,8 +4,8 @@ All of them take minutes, because each Python version runs only the tests that c
 
 - The oldest runs all but `tests/docs`, and measures the branch coverage. Code that needs a newer Python fails here. If it
   is the only one, it runs all.
-- The newest runs all but `tests/contract` and `tests/chaos`, because the local server's answers and network failures are
-  the same on every Python. The documents run here alone.
+- The newest runs all but `tests/contract`, `tests/chaos` and `tests/acceptance`, because the local server's answers, network
+  failures and commands are the same on every Python. The documents run here alone.
 - Those in between run `tests/unit` and `tests/component`, which find changes in asyncio and the standard library.
 
 `nox -s thorough` runs the property-based tests with many more inputs, as a nightly job.
@@ -38,6 +38,8 @@ OTHERS = [f"--ignore=tests/{name}" for name in ("airflow", "dask", "ecosystem", 
 OF_PYTHON = ["tests/unit", "tests/component"]
 #: On two cores, a third process uses the time in which tests wait for sockets and processes.
 PARALLEL = ["-n", "3"]
+#: The tests whose outcome is the same on every Python.
+OF_ANY_PYTHON = ["acceptance", "chaos", "contract"]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["lint", "types", "layers", "tests", "sdk", "sdk7", "ecosystem", "providers", "page", "docs"]
@@ -148,7 +150,7 @@ def tests(session: nox.Session) -> None:
     elif session.python == installed()[0]:
         measure(session)
     elif session.python == installed()[-1]:
-        pytest(session, "pytest", *PARALLEL, *OTHERS, "--ignore=tests/contract", "--ignore=tests/chaos")
+        pytest(session, "pytest", *PARALLEL, *OTHERS, *(f"--ignore=tests/{name}" for name in OF_ANY_PYTHON))
     else:
         pytest(session, "pytest", *PARALLEL, *OF_PYTHON)
 
