@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import aiocdf
 from aiocdf.cli import call, calls, functions, init, login, schedules
 from aiocdf.cli.base.help import Commands
 from aiocdf.cli.map import app as map_app
@@ -30,10 +31,7 @@ def run() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        # Imported late, so that help is shown quickly.
-        from importlib.metadata import version
-
-        typer.echo(f"aiocdf {version('aiocdf')}")
+        typer.echo(f"aiocdf {aiocdf.__version__}")
         raise typer.Exit
 
 
